@@ -1,0 +1,91 @@
+//! The seam: what a pool needs from a place to run tasks.
+//!
+//! [`Pool`](crate::Pool), [`JoinHandle`](crate::JoinHandle) and [`Map`](crate::Map) know this
+//! trait and nothing of what is behind it; a backend knows no other backend.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub use kind::Backend;
+
+use crate::Error;
+use crate::cell::Job;
+
+pub(crate) mod inline;
+mod kind;
+#[cfg(feature = "processes")]
+pub(crate) mod processes;
+pub(crate) mod threads;
+
+#[cfg(feature = "processes")]
+pub(crate) use processes::Exit;
+
+/// A running backend. Every job that is submitted is resolved exactly once, whatever happens.
+pub(crate) trait Engine: Send + Sync {
+    fn kind(&self) -> Backend;
+
+    fn workers(&self) -> usize;
+
+    /// Takes a job, or resolves it with `Rejected` where the backend takes none any more.
+    fn submit(&self, job: Arc<dyn Job>);
+
+    /// Blocks until the job is resolved or the deadline has passed, and helps where it can.
+    fn wait(&self, job: &Arc<dyn Job>, deadline: Option<Instant>);
+
+    /// Looks, without blocking, whether the job is done, so that its cell says so.
+    fn poll(&self, job: &dyn Job);
+
+    /// Somebody watches the job's cell without calling `wait`: sees to it that its end is
+    /// noticed.
+    fn watch(&self, job: &dyn Job);
+
+    /// Whether a worker runs the job now.
+    fn is_running(&self, job: &dyn Job) -> bool;
+
+    /// Resolves the job's handle with `Cancelled`, if it has no outcome yet; says whether it did.
+    fn cancel(&self, job: &dyn Job) -> bool;
+
+    /// Takes no more jobs, waits until all are done, then ends the workers. Called from one of
+    /// the backend's own workers it does not wait. May be called again.
+    fn shutdown(&self);
+
+    /// Takes no more jobs, cancels what there is, ends the workers. May be called again.
+    fn kill(&self);
+}
+
+/// What the builder hands to a backend.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    pub(crate) workers: usize,
+    /// How long a cancelled or overdue task may go on before its worker is killed.
+    pub(crate) grace: Duration,
+    /// How long a worker process may take to say hello.
+    pub(crate) start_timeout: Duration,
+    /// The program that worker processes run; `None`: this one.
+    pub(crate) worker_exe: Option<std::path::PathBuf>,
+}
+
+/// Starts a backend.
+///
+/// # Errors
+/// What [`PoolBuilder::build`](crate::PoolBuilder::build) says.
+pub(crate) fn start(kind: Backend, config: Config) -> Result<Arc<dyn Engine>, Error> {
+    match kind {
+        Backend::Inline => Ok(Arc::new(inline::Inline::new())),
+        Backend::Threads => threads::start(config.workers),
+        #[cfg(feature = "processes")]
+        Backend::Processes => processes::start(config),
+        #[cfg(not(feature = "processes"))]
+        Backend::Processes => Err(Error::Unavailable {
+            backend: kind,
+            hint: "enable the feature `processes` of pool-core",
+        }),
+        Backend::Cluster => Err(Error::Unavailable {
+            backend: kind,
+            hint: "it is not part of this version",
+        }),
+    }
+}
+
+/// Why a pool that was shut down takes no task.
+pub(crate) const SHUT_DOWN: &str = "the pool is shut down";

@@ -1,0 +1,120 @@
+//! What is to be done when the hub's lock has been given up: system calls, large copies, and
+//! everything that may run foreign code.
+
+use std::sync::Arc;
+
+use super::Shared;
+use super::lane::Lane;
+use super::lane::arena::Region;
+use crate::bytes::Bytes;
+use crate::cell::{Claimed, Watched};
+use crate::codec::Reply;
+use crate::{TaskError, TaskErrorKind};
+
+/// Collected under the lock, done by [`Shared::with`] after it.
+#[derive(Default)]
+pub(super) struct After {
+    /// Handles to be woken: runs wakers and callbacks.
+    pub(super) watched: Vec<Watched>,
+    /// Workers to be woken.
+    pub(super) wake: Vec<Arc<Lane>>,
+    /// Lanes whose sleeping joiners are to be woken.
+    pub(super) ring: Vec<Arc<Lane>>,
+    pub(super) fills: Vec<Fill>,
+    pub(super) fetches: Vec<Fetch>,
+    /// The supervisor sleeps too long.
+    pub(super) poke: bool,
+}
+
+/// Arguments to be copied into a lane.
+pub(super) struct Fill {
+    pub(super) lane: Arc<Lane>,
+    pub(super) index: usize,
+    pub(super) generation: u64,
+    pub(super) seq: u64,
+    pub(super) region: Region,
+    pub(super) args: Bytes,
+    pub(super) job: Claimed,
+}
+
+/// A result to be copied out of a lane.
+pub(super) struct Fetch {
+    pub(super) lane: Arc<Lane>,
+    pub(super) index: usize,
+    pub(super) generation: u64,
+    pub(super) seq: u64,
+    pub(super) region: Region,
+    pub(super) reply: Reply,
+    pub(super) pid: u32,
+    pub(super) job: Claimed,
+}
+
+impl After {
+    pub(super) fn run(self, shared: &Shared) {
+        for lane in self.wake {
+            lane.header().wake_worker();
+        }
+        if self.poke {
+            shared.poke();
+        }
+        for fill in self.fills {
+            fill.run(shared);
+        }
+        for fetch in self.fetches {
+            fetch.run(shared);
+        }
+        for lane in self.ring {
+            lane.header().ring_parent();
+        }
+        // Last: callbacks may call into the pool again.
+        drop(self.watched);
+    }
+}
+
+impl Fill {
+    fn run(self, shared: &Shared) {
+        let Self {
+            lane,
+            index,
+            generation,
+            seq,
+            region,
+            args,
+            mut job,
+        } = self;
+        lane.request.write(region, args.as_slice());
+        shared.with(|hub, after| match hub.book(index, generation) {
+            Some(book) => book.filled(seq, job, after),
+            None => {
+                // The worker died meanwhile: the task has not started.
+                job.put_args(args);
+                hub.put_back([job]);
+            }
+        });
+    }
+}
+
+impl Fetch {
+    fn run(self, shared: &Shared) {
+        let mut payload = Vec::new();
+        let len = self.region.len as usize;
+        let watched = if payload.try_reserve_exact(len).is_ok() {
+            payload.resize(len, 0);
+            self.lane.reply.read(self.region, &mut payload);
+            self.job.reply(self.reply, Bytes::Heap(payload), self.pid)
+        } else {
+            let error = TaskError::new(TaskErrorKind::Decode, self.job.info().name)
+                .worker_is(self.pid)
+                .message_is(format!("its result: no memory for {len} bytes"));
+            self.job.fail(error)
+        };
+        shared.with(|hub, after| {
+            after.watched.extend(watched);
+            // The handle's joiner may sleep on the bell of the lane.
+            after.ring.push(Arc::clone(&self.lane));
+            if let Some(book) = hub.book(self.index, self.generation) {
+                book.fetched(self.seq);
+            }
+        });
+    }
+}

@@ -1,0 +1,503 @@
+//! What the parent knows of one lane: which job is in which slot. Used under the hub's lock.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::Exit;
+use super::after::{After, Fetch, Fill};
+use super::dispatch::{FIRST_DEPTH, Load};
+use super::lane::arena::{Region, Ring};
+use super::lane::slot::{Facts, SLOT_INLINE, SlotState, TELL_JOINER, TELL_SUPERVISOR};
+use super::lane::{Lane, SLOTS};
+use super::wire::kind;
+use crate::bytes::Bytes;
+use crate::cell::Claimed;
+use crate::codec::Reply;
+use crate::{TaskError, TaskErrorKind};
+
+/// Payloads above this many bytes are copied without the hub's lock.
+pub(super) const COPY_UNDER_LOCK: usize = 16 * 1024;
+
+/// After how many ticks without progress a lane is stuck behind a long task.
+pub(super) const STUCK_TICKS: u32 = 2;
+
+/// The places of a job, in its head's `place` word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Not in a lane: in the backlog, on its way, or finished.
+    Nowhere,
+    /// Task `seq` of the lane of worker `index`.
+    Lane { index: usize, seq: u64 },
+}
+
+impl Place {
+    const SEQ_BITS: u32 = 48;
+    const NOWHERE: u64 = u64::MAX;
+
+    pub(super) fn store(self, job: &Claimed) {
+        let word = match self {
+            Self::Nowhere => Self::NOWHERE,
+            Self::Lane { index, seq } => {
+                (index as u64) << Self::SEQ_BITS | seq & ((1 << Self::SEQ_BITS) - 1)
+            }
+        };
+        // Relaxed: read and written under the hub's lock.
+        job.head().place.store(word, Relaxed);
+    }
+
+    pub(super) fn of(head: &crate::cell::Head) -> Self {
+        match head.place.load(Relaxed) {
+            Self::NOWHERE => Self::Nowhere,
+            word => Self::Lane {
+                index: (word >> Self::SEQ_BITS) as usize,
+                seq: word & ((1 << Self::SEQ_BITS) - 1),
+            },
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The arguments are being copied; the slot is not published.
+    Filling,
+    /// The slot is the worker's.
+    Placed,
+    /// The result is being copied out.
+    Fetching,
+    /// Everything is copied out; the slot is freed in its turn.
+    Collected,
+}
+
+struct Entry {
+    /// `None`: on its way with a fill or a fetch, or nobody waits for it any more.
+    job: Option<Claimed>,
+    region: Option<Region>,
+    stage: Stage,
+}
+
+/// The tasks of a lane are numbered; `tail <= done <= head`.
+pub(super) struct Book {
+    pub(super) lane: Arc<Lane>,
+    pub(super) pid: u32,
+    pub(super) index: usize,
+    /// Tells this lane from the ones that had the same index before.
+    pub(super) generation: u64,
+    /// From `tail` on.
+    entries: VecDeque<Entry>,
+    /// The next to be published.
+    head: u64,
+    /// The next to be collected.
+    done: u64,
+    /// The next to be freed.
+    tail: u64,
+    ring: Ring,
+    pub(super) depth: usize,
+    /// The worker broke the protocol.
+    pub(super) corrupt: bool,
+    /// `done` at the supervisor's last look, and for how many looks it has not moved.
+    seen: (u64, u32),
+}
+
+impl Book {
+    pub(super) fn new(lane: Arc<Lane>, pid: u32, index: usize, generation: u64) -> Self {
+        let ring = Ring::new(lane.arena_bytes);
+        Self {
+            lane,
+            pid,
+            index,
+            generation,
+            entries: VecDeque::with_capacity(SLOTS),
+            head: 0,
+            done: 0,
+            tail: 0,
+            ring,
+            depth: FIRST_DEPTH,
+            corrupt: false,
+            seen: (0, 0),
+        }
+    }
+
+    /// Tasks that were given to the worker and not collected yet.
+    pub(super) fn ahead(&self) -> usize {
+        (self.head - self.done) as usize
+    }
+
+    fn has_slot(&self) -> bool {
+        self.entries.len() < SLOTS
+    }
+
+    pub(super) fn load(&self) -> Load {
+        Load {
+            ahead: self.ahead(),
+            depth: if self.has_slot() { self.depth } else { 0 },
+            asleep: self.lane.header().worker_sleeps(),
+        }
+    }
+
+    /// Whether nothing of the lane is in use.
+    pub(super) fn is_idle(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Gives a job to the worker. It comes back where the lane has no room for its arguments now.
+    pub(super) fn put(&mut self, mut job: Claimed, after: &mut After) -> Result<(), Claimed> {
+        let len = job.args().len();
+        let region = if len > SLOT_INLINE {
+            match self.ring.alloc(len as u64) {
+                Some(region) => Some(region),
+                None if self.ring.is_empty() => {
+                    let limit = self.ring.capacity();
+                    let error = TaskError::new(TaskErrorKind::Encode, job.info().name).message_is(
+                        format!("its arguments: {len} bytes are more than the limit of {limit}"),
+                    );
+                    after.watched.extend(job.fail(error));
+                    return Ok(());
+                }
+                None => return Err(job),
+            }
+        } else {
+            None
+        };
+        let seq = self.head;
+        let slot = self.lane.slot(seq);
+        let timed = job.options().timeout.is_some();
+        if timed {
+            slot.clear_start();
+        }
+        let facts = Facts {
+            kind: if timed { kind::TIMED } else { kind::PLAIN },
+            task: job.info().id.0,
+            len: len as u64,
+            offset: region.map_or(0, |region| region.offset),
+        };
+        self.head += 1;
+        let mut entry = Entry {
+            job: None,
+            region,
+            stage: Stage::Filling,
+        };
+        match region {
+            Some(region) if len > COPY_UNDER_LOCK => {
+                slot.write(&facts, &[]);
+                after.fills.push(Fill {
+                    lane: Arc::clone(&self.lane),
+                    index: self.index,
+                    generation: self.generation,
+                    seq,
+                    region,
+                    args: job.take_args(),
+                    job,
+                });
+                self.entries.push_back(entry);
+                return Ok(());
+            }
+            Some(region) => {
+                self.lane.request.write(region, job.args());
+                slot.write(&facts, &[]);
+            }
+            None => slot.write(&facts, job.args()),
+        }
+        self.publish(seq, &job, after);
+        entry.job = Some(job);
+        entry.stage = Stage::Placed;
+        self.entries.push_back(entry);
+        Ok(())
+    }
+
+    fn publish(&self, seq: u64, job: &Claimed, after: &mut After) {
+        Place::Lane {
+            index: self.index,
+            seq,
+        }
+        .store(job);
+        let tell = if job.head().state.is_watched() {
+            TELL_SUPERVISOR
+        } else {
+            0
+        };
+        self.lane.slot(seq).publish(tell);
+        if self.lane.header().must_wake_worker() {
+            after.wake.push(Arc::clone(&self.lane));
+        }
+    }
+
+    /// The arguments of task `seq` are copied.
+    pub(super) fn filled(&mut self, seq: u64, job: Claimed, after: &mut After) {
+        if job.head().is_resolved() {
+            // Cancelled meanwhile: the worker passes over it.
+            self.lane.slot(seq).publish_skipped();
+            if self.lane.header().must_wake_worker() {
+                after.wake.push(Arc::clone(&self.lane));
+            }
+        } else {
+            self.publish(seq, &job, after);
+            self.entry(seq).job = Some(job);
+        }
+        self.entry(seq).stage = Stage::Placed;
+    }
+
+    /// The result of task `seq` is copied out.
+    pub(super) fn fetched(&mut self, seq: u64) {
+        self.entry(seq).stage = Stage::Collected;
+        self.free();
+    }
+
+    fn entry(&mut self, seq: u64) -> &mut Entry {
+        &mut self.entries[(seq - self.tail) as usize]
+    }
+
+    /// A word to the worker that ends it: the lane is empty.
+    pub(super) fn put_stop(&mut self, after: &mut After) {
+        let slot = self.lane.slot(self.head);
+        slot.write(
+            &Facts {
+                kind: kind::STOP,
+                ..Facts::default()
+            },
+            &[],
+        );
+        slot.publish(0);
+        if self.lane.header().must_wake_worker() {
+            after.wake.push(Arc::clone(&self.lane));
+        }
+    }
+
+    /// Takes out what the worker has done; says how many.
+    pub(super) fn collect(&mut self, after: &mut After) -> usize {
+        let before = self.done;
+        while self.done < self.head && !self.corrupt {
+            let seq = self.done;
+            let at = (seq - self.tail) as usize;
+            if self.entries[at].stage == Stage::Filling {
+                break;
+            }
+            match self.lane.slot(seq).state() {
+                SlotState::Done => {}
+                SlotState::Ready | SlotState::Running | SlotState::Skip => break,
+                SlotState::Free | SlotState::Corrupt => {
+                    self.corrupt = true;
+                    break;
+                }
+            }
+            self.entries[at].stage = Stage::Collected;
+            if let Some(job) = self.entries[at].job.take() {
+                self.take_reply(seq, job, after);
+            }
+            self.done += 1;
+        }
+        let collected = (self.done - before) as usize;
+        if collected > 0 {
+            self.free();
+        }
+        collected
+    }
+
+    fn take_reply(&mut self, seq: u64, job: Claimed, after: &mut After) {
+        let slot = self.lane.slot(seq);
+        let facts = slot.facts();
+        let region = Region {
+            offset: facts.offset,
+            len: facts.len,
+        };
+        let inline = facts.len <= SLOT_INLINE as u64;
+        let reply =
+            Reply::from_wire(facts.kind).filter(|_| inline || region.fits(self.lane.arena_bytes));
+        let Some(reply) = reply else {
+            self.corrupt = true;
+            let error = TaskError::new(TaskErrorKind::Decode, job.info().name)
+                .worker_is(self.pid)
+                .message_is("the worker's answer makes no sense");
+            after.watched.extend(job.fail(error));
+            return;
+        };
+        Place::Nowhere.store(&job);
+        if !inline && facts.len > COPY_UNDER_LOCK as u64 {
+            self.entry(seq).stage = Stage::Fetching;
+            after.fetches.push(Fetch {
+                lane: Arc::clone(&self.lane),
+                index: self.index,
+                generation: self.generation,
+                seq,
+                region,
+                reply,
+                pid: self.pid,
+                job,
+            });
+            return;
+        }
+        let mut payload = Bytes::zeroed(facts.len as usize);
+        if inline {
+            slot.read(payload.as_mut_slice());
+        } else if !self.lane.reply.read(region, payload.as_mut_slice()) {
+            self.corrupt = true;
+        }
+        after.watched.extend(job.reply(reply, payload, self.pid));
+    }
+
+    fn free(&mut self) {
+        let before = self.tail;
+        while let Some(oldest) = self.entries.front() {
+            if oldest.stage != Stage::Collected {
+                break;
+            }
+            if let Some(region) = oldest.region {
+                self.ring.release(region);
+            }
+            self.entries.pop_front();
+            self.lane.slot(self.tail).free();
+            self.tail += 1;
+        }
+        if self.tail != before {
+            self.lane.header().set_collected(self.tail);
+        }
+    }
+
+    /// Takes the newest task back, if the worker has not started it.
+    pub(super) fn take_back(&mut self, after: &mut After) -> Option<Claimed> {
+        let newest = self.entries.back()?;
+        if self.head == self.done || newest.stage != Stage::Placed || newest.job.is_none() {
+            return None;
+        }
+        let told = self.lane.slot(self.head - 1).take_back()?;
+        if told & TELL_JOINER != 0 {
+            after.ring.push(Arc::clone(&self.lane));
+        }
+        let entry = self.entries.pop_back()?;
+        self.head -= 1;
+        let job = Self::restore(&self.lane, entry.job?, entry.region);
+        if let Some(region) = entry.region {
+            self.ring.retract(region);
+        }
+        Some(job)
+    }
+
+    /// A job that did not start, with its arguments.
+    fn restore(lane: &Lane, mut job: Claimed, region: Option<Region>) -> Claimed {
+        Place::Nowhere.store(&job);
+        if let Some(region) = region.filter(|region| region.len > COPY_UNDER_LOCK as u64) {
+            job.put_args(Bytes::Heap(lane.request.read_back(region)));
+        }
+        job
+    }
+
+    /// What a cancelled or overdue job is doing, and its end where it has not started.
+    pub(super) fn stop_job(&mut self, seq: u64, error: TaskError, after: &mut After) -> Stopped {
+        if seq < self.done {
+            return Stopped::Over;
+        }
+        let lane = Arc::clone(&self.lane);
+        let slot = lane.slot(seq);
+        let skipped = slot.skip().is_some();
+        if !skipped && slot.state() != SlotState::Running {
+            return Stopped::Over;
+        }
+        let Some(job) = self.entry(seq).job.take() else {
+            return Stopped::Over;
+        };
+        Place::Nowhere.store(&job);
+        after.watched.extend(job.fail(error.worker_is(self.pid)));
+        // A joiner may sleep on the bell of the lane.
+        after.ring.push(Arc::clone(&self.lane));
+        if skipped {
+            return Stopped::NeverRan;
+        }
+        lane.header().ask_to_stop(seq);
+        Stopped::Running
+    }
+
+    /// Whether the worker runs task `seq`.
+    pub(super) fn runs(&self, seq: u64) -> bool {
+        seq >= self.done && seq < self.head && self.lane.slot(seq).state() == SlotState::Running
+    }
+
+    /// The job of task `seq`, while somebody waits for it.
+    pub(super) fn job(&self, seq: u64) -> Option<&Claimed> {
+        let at = seq.checked_sub(self.tail)?;
+        self.entries.get(at as usize)?.job.as_ref()
+    }
+
+    /// Asks for a word to the supervisor when task `seq` is done; `false`: it is done already.
+    pub(super) fn tell_supervisor(&self, seq: u64) -> bool {
+        !self.lane.slot(seq).ask(TELL_SUPERVISOR).is_settled()
+    }
+
+    /// The number of the newest task.
+    pub(super) fn newest(&self) -> u64 {
+        self.head - 1
+    }
+
+    /// Whether the same task was running at the supervisor's last looks.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.seen.0 == self.done && self.seen.1 >= STUCK_TICKS && self.ahead() > 0
+    }
+
+    /// Called by the supervisor once a tick: for how many ticks the same task has been running.
+    pub(super) fn look(&mut self) -> u32 {
+        let (seen, ticks) = self.seen;
+        let stuck = seen == self.done && self.ahead() > 0;
+        self.seen = (self.done, if stuck { ticks + 1 } else { 0 });
+        self.seen.1
+    }
+
+    /// Gives touched memory of the idle arena back.
+    pub(super) fn trim(&mut self, keep: u64) {
+        if self.ring.is_empty() && self.ring.touched() > keep {
+            self.lane.request.trim(keep);
+            self.ring.shrunk_to(keep);
+        }
+    }
+
+    /// The worker is dead: what it did is delivered, what it ran is lost, what waited comes back
+    /// in order.
+    pub(super) fn settle(mut self, exit: Exit, after: &mut After) -> Vec<Claimed> {
+        self.collect(after);
+        let mut waiting = Vec::new();
+        for (seq, entry) in (self.tail..).zip(std::mem::take(&mut self.entries)) {
+            let Some(job) = entry.job else {
+                continue;
+            };
+            if self.lane.slot(seq).state() == SlotState::Ready {
+                waiting.push(Self::restore(&self.lane, job, entry.region));
+            } else {
+                Place::Nowhere.store(&job);
+                let mut error = TaskError::new(TaskErrorKind::WorkerLost, job.info().name)
+                    .worker_is(self.pid)
+                    .exit_is(exit);
+                if self.corrupt {
+                    error = error.message_is("the worker broke the protocol of its lane");
+                }
+                after.watched.extend(job.fail(error));
+            }
+        }
+        after.ring.push(Arc::clone(&self.lane));
+        waiting
+    }
+
+    /// Ends every job without a result: the pool is killed.
+    pub(super) fn abandon_all(
+        &mut self,
+        error: impl Fn(&'static str) -> TaskError,
+        after: &mut After,
+    ) {
+        for entry in &mut self.entries {
+            if let Some(job) = entry.job.take() {
+                Place::Nowhere.store(&job);
+                let error = error(job.info().name);
+                after.watched.extend(job.fail(error));
+            }
+        }
+        after.ring.push(Arc::clone(&self.lane));
+    }
+}
+
+/// What [`Book::stop_job`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stopped {
+    /// It had an outcome.
+    Over,
+    /// It was waiting, and never runs.
+    NeverRan,
+    /// It was running and has been asked to stop.
+    Running,
+}

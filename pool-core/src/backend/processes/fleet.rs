@@ -1,0 +1,415 @@
+//! The life of the workers as a function of (state, event, now): when one is started, killed,
+//! replaced, given up. No I/O and no clock; the supervisor's thread does what comes out.
+
+use std::time::{Duration, Instant};
+
+use super::Exit;
+use crate::{Error, StartFailure};
+
+/// How often in a row a worker may fail to start, while no other serves, before the pool breaks.
+pub(super) const MAX_START_FAILURES: u32 = 5;
+
+const FIRST_BACKOFF: Duration = Duration::from_millis(10);
+const MAX_BACKOFF: Duration = Duration::from_secs(1);
+
+/// How long a worker may take to end when it was told to.
+pub(super) const STOP_GRACE: Duration = Duration::from_secs(2);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Worker {
+    /// No process; one is started at this moment.
+    Absent {
+        start_at: Instant,
+    },
+    /// A process that has not said hello.
+    Starting {
+        until: Instant,
+        pid: u32,
+    },
+    Serving,
+    /// Told to end.
+    Stopping {
+        until: Instant,
+    },
+    /// Killed; why, if it never served.
+    Dying {
+        failure: Option<Error>,
+    },
+    /// No process, and none will be.
+    Gone,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// Not every worker has said hello yet; a failure fails the build.
+    Building,
+    Running,
+    /// Who dies is not replaced.
+    Ending,
+}
+
+/// What the supervisor's thread is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Action {
+    Start(usize),
+    Kill(usize),
+    /// Give it tasks.
+    Serve(usize),
+    /// Every worker serves.
+    Built,
+    /// No worker can be had.
+    Break(Error),
+}
+
+#[derive(Debug)]
+pub(super) struct Fleet {
+    workers: Vec<Worker>,
+    mode: Mode,
+    start_timeout: Duration,
+    /// Failed starts since the last hello.
+    failures: u32,
+}
+
+impl Fleet {
+    pub(super) fn new(workers: usize, start_timeout: Duration, now: Instant) -> Self {
+        Self {
+            workers: vec![Worker::Absent { start_at: now }; workers],
+            mode: Mode::Building,
+            start_timeout,
+            failures: 0,
+        }
+    }
+
+    /// What is due by the clock.
+    pub(super) fn due(&mut self, now: Instant) -> Vec<Action> {
+        let mut actions = Vec::new();
+        for (index, worker) in self.workers.iter_mut().enumerate() {
+            match *worker {
+                Worker::Absent { start_at } if start_at <= now => {
+                    actions.push(Action::Start(index))
+                }
+                Worker::Starting { until, pid } if until <= now => {
+                    let reason = StartFailure::Silent(self.start_timeout);
+                    *worker = Worker::Dying {
+                        failure: Some(Error::WorkerStart { pid, reason }),
+                    };
+                    actions.push(Action::Kill(index));
+                }
+                Worker::Stopping { until } if until <= now => {
+                    *worker = Worker::Dying { failure: None };
+                    actions.push(Action::Kill(index));
+                }
+                _ => {}
+            }
+        }
+        actions
+    }
+
+    /// When something is due next.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        let times = self.workers.iter().filter_map(|worker| match worker {
+            Worker::Absent { start_at } => Some(*start_at),
+            Worker::Starting { until, .. } | Worker::Stopping { until } => Some(*until),
+            Worker::Serving | Worker::Dying { .. } | Worker::Gone => None,
+        });
+        times.min()
+    }
+
+    /// A process was started.
+    pub(super) fn started(&mut self, index: usize, pid: u32, now: Instant) {
+        self.workers[index] = Worker::Starting {
+            until: now + self.start_timeout,
+            pid,
+        };
+    }
+
+    /// No process could be started.
+    pub(super) fn not_started(&mut self, index: usize, error: Error, now: Instant) -> Vec<Action> {
+        self.start_failed(index, error, now)
+    }
+
+    /// The first message of a worker.
+    pub(super) fn hello(&mut self, index: usize, said: Result<(), StartFailure>) -> Vec<Action> {
+        let Worker::Starting { pid, .. } = self.workers[index] else {
+            return Vec::new();
+        };
+        if let Err(reason) = said {
+            self.workers[index] = Worker::Dying {
+                failure: Some(Error::WorkerStart { pid, reason }),
+            };
+            return vec![Action::Kill(index)];
+        }
+        self.workers[index] = Worker::Serving;
+        self.failures = 0;
+        let mut actions = vec![Action::Serve(index)];
+        if self.mode == Mode::Building && self.workers.iter().all(|w| *w == Worker::Serving) {
+            self.mode = Mode::Running;
+            actions.push(Action::Built);
+        }
+        actions
+    }
+
+    /// A worker is to be killed: it overran, or broke the protocol.
+    pub(super) fn condemn(&mut self, index: usize) -> Vec<Action> {
+        match self.workers[index] {
+            Worker::Serving | Worker::Stopping { .. } => {
+                self.workers[index] = Worker::Dying { failure: None };
+                vec![Action::Kill(index)]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// A process has ended.
+    pub(super) fn exited(&mut self, index: usize, exit: Exit, now: Instant) -> Vec<Action> {
+        let failure = match &self.workers[index] {
+            Worker::Starting { pid, .. } => Some(Error::WorkerStart {
+                pid: *pid,
+                reason: StartFailure::Ended {
+                    how: exit.to_string(),
+                },
+            }),
+            Worker::Dying { failure } => failure.clone(),
+            _ => None,
+        };
+        match failure {
+            Some(error) => self.start_failed(index, error, now),
+            None => {
+                self.workers[index] = match self.mode {
+                    Mode::Ending => Worker::Gone,
+                    Mode::Building | Mode::Running => Worker::Absent { start_at: now },
+                };
+                Vec::new()
+            }
+        }
+    }
+
+    fn start_failed(&mut self, index: usize, error: Error, now: Instant) -> Vec<Action> {
+        self.workers[index] = Worker::Gone;
+        self.failures += 1;
+        let hopeless =
+            self.failures >= MAX_START_FAILURES && !self.workers.contains(&Worker::Serving);
+        match self.mode {
+            Mode::Ending => Vec::new(),
+            Mode::Building => vec![Action::Break(error)],
+            Mode::Running if hopeless => vec![Action::Break(error)],
+            Mode::Running => {
+                self.workers[index] = Worker::Absent {
+                    start_at: now + backoff(self.failures),
+                };
+                Vec::new()
+            }
+        }
+    }
+
+    /// The pool is drained and the serving workers were told to end.
+    pub(super) fn stop(&mut self, now: Instant) -> Vec<Action> {
+        self.end(|worker| match worker {
+            Worker::Serving => Some(Worker::Stopping {
+                until: now + STOP_GRACE,
+            }),
+            _ => None,
+        })
+    }
+
+    /// Everybody is to be killed.
+    pub(super) fn kill(&mut self) -> Vec<Action> {
+        self.end(|_| None)
+    }
+
+    /// Ends every worker: as `gently` says, else by a kill.
+    fn end(&mut self, gently: impl Fn(&Worker) -> Option<Worker>) -> Vec<Action> {
+        self.mode = Mode::Ending;
+        let mut actions = Vec::new();
+        for (index, worker) in self.workers.iter_mut().enumerate() {
+            match worker {
+                Worker::Gone | Worker::Dying { .. } => {}
+                Worker::Absent { .. } => *worker = Worker::Gone,
+                _ => match gently(worker) {
+                    Some(next) => *worker = next,
+                    None => {
+                        *worker = Worker::Dying { failure: None };
+                        actions.push(Action::Kill(index));
+                    }
+                },
+            }
+        }
+        actions
+    }
+
+    pub(super) fn is_ending(&self) -> bool {
+        self.mode == Mode::Ending
+    }
+
+    /// No process is left and none will be started.
+    pub(super) fn is_gone(&self) -> bool {
+        self.workers.iter().all(|worker| *worker == Worker::Gone)
+    }
+
+    /// Whether the worker has not said hello yet.
+    pub(super) fn is_starting(&self, index: usize) -> bool {
+        matches!(self.workers[index], Worker::Starting { .. })
+    }
+}
+
+fn backoff(failures: u32) -> Duration {
+    FIRST_BACKOFF
+        .saturating_mul(1 << failures.min(16))
+        .min(MAX_BACKOFF)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(10);
+    const KILLED: Exit = Exit {
+        signal: Some(9),
+        code: None,
+    };
+
+    fn building(workers: usize, now: Instant) -> Fleet {
+        let mut fleet = Fleet::new(workers, LIMIT, now);
+        let starts: Vec<_> = (0..workers).map(Action::Start).collect();
+        assert_eq!(fleet.due(now), starts);
+        for index in 0..workers {
+            fleet.started(index, 100 + index as u32, now);
+        }
+        fleet
+    }
+
+    fn running(workers: usize, now: Instant) -> Fleet {
+        let mut fleet = building(workers, now);
+        for index in 0..workers {
+            let mut expected = vec![Action::Serve(index)];
+            if index + 1 == workers {
+                expected.push(Action::Built);
+            }
+            assert_eq!(fleet.hello(index, Ok(())), expected);
+        }
+        fleet
+    }
+
+    #[test]
+    fn a_dead_worker_is_replaced_at_once() {
+        let now = Instant::now();
+        let mut fleet = running(2, now);
+        assert_eq!(fleet.exited(1, KILLED, now), []);
+        assert_eq!(fleet.due(now), [Action::Start(1)]);
+        fleet.started(1, 300, now);
+        assert_eq!(fleet.due(now), []);
+        assert_eq!(fleet.hello(1, Ok(())), [Action::Serve(1)]);
+    }
+
+    #[test]
+    fn a_failure_while_building_breaks_the_pool() {
+        let now = Instant::now();
+        let mut fleet = building(2, now);
+        let actions = fleet.exited(0, KILLED, now);
+        assert!(
+            matches!(
+                &actions[..],
+                [Action::Break(Error::WorkerStart {
+                    pid: 100,
+                    reason: StartFailure::Ended { .. }
+                })]
+            ),
+            "{actions:?}"
+        );
+        assert_eq!(fleet.kill(), [Action::Kill(1)]);
+        assert!(!fleet.is_gone());
+        assert_eq!(fleet.exited(1, KILLED, now), []);
+        assert!(fleet.is_gone());
+    }
+
+    #[test]
+    fn silence_is_a_failure_after_the_limit() {
+        let now = Instant::now();
+        let mut fleet = building(1, now);
+        assert_eq!(fleet.next_due(), Some(now + LIMIT));
+        assert_eq!(fleet.due(now + LIMIT), [Action::Kill(0)]);
+        let actions = fleet.exited(0, KILLED, now + LIMIT);
+        assert_eq!(
+            actions,
+            [Action::Break(Error::WorkerStart {
+                pid: 100,
+                reason: StartFailure::Silent(LIMIT)
+            })]
+        );
+    }
+
+    #[test]
+    fn a_wrong_hello_is_killed_and_reported() {
+        let now = Instant::now();
+        let mut fleet = building(1, now);
+        assert_eq!(
+            fleet.hello(0, Err(StartFailure::Garbage)),
+            [Action::Kill(0)]
+        );
+        assert_eq!(
+            fleet.exited(0, KILLED, now),
+            [Action::Break(Error::WorkerStart {
+                pid: 100,
+                reason: StartFailure::Garbage
+            })]
+        );
+    }
+
+    #[test]
+    fn replacements_back_off_and_the_pool_breaks_when_nobody_serves() {
+        let now = Instant::now();
+        let mut fleet = running(1, now);
+        assert_eq!(fleet.exited(0, KILLED, now), []);
+        let mut at = now;
+        for failure in 1..MAX_START_FAILURES {
+            assert_eq!(fleet.due(at), [Action::Start(0)]);
+            assert_eq!(fleet.not_started(0, Error::TooDeep, at), []);
+            let next = fleet.next_due().unwrap();
+            assert_eq!(next - at, backoff(failure));
+            assert_eq!(fleet.due(at), []);
+            at = next;
+        }
+        assert_eq!(fleet.due(at), [Action::Start(0)]);
+        assert_eq!(
+            fleet.not_started(0, Error::TooDeep, at),
+            [Action::Break(Error::TooDeep)]
+        );
+        assert!(fleet.is_gone());
+    }
+
+    #[test]
+    fn a_pool_with_a_serving_worker_never_breaks() {
+        let now = Instant::now();
+        let mut fleet = running(2, now);
+        assert_eq!(fleet.exited(0, KILLED, now), []);
+        let mut at = now;
+        for _ in 0..10 * MAX_START_FAILURES {
+            assert_eq!(fleet.due(at), [Action::Start(0)]);
+            assert_eq!(fleet.not_started(0, Error::TooDeep, at), []);
+            at = fleet.next_due().unwrap();
+        }
+    }
+
+    #[test]
+    fn who_does_not_stop_is_killed() {
+        let now = Instant::now();
+        let mut fleet = running(2, now);
+        assert_eq!(fleet.stop(now), []);
+        assert!(fleet.is_ending());
+        assert_eq!(fleet.exited(0, KILLED, now), []);
+        assert_eq!(fleet.due(now), []);
+        assert_eq!(fleet.due(now + STOP_GRACE), [Action::Kill(1)]);
+        assert_eq!(fleet.exited(1, KILLED, now), []);
+        assert!(fleet.is_gone());
+    }
+
+    #[test]
+    fn a_condemned_worker_is_killed_once_and_replaced() {
+        let now = Instant::now();
+        let mut fleet = running(1, now);
+        assert_eq!(fleet.condemn(0), [Action::Kill(0)]);
+        assert_eq!(fleet.condemn(0), []);
+        assert_eq!(fleet.exited(0, KILLED, now), []);
+        assert_eq!(fleet.due(now), [Action::Start(0)]);
+    }
+}

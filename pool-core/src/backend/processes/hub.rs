@@ -1,0 +1,553 @@
+//! All lanes, the backlog and the deadlines: the parent's state, behind one lock.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::after::After;
+use super::book::{Book, Place, STUCK_TICKS, Stopped};
+use super::dispatch;
+use super::lane::{Lane, monotonic_nanos};
+use super::{Exit, TICK};
+use crate::backend::SHUT_DOWN;
+use crate::cell::{Abandon, Claimed, Job};
+use crate::{TaskError, TaskErrorKind};
+
+/// After how many submits into a backlog the submitter makes a turn.
+const SUBMITS_PER_TURN: u32 = 16;
+
+/// How much touched memory an idle lane keeps in each direction.
+const KEEP_BYTES: u64 = 1 << 20;
+
+/// What the pool does with jobs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Phase {
+    Open,
+    /// Takes no more, does what it has.
+    Draining,
+    /// Takes no more, has ended what it had; why.
+    Ended(String),
+}
+
+/// A moment at which the supervisor looks at a running task.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Alarm {
+    at: Instant,
+    index: usize,
+    generation: u64,
+    seq: u64,
+    what: What,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    /// It may have run for its whole time.
+    Deadline,
+    /// It was asked to stop, and its grace is over.
+    Grace,
+}
+
+pub(super) struct Hub {
+    /// By worker; `None` while no worker serves there.
+    books: Vec<Option<Book>>,
+    generations: u64,
+    backlog: VecDeque<Claimed>,
+    phase: Phase,
+    /// The lane used last.
+    last: usize,
+    submits: u32,
+    alarms: BinaryHeap<Reverse<Alarm>>,
+    grace: Duration,
+    /// Until when the supervisor sleeps; `None`: until it is told.
+    supervisor_sleeps_until: Option<Instant>,
+}
+
+impl Hub {
+    pub(super) fn new(workers: usize, grace: Duration) -> Self {
+        Self {
+            books: (0..workers).map(|_| None).collect(),
+            generations: 0,
+            backlog: VecDeque::new(),
+            phase: Phase::Open,
+            last: 0,
+            submits: 0,
+            alarms: BinaryHeap::new(),
+            grace,
+            supervisor_sleeps_until: None,
+        }
+    }
+
+    // ---- jobs ----
+
+    pub(super) fn submit(&mut self, job: Claimed, after: &mut After) {
+        match &self.phase {
+            Phase::Open => {}
+            Phase::Draining => return reject(job, SHUT_DOWN, after),
+            Phase::Ended(why) => return reject(job, why, after),
+        }
+        let mut job = job;
+        if self.backlog.is_empty() {
+            match self.give(job, after) {
+                Ok(()) => return self.watch_the_queue(after),
+                Err(back) => job = back,
+            }
+            // Finished tasks may be in the way.
+            if self.collect(after) {
+                match self.give(job, after) {
+                    Ok(()) => return self.watch_the_queue(after),
+                    Err(back) => job = back,
+                }
+            }
+        }
+        self.backlog.push_back(job);
+        self.submits += 1;
+        if self.submits >= SUBMITS_PER_TURN {
+            self.submits = 0;
+            self.turn(after);
+        }
+        self.watch_the_queue(after);
+    }
+
+    /// Gives a job to the best lane that has room.
+    fn give(&mut self, job: Claimed, after: &mut After) -> Result<(), Claimed> {
+        let chosen = dispatch::choose(self.books.len(), self.last, |i| {
+            self.books[i].as_ref().map(Book::load)
+        });
+        let Some(index) = chosen else {
+            return Err(job);
+        };
+        self.last = index;
+        self.give_to(index, job, after)
+    }
+
+    fn give_to(&mut self, index: usize, job: Claimed, after: &mut After) -> Result<(), Claimed> {
+        let Some(book) = &mut self.books[index] else {
+            return Err(job);
+        };
+        let before = book.ahead();
+        let timeout = job.options().timeout;
+        book.put(job, after)?;
+        // Not taken where it could never be sent.
+        if let Some(timeout) = timeout.filter(|_| book.ahead() > before) {
+            self.set_deadline(index, timeout, after);
+        }
+        Ok(())
+    }
+
+    /// The newest task of the lane cannot be overdue before `timeout` from now.
+    fn set_deadline(&mut self, index: usize, timeout: Duration, after: &mut After) {
+        let Some(book) = &self.books[index] else {
+            return;
+        };
+        let (generation, seq) = (book.generation, book.newest());
+        if let Some(at) = Instant::now().checked_add(timeout) {
+            self.set_alarm(at, index, generation, seq, What::Deadline, after);
+        }
+    }
+
+    fn set_alarm(
+        &mut self,
+        at: Instant,
+        index: usize,
+        generation: u64,
+        seq: u64,
+        what: What,
+        after: &mut After,
+    ) {
+        self.alarms.push(Reverse(Alarm {
+            at,
+            index,
+            generation,
+            seq,
+            what,
+        }));
+        self.supervisor_by(at, after);
+    }
+
+    /// Jobs that were given out and did not start go in front of all others.
+    pub(super) fn put_back(
+        &mut self,
+        jobs: impl IntoIterator<Item = Claimed, IntoIter: DoubleEndedIterator>,
+    ) {
+        for job in jobs.into_iter().rev() {
+            if !matches!(self.phase, Phase::Ended(_)) {
+                self.backlog.push_front(job);
+            }
+        }
+    }
+
+    /// One look at everything: collects, refills, balances.
+    pub(super) fn turn(&mut self, after: &mut After) {
+        self.collect(after);
+        if !self.backlog.is_empty() {
+            self.refill(after);
+        }
+        self.balance(after);
+        self.want_dry();
+    }
+
+    /// Collects what is done; says whether there was anything.
+    fn collect(&mut self, after: &mut After) -> bool {
+        let mut any = false;
+        let starved = !self.backlog.is_empty();
+        for book in self.books.iter_mut().flatten() {
+            if book.ahead() == 0 {
+                continue;
+            }
+            let collected = book.collect(after) > 0;
+            any |= collected;
+            if book.corrupt {
+                // The supervisor kills it.
+                after.poke = true;
+            }
+            if starved && collected && book.ahead() == 0 {
+                book.depth = dispatch::deeper(book.depth);
+            }
+        }
+        any
+    }
+
+    fn refill(&mut self, after: &mut After) {
+        let total =
+            self.backlog.len() + self.books.iter().flatten().map(Book::ahead).sum::<usize>();
+        let lanes = self.books.iter().flatten().count();
+        let share = dispatch::fair_share(total, lanes);
+        for index in 0..self.books.len() {
+            while let Some(book) = &self.books[index] {
+                let load = book.load();
+                if load.ahead >= load.depth.min(share) || book.is_stuck() {
+                    break;
+                }
+                let Some(job) = self.backlog.pop_front() else {
+                    return;
+                };
+                // Cancelled while it waited.
+                if job.head().is_resolved() {
+                    continue;
+                }
+                if let Err(job) = self.give_to(index, job, after) {
+                    self.backlog.push_front(job);
+                    break;
+                }
+            }
+        }
+    }
+
+    /// An idle lane gets the newest waiting task of the one with the longest queue.
+    fn balance(&mut self, after: &mut After) {
+        loop {
+            let ahead = |book: &Option<Book>| book.as_ref().map(Book::ahead);
+            let Some(idle) = (0..self.books.len()).find(|&i| ahead(&self.books[i]) == Some(0))
+            else {
+                return;
+            };
+            let Some((most, rich)) = (0..self.books.len())
+                .filter_map(|i| Some((ahead(&self.books[i])?, i)))
+                .max()
+            else {
+                return;
+            };
+            if most < 2 {
+                return;
+            }
+            let job = self.books[rich]
+                .as_mut()
+                .and_then(|book| book.take_back(after));
+            let Some(job) = job else {
+                return;
+            };
+            if let Err(job) = self.give_to(idle, job, after) {
+                self.backlog.push_front(job);
+                return;
+            }
+        }
+    }
+
+    /// Whether there is something that a look now and then could move.
+    pub(super) fn is_restless(&self) -> bool {
+        !self.backlog.is_empty() || self.books.iter().flatten().any(|book| book.ahead() > 1)
+    }
+
+    fn want_dry(&self) {
+        let wanted = self.is_restless() || self.phase == Phase::Draining;
+        for book in self.books.iter().flatten() {
+            book.lane.header().want_dry(wanted);
+        }
+    }
+
+    /// What was left waiting is looked after by the supervisor.
+    fn watch_the_queue(&mut self, after: &mut After) {
+        if self.supervisor_sleeps_until.is_none() && self.is_restless() {
+            self.want_dry();
+            after.poke = true;
+        }
+    }
+
+    fn supervisor_by(&self, at: Instant, after: &mut After) {
+        if self.supervisor_sleeps_until.is_none_or(|until| until > at) {
+            after.poke = true;
+        }
+    }
+
+    pub(super) fn book(&mut self, index: usize, generation: u64) -> Option<&mut Book> {
+        self.books
+            .get_mut(index)?
+            .as_mut()
+            .filter(|book| book.generation == generation)
+    }
+
+    /// The lane and number of a job that is in a lane.
+    pub(super) fn find(&self, job: &dyn Job) -> Option<(&Book, u64)> {
+        let Place::Lane { index, seq } = Place::of(job.head()) else {
+            return None;
+        };
+        let book = self.books.get(index)?.as_ref()?;
+        book.job(seq)
+            .is_some_and(|placed| placed.is(job))
+            .then_some((book, seq))
+    }
+
+    /// Somebody waits for the job without driving: its end must be noticed.
+    pub(super) fn watch(&mut self, job: &dyn Job, after: &mut After) {
+        self.turn(after);
+        if let Some((book, seq)) = self.find(job)
+            && !book.tell_supervisor(seq)
+        {
+            self.turn(after);
+        }
+        self.watch_the_queue(after);
+    }
+
+    pub(super) fn is_running(&self, job: &dyn Job) -> bool {
+        self.find(job).is_some_and(|(book, seq)| book.runs(seq))
+    }
+
+    pub(super) fn cancel(&mut self, job: &dyn Job, after: &mut After) -> bool {
+        let error = TaskError::new(TaskErrorKind::Cancelled, job.info().name);
+        let Some((book, seq)) = self.find(job) else {
+            // In the backlog, or on its way into or out of a lane.
+            return job.head().abandon(Abandon::Cancelled);
+        };
+        let (index, generation) = (book.index, book.generation);
+        self.stop_job(index, generation, seq, error, after)
+    }
+
+    /// Resolves the handle of a job in a lane and stops it; `false`: it has an outcome.
+    fn stop_job(
+        &mut self,
+        index: usize,
+        generation: u64,
+        seq: u64,
+        error: TaskError,
+        after: &mut After,
+    ) -> bool {
+        let grace = self.grace;
+        let Some(book) = self.book(index, generation) else {
+            return false;
+        };
+        match book.stop_job(seq, error, after) {
+            Stopped::Over => {
+                book.collect(after);
+                false
+            }
+            Stopped::NeverRan => true,
+            Stopped::Running => {
+                if let Some(at) = Instant::now().checked_add(grace) {
+                    self.set_alarm(at, index, generation, seq, What::Grace, after);
+                }
+                true
+            }
+        }
+    }
+
+    // ---- the supervisor's part ----
+
+    /// Looks at what is due; returns the workers that must be killed.
+    pub(super) fn due(&mut self, now: Instant, after: &mut After) -> Vec<usize> {
+        let mut kill: Vec<usize> = Vec::new();
+        while let Some(Reverse(alarm)) = self.alarms.peek() {
+            if alarm.at > now {
+                break;
+            }
+            let Some(Reverse(alarm)) = self.alarms.pop() else {
+                break;
+            };
+            let Alarm {
+                index,
+                generation,
+                seq,
+                ..
+            } = alarm;
+            match alarm.what {
+                What::Deadline => self.check_deadline(index, generation, seq, now, after),
+                What::Grace => {
+                    if self
+                        .book(index, generation)
+                        .is_some_and(|book| book.runs(seq))
+                    {
+                        kill.push(index);
+                    }
+                }
+            }
+        }
+        kill.extend(
+            self.books
+                .iter()
+                .flatten()
+                .filter(|b| b.corrupt)
+                .map(|b| b.index),
+        );
+        kill
+    }
+
+    fn check_deadline(
+        &mut self,
+        index: usize,
+        generation: u64,
+        seq: u64,
+        now: Instant,
+        after: &mut After,
+    ) {
+        let Some(book) = self.book(index, generation) else {
+            return;
+        };
+        let Some((timeout, name)) = book
+            .job(seq)
+            .and_then(|job| Some((job.options().timeout?, job.info().name)))
+        else {
+            return;
+        };
+        let ran = if book.runs(seq) {
+            let started = book.lane.slot(seq).started_nanos();
+            // A worker cannot have started in the future, nor not at all.
+            Duration::from_nanos(monotonic_nanos().saturating_sub(started))
+        } else {
+            Duration::ZERO
+        };
+        if ran >= timeout {
+            let error = TaskError::new(TaskErrorKind::TimedOut, name)
+                .message_is(format!("it ran for its limit of {timeout:?}"));
+            self.stop_job(index, generation, seq, error, after);
+        } else if let Some(at) = now.checked_add(timeout - ran) {
+            self.set_alarm(at, index, generation, seq, What::Deadline, after);
+        }
+    }
+
+    /// A tick: a turn, and the tasks behind a long one go elsewhere if anybody else moves.
+    pub(super) fn tick(&mut self, after: &mut After) {
+        self.turn(after);
+        let mut moving = false;
+        let mut stuck = Vec::new();
+        for book in self.books.iter_mut().flatten() {
+            if book.look() >= STUCK_TICKS {
+                if book.ahead() > 1 {
+                    stuck.push(book.index);
+                }
+            } else {
+                moving = true;
+            }
+        }
+        if !moving || stuck.is_empty() {
+            return;
+        }
+        for index in stuck {
+            let mut jobs = Vec::new();
+            if let Some(book) = &mut self.books[index] {
+                while let Some(job) = book.take_back(after) {
+                    jobs.push(job);
+                }
+                book.depth = dispatch::FIRST_DEPTH;
+            }
+            jobs.reverse();
+            self.put_back(jobs);
+        }
+        self.turn(after);
+    }
+
+    /// When the supervisor has to look again; it sleeps until then.
+    pub(super) fn next_look(&mut self, now: Instant) -> Option<Instant> {
+        let tick = self.is_restless().then(|| now + TICK);
+        let alarm = self.alarms.peek().map(|Reverse(alarm)| alarm.at);
+        let next = match (tick, alarm) {
+            (Some(tick), Some(alarm)) => Some(tick.min(alarm)),
+            (one, other) => one.or(other),
+        };
+        self.supervisor_sleeps_until = next;
+        next
+    }
+
+    /// A worker has said hello.
+    pub(super) fn serve(&mut self, index: usize, lane: Arc<Lane>, pid: u32, after: &mut After) {
+        self.generations += 1;
+        self.books[index] = Some(Book::new(lane, pid, index, self.generations));
+        self.turn(after);
+    }
+
+    /// A worker is dead.
+    pub(super) fn settle(&mut self, index: usize, exit: Exit, after: &mut After) {
+        if let Some(book) = self.books[index].take() {
+            let waiting = book.settle(exit, after);
+            self.put_back(waiting);
+            self.turn(after);
+        }
+    }
+
+    /// Whether the worker at `index` runs no task.
+    pub(super) fn is_drained(&self) -> bool {
+        self.backlog.is_empty() && self.books.iter().flatten().all(Book::is_idle)
+    }
+
+    /// Tells every worker to end; the pool is drained.
+    pub(super) fn put_stops(&mut self, after: &mut After) {
+        for book in self.books.iter_mut().flatten() {
+            book.put_stop(after);
+        }
+    }
+
+    pub(super) fn trim(&mut self) {
+        for book in self.books.iter_mut().flatten() {
+            book.trim(KEEP_BYTES);
+        }
+    }
+
+    pub(super) fn drain(&mut self, after: &mut After) {
+        if self.phase == Phase::Open {
+            self.phase = Phase::Draining;
+            self.turn(after);
+            after.poke = true;
+        }
+    }
+
+    /// Takes no more jobs and ends all there are: with `Cancelled` after a kill, with `Rejected`
+    /// when the pool is broken.
+    pub(super) fn end(&mut self, kind: TaskErrorKind, why: &str, after: &mut After) {
+        if matches!(self.phase, Phase::Ended(_)) {
+            return;
+        }
+        self.phase = Phase::Ended(why.to_owned());
+        let error = |name| TaskError::new(kind, name).message_is(why);
+        for book in self.books.iter_mut().flatten() {
+            book.collect(after);
+            book.abandon_all(error, after);
+        }
+        for job in std::mem::take(&mut self.backlog) {
+            let error = error(job.info().name);
+            after.watched.extend(job.fail(error));
+        }
+        after.poke = true;
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.phase == Phase::Draining
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.phase, Phase::Ended(_))
+    }
+}
+
+fn reject(job: Claimed, why: &str, after: &mut After) {
+    let error = TaskError::rejected(job.info().name, why);
+    after.watched.extend(job.fail(error));
+}

@@ -1,0 +1,222 @@
+//! One slot of a lane: the state word and what travels with it.
+
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+use std::sync::atomic::{AtomicU32, AtomicU64};
+
+/// How many bytes travel inside a slot.
+pub(crate) const SLOT_INLINE: usize = INLINE_WORDS * 8;
+
+const INLINE_WORDS: usize = 11;
+
+const FREE: u32 = 0;
+const READY: u32 = 1;
+const RUNNING: u32 = 2;
+const DONE: u32 = 3;
+const SKIP: u32 = 4;
+const STATE: u32 = 0b111;
+
+/// A thread sleeps on the lane's bell until this slot is done.
+pub(crate) const TELL_JOINER: u32 = 1 << 3;
+/// The supervisor wants to hear when this slot is done.
+pub(crate) const TELL_SUPERVISOR: u32 = 1 << 4;
+
+/// The state of a slot as the parent sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SlotState {
+    Free,
+    Ready,
+    Running,
+    Done,
+    Skip,
+    /// No state of this protocol: the worker wrote where it must not.
+    Corrupt,
+}
+
+impl SlotState {
+    fn of(word: u32) -> Self {
+        match word & STATE {
+            FREE => Self::Free,
+            READY => Self::Ready,
+            RUNNING => Self::Running,
+            DONE => Self::Done,
+            SKIP => Self::Skip,
+            _ => Self::Corrupt,
+        }
+    }
+
+    /// Nothing of the worker's is to be expected any more.
+    pub(crate) fn is_settled(self) -> bool {
+        !matches!(self, Self::Ready | Self::Running)
+    }
+}
+
+/// What the worker finds at its slot.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// A task, which is now running.
+    Run,
+    /// A cancelled task, which is now done.
+    Skipped,
+    /// Nothing yet.
+    Nothing,
+}
+
+/// The facts of a request or a reply beside its bytes. From a worker they are claims, to be
+/// checked by the reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Facts {
+    /// Request: flags. Reply: the kind of the answer.
+    pub(crate) kind: u32,
+    /// Request: the task's id.
+    pub(crate) task: u64,
+    /// How many bytes there are; at most [`SLOT_INLINE`] are in the slot, more are in the arena.
+    pub(crate) len: u64,
+    /// Where in the arena they are.
+    pub(crate) offset: u64,
+}
+
+/// A slot. All-zero memory is a free one. Small payloads share the first cache line with the
+/// state word.
+#[repr(C, align(128))]
+#[derive(Debug)]
+pub(crate) struct Slot {
+    state: AtomicU32,
+    kind: AtomicU32,
+    task: AtomicU64,
+    len: AtomicU64,
+    inline: [AtomicU64; INLINE_WORDS],
+    offset: AtomicU64,
+    started: AtomicU64,
+}
+
+const _: () = assert!(size_of::<Slot>() == 128);
+
+impl Slot {
+    pub(crate) fn state(&self) -> SlotState {
+        // Acquire: pairs with `finish`, so that a reply is read after it was written.
+        SlotState::of(self.state.load(Acquire))
+    }
+
+    // ---- parent ----
+
+    /// FREE → READY. The request is written.
+    pub(crate) fn publish(&self, tell: u32) {
+        // Release: pairs with `start`. A store, not an exchange: a flag that a late joiner set on
+        // the free slot means the task before this one.
+        self.state.store(READY | tell, Release);
+    }
+
+    /// FREE → SKIP: a task that was cancelled before it was published.
+    pub(crate) fn publish_skipped(&self) {
+        self.state.store(SKIP, Release);
+    }
+
+    /// READY → FREE. The flags that were set, or `None`: the worker has started it.
+    pub(crate) fn take_back(&self) -> Option<u32> {
+        self.leave_ready(FREE)
+    }
+
+    /// READY → SKIP. The flags that were set, or `None`: the worker has started it.
+    pub(crate) fn skip(&self) -> Option<u32> {
+        self.leave_ready(SKIP)
+    }
+
+    fn leave_ready(&self, to: u32) -> Option<u32> {
+        self.state
+            .fetch_update(AcqRel, Acquire, |word| {
+                (word & STATE == READY).then_some(to)
+            })
+            .ok()
+            .map(|word| word & !STATE)
+    }
+
+    /// DONE → FREE.
+    pub(crate) fn free(&self) {
+        // Release: what was read from the slot was read before the next request is written.
+        self.state.store(FREE, Release);
+    }
+
+    /// Asks to be told; the state before says whether there is still something to wait for.
+    pub(crate) fn ask(&self, tell: u32) -> SlotState {
+        SlotState::of(self.state.fetch_or(tell, AcqRel))
+    }
+
+    /// When the worker started the task, on the monotonic clock; 0 when it has not.
+    pub(crate) fn started_nanos(&self) -> u64 {
+        self.started.load(Acquire)
+    }
+
+    // ---- worker ----
+
+    pub(crate) fn start(&self) -> Start {
+        let mut word = self.state.load(Acquire);
+        loop {
+            let (to, found) = match word & STATE {
+                READY => (RUNNING, Start::Run),
+                SKIP => (DONE, Start::Skipped),
+                _ => return Start::Nothing,
+            };
+            match self
+                .state
+                .compare_exchange_weak(word, word & !STATE | to, AcqRel, Acquire)
+            {
+                Ok(_) => return found,
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Whether [`start`](Self::start) would find something.
+    pub(crate) fn has_work(&self) -> bool {
+        // SeqCst: W3 of the README.
+        matches!(self.state.load(SeqCst) & STATE, READY | SKIP)
+    }
+
+    /// Notes the start of a task with a deadline.
+    pub(crate) fn note_start(&self, nanos: u64) {
+        self.started.store(nanos, Release);
+    }
+
+    /// RUNNING → DONE. The reply is written. Returns who wants to be told.
+    pub(crate) fn finish(&self) -> u32 {
+        self.state.swap(DONE, AcqRel)
+    }
+
+    // ---- both; ordered by the state word ----
+
+    pub(crate) fn write(&self, facts: &Facts, payload: &[u8]) {
+        self.kind.store(facts.kind, Relaxed);
+        self.task.store(facts.task, Relaxed);
+        self.len.store(facts.len, Relaxed);
+        if facts.len > SLOT_INLINE as u64 {
+            self.offset.store(facts.offset, Relaxed);
+        }
+        for (word, bytes) in self.inline.iter().zip(payload.chunks(8)) {
+            let mut full = [0; 8];
+            full[..bytes.len()].copy_from_slice(bytes);
+            word.store(u64::from_ne_bytes(full), Relaxed);
+        }
+    }
+
+    /// Clears the start of the last task, before one with a deadline is published.
+    pub(crate) fn clear_start(&self) {
+        self.started.store(0, Relaxed);
+    }
+
+    pub(crate) fn facts(&self) -> Facts {
+        Facts {
+            kind: self.kind.load(Relaxed),
+            task: self.task.load(Relaxed),
+            len: self.len.load(Relaxed),
+            offset: self.offset.load(Relaxed),
+        }
+    }
+
+    /// Copies the first bytes of the inline payload out.
+    pub(crate) fn read(&self, out: &mut [u8]) {
+        for (word, bytes) in self.inline.iter().zip(out.chunks_mut(8)) {
+            let full = word.load(Relaxed).to_ne_bytes();
+            bytes.copy_from_slice(&full[..bytes.len()]);
+        }
+    }
+}

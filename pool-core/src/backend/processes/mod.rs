@@ -1,0 +1,225 @@
+//! The process backend: worker processes, each with a private lane of shared memory.
+//!
+//! The contract: a task that ends its process costs exactly that task; everything else that was
+//! submitted gets its own outcome; when the parent is gone, however, no worker stays. The
+//! protocols are described in the README of this folder.
+
+mod after;
+mod book;
+mod dispatch;
+mod fleet;
+mod hub;
+mod join;
+mod lane;
+mod spawn;
+mod spin;
+mod supervisor;
+mod wire;
+mod worker;
+
+use std::fmt;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, mpsc};
+use std::thread::ThreadId;
+use std::time::{Duration, Instant};
+
+use rustix::event::{EventfdFlags, eventfd};
+
+use self::after::After;
+use self::hub::Hub;
+use self::spawn::Recipe;
+use self::spin::Patience;
+use self::supervisor::Supervisor;
+use super::{Backend, Config, Engine};
+use crate::cell::{Claimed, Job};
+use crate::{Error, TaskErrorKind};
+
+pub(crate) use self::spawn::Token;
+pub(crate) use self::worker::take_over;
+
+/// How often the supervisor looks at a pool in which something waits.
+const TICK: Duration = Duration::from_millis(1);
+
+/// How deep this process is in nested pools: 0 where no pool started it.
+static DEPTH: AtomicU32 = AtomicU32::new(0);
+
+/// How a worker process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Exit {
+    pub(crate) signal: Option<i32>,
+    pub(crate) code: Option<i32>,
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.signal, self.code) {
+            (Some(signal), _) => write!(f, "killed by {}", crate::task_error::signal_name(signal)),
+            (None, Some(code)) => write!(f, "exit code {code}"),
+            (None, None) => f.write_str("its end was seen by somebody else"),
+        }
+    }
+}
+
+/// What the threads of the parent share.
+struct Shared {
+    hub: Mutex<Hub>,
+    /// Wakes the supervisor.
+    poke: OwnedFd,
+    patience: Patience,
+    gone: Mutex<bool>,
+    gone_changed: Condvar,
+    supervisor: OnceLock<ThreadId>,
+    workers: usize,
+}
+
+impl Shared {
+    /// Works on the hub under its lock, then does what came out of it without the lock.
+    fn with<R>(&self, work: impl FnOnce(&mut Hub, &mut After) -> R) -> R {
+        let mut after = After::default();
+        let result = {
+            // No foreign code runs under the lock; a panic of ours would leave a hub that still
+            // resolves its handles.
+            let mut hub = self.hub.lock().unwrap_or_else(PoisonError::into_inner);
+            work(&mut hub, &mut after)
+        };
+        after.run(self);
+        result
+    }
+
+    fn poke(&self) {
+        // A full counter wakes as well.
+        let _ = rustix::io::write(&self.poke, &1_u64.to_ne_bytes());
+    }
+
+    fn hear_poke(&self) {
+        let _ = rustix::io::read(&self.poke, &mut [0; 8]);
+    }
+
+    fn set_gone(&self) {
+        *self.gone.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.gone_changed.notify_all();
+    }
+
+    /// Waits until no worker is left. The supervisor's own thread does not wait for itself.
+    fn wait_until_gone(&self) {
+        if self.supervisor.get() == Some(&std::thread::current().id()) {
+            return;
+        }
+        let gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(
+            self.gone_changed
+                .wait_while(gone, |gone| !*gone)
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+    }
+}
+
+/// The pool's side.
+struct Processes {
+    shared: Arc<Shared>,
+}
+
+pub(super) fn start(config: Config) -> Result<Arc<dyn Engine>, Error> {
+    let Some(door) = crate::entry::door() else {
+        return Err(Error::NotInitialized);
+    };
+    let depth = DEPTH.load(Relaxed);
+    if depth >= crate::MAX_DEPTH {
+        return Err(Error::TooDeep);
+    }
+    let catalog = crate::catalog::Catalog::get()?;
+    let recipe = Recipe::new(door, config.worker_exe, depth, catalog.digest())?;
+    let poke = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+        .map_err(|error| Error::spawn("no eventfd", &error.into()))?;
+    let shared = Arc::new(Shared {
+        hub: Mutex::new(Hub::new(config.workers, config.grace)),
+        poke,
+        patience: Patience::new(),
+        gone: Mutex::new(false),
+        gone_changed: Condvar::new(),
+        supervisor: OnceLock::new(),
+        workers: config.workers,
+    });
+    let (built, result) = mpsc::sync_channel(1);
+    let supervisor = Supervisor::new(
+        shared.clone(),
+        recipe,
+        config.workers,
+        config.start_timeout,
+        built,
+    )
+    .map_err(|error| Error::spawn("no epoll", &error))?;
+    let thread = std::thread::Builder::new()
+        .name("pool-supervisor".into())
+        .spawn(move || supervisor.run())
+        .map_err(|error| Error::spawn("no supervisor thread", &error))?;
+    // Set before any task exists, so before any callback can run on the supervisor's thread.
+    let _ = shared.supervisor.set(thread.thread().id());
+    let pool = Processes { shared };
+    let built = result.recv().unwrap_or_else(|_| {
+        Err(Error::spawn(
+            "the supervisor",
+            &std::io::ErrorKind::Other.into(),
+        ))
+    });
+    match built {
+        Ok(()) => Ok(Arc::new(pool)),
+        Err(error) => {
+            pool.shared.wait_until_gone();
+            Err(error)
+        }
+    }
+}
+
+impl Engine for Processes {
+    fn kind(&self) -> Backend {
+        Backend::Processes
+    }
+
+    fn workers(&self) -> usize {
+        self.shared.workers
+    }
+
+    fn submit(&self, job: Arc<dyn Job>) {
+        // Encodes in the caller's thread and without a lock: that is the user's code.
+        if let Some(job) = Claimed::new(job) {
+            self.shared.with(|hub, after| hub.submit(job, after));
+        }
+    }
+
+    fn wait(&self, job: &Arc<dyn Job>, deadline: Option<Instant>) {
+        self.shared.wait(job, deadline);
+    }
+
+    fn poll(&self, _: &dyn Job) {
+        self.shared.with(Hub::turn);
+    }
+
+    fn watch(&self, job: &dyn Job) {
+        self.shared.with(|hub, after| hub.watch(job, after));
+    }
+
+    fn is_running(&self, job: &dyn Job) -> bool {
+        self.shared.with(|hub, _| hub.is_running(job))
+    }
+
+    fn cancel(&self, job: &dyn Job) -> bool {
+        self.shared.with(|hub, after| {
+            // It may be done already.
+            hub.turn(after);
+            hub.cancel(job, after)
+        })
+    }
+
+    fn shutdown(&self) {
+        self.shared.with(Hub::drain);
+        self.shared.wait_until_gone();
+    }
+
+    fn kill(&self) {
+        self.shared
+            .with(|hub, after| hub.end(TaskErrorKind::Cancelled, "the pool was killed", after));
+        self.shared.wait_until_gone();
+    }
+}

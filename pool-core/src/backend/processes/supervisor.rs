@@ -1,0 +1,354 @@
+//! The supervisor thread: processes, sockets and timers. What is to be done is decided in
+//! [`fleet`](super::fleet) and [`hub`](super::hub).
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
+use std::process::Child;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::{Duration, Instant};
+
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::io::Errno;
+use rustix::net::{self, RecvFlags};
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use super::fleet::{Action, Fleet};
+use super::hub::Hub;
+use super::lane::{Lane, timespec};
+use super::spawn::Recipe;
+use super::wire::{Hello, MESSAGE_MAX, Unreadable, VERSION};
+use super::{Exit, Shared};
+use crate::{Error, StartFailure, TaskErrorKind};
+
+/// After how long without work the memory of large arguments is given back.
+const TRIM_AFTER: Duration = Duration::from_secs(1);
+
+/// How many messages of one worker are read before the others get their turn.
+const MESSAGES_PER_LOOK: usize = 64;
+
+const POKE: u64 = u64::MAX;
+
+pub(super) struct Supervisor {
+    shared: Arc<Shared>,
+    recipe: Recipe,
+    fleet: Fleet,
+    processes: Vec<Option<Process>>,
+    epoll: OwnedFd,
+    built: Option<SyncSender<Result<(), Error>>>,
+}
+
+struct Process {
+    child: Child,
+    pidfd: OwnedFd,
+    socket: OwnedFd,
+    /// Until the worker serves.
+    lane: Option<Lane>,
+}
+
+impl Supervisor {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        recipe: Recipe,
+        workers: usize,
+        start_timeout: Duration,
+        built: SyncSender<Result<(), Error>>,
+    ) -> io::Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        epoll::add(
+            &epoll,
+            &shared.poke,
+            EventData::new_u64(POKE),
+            EventFlags::IN,
+        )?;
+        Ok(Self {
+            shared,
+            recipe,
+            fleet: Fleet::new(workers, start_timeout, Instant::now()),
+            processes: (0..workers).map(|_| None).collect(),
+            epoll,
+            built: Some(built),
+        })
+    }
+
+    pub(super) fn run(mut self) {
+        let mut trimmed = true;
+        loop {
+            let actions = self.fleet.due(Instant::now());
+            self.act(actions);
+            let wake_at = self.look();
+            if self.fleet.is_gone() {
+                return;
+            }
+            let mut until = earliest(wake_at, self.fleet.next_due());
+            let idle = until.is_none();
+            if idle && !trimmed {
+                until = Some(Instant::now() + TRIM_AFTER);
+            }
+            let woken = self.sleep(until);
+            if idle && !trimmed && !woken {
+                self.shared.with(|hub, _| hub.trim());
+                trimmed = true;
+            } else if woken {
+                trimmed = false;
+            }
+        }
+    }
+
+    /// Looks at the hub; returns when it has to be looked at again.
+    fn look(&mut self) -> Option<Instant> {
+        let ending = self.fleet.is_ending();
+        let mut stop = false;
+        let (killed, ended) = self.shared.with(|hub, after| {
+            let killed = hub.due(Instant::now(), after);
+            hub.tick(after);
+            if hub.is_draining() && hub.is_drained() && !ending {
+                stop = true;
+                hub.put_stops(after);
+            }
+            (killed, hub.has_ended())
+        });
+        let mut actions: Vec<_> = killed
+            .into_iter()
+            .flat_map(|index| self.fleet.condemn(index))
+            .collect();
+        if ended && !ending {
+            actions.extend(self.fleet.kill());
+        } else if stop {
+            actions.extend(self.fleet.stop(Instant::now()));
+        }
+        self.act(actions);
+        // Copies and callbacks of the look above are done: from here on only a poke brings news.
+        self.shared.with(|hub, _| hub.next_look(Instant::now()))
+    }
+
+    fn act(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Start(index) => self.start(index),
+                Action::Kill(index) => {
+                    if let Some(process) = &self.processes[index] {
+                        kill_group(&process.child);
+                    }
+                }
+                Action::Serve(index) => self.serve(index),
+                Action::Built => self.report(Ok(())),
+                Action::Break(error) => {
+                    self.shared.with(|hub, after| {
+                        let why = format!("the pool is broken: {error}");
+                        hub.end(TaskErrorKind::Rejected, &why, after);
+                    });
+                    self.report(Err(error));
+                }
+            }
+        }
+    }
+
+    fn report(&mut self, built: Result<(), Error>) {
+        if let Some(waiting) = self.built.take() {
+            // The builder waits for exactly this.
+            let _ = waiting.send(built);
+        }
+    }
+
+    fn start(&mut self, index: usize) {
+        let now = Instant::now();
+        let started = self.recipe.start(index).and_then(|process| {
+            let process = Process {
+                child: process.child,
+                pidfd: process.pidfd,
+                socket: process.socket,
+                lane: Some(process.lane),
+            };
+            match self.register(index, &process) {
+                Ok(()) => Ok(process),
+                Err(error) => {
+                    kill_group(&process.child);
+                    reap(process.child);
+                    Err(Error::spawn("epoll", &error))
+                }
+            }
+        });
+        match started {
+            Ok(process) => {
+                self.fleet.started(index, process.child.id(), now);
+                self.processes[index] = Some(process);
+            }
+            Err(error) => {
+                let actions = self.fleet.not_started(index, error, now);
+                self.act(actions);
+            }
+        }
+    }
+
+    fn register(&self, index: usize, process: &Process) -> io::Result<()> {
+        let [socket, death] = [false, true].map(|death| EventData::new_u64(event(index, death)));
+        epoll::add(&self.epoll, &process.pidfd, death, EventFlags::IN)?;
+        epoll::add(&self.epoll, &process.socket, socket, EventFlags::IN)?;
+        Ok(())
+    }
+
+    fn serve(&mut self, index: usize) {
+        let Some(process) = &mut self.processes[index] else {
+            return;
+        };
+        if let Some(lane) = process.lane.take() {
+            let pid = process.child.id();
+            self.shared
+                .with(|hub, after| hub.serve(index, Arc::new(lane), pid, after));
+        }
+    }
+
+    /// Sleeps until something happens; says whether something did.
+    fn sleep(&mut self, until: Option<Instant>) -> bool {
+        let timeout = until.map(|at| timespec(at.saturating_duration_since(Instant::now())));
+        let mut events = Vec::with_capacity(2 * self.processes.len() + 1);
+        match epoll::wait(
+            &self.epoll,
+            rustix::buffer::spare_capacity(&mut events),
+            timeout.as_ref(),
+        ) {
+            Ok(_) | Err(Errno::INTR) => {}
+            // The descriptors are ours and open.
+            Err(error) => unreachable!("epoll_wait: {error}"),
+        }
+        for event in &events {
+            match event.data.u64() {
+                POKE => self.shared.hear_poke(),
+                data => {
+                    let index = (data / 2) as usize;
+                    if data % 2 == 1 {
+                        self.died(index);
+                    } else {
+                        self.hear(index);
+                    }
+                }
+            }
+        }
+        !events.is_empty()
+    }
+
+    /// The control socket of a worker has something.
+    fn hear(&mut self, index: usize) {
+        for _ in 0..MESSAGES_PER_LOOK {
+            let Some(process) = &self.processes[index] else {
+                return;
+            };
+            let mut message = [0; MESSAGE_MAX];
+            match receive(process.socket.as_fd(), &mut message) {
+                Heard::Message(len) if self.fleet.is_starting(index) => {
+                    let said = self.check_hello(&message[..len]);
+                    let actions = self.fleet.hello(index, said);
+                    self.act(actions);
+                }
+                // A ding: the look at the hub comes anyway.
+                Heard::Message(_) => {}
+                Heard::Nothing => return,
+                Heard::End => {
+                    // It is ending, or has closed what it must not; its death says which.
+                    let _ = epoll::delete(&self.epoll, &process.socket);
+                    let actions = self.fleet.condemn(index);
+                    if !self.fleet.is_ending() {
+                        self.act(actions);
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    fn check_hello(&self, message: &[u8]) -> Result<(), StartFailure> {
+        match Hello::decode(message) {
+            Ok(hello) if self.recipe.accepts(hello.identity) => Ok(()),
+            Ok(_) => Err(StartFailure::Build),
+            Err(Unreadable::Garbage) => Err(StartFailure::Garbage),
+            Err(Unreadable::Version(theirs)) => Err(StartFailure::Version {
+                ours: VERSION,
+                theirs,
+            }),
+        }
+    }
+
+    /// A worker has ended.
+    fn died(&mut self, index: usize) {
+        // Its hello, or the reason why there is none, may still lie in the socket.
+        if self.fleet.is_starting(index) {
+            self.hear(index);
+        }
+        let Some(process) = self.processes[index].take() else {
+            return;
+        };
+        // What it started goes with it. It is not reaped yet, so the group's number is its own.
+        kill_group(&process.child);
+        let exit = reap(process.child);
+        self.shared
+            .with(|hub, after| hub.settle(index, exit, after));
+        let actions = self.fleet.exited(index, exit, Instant::now());
+        self.act(actions);
+        // Dropping the process closes its descriptors, which takes them out of the epoll set.
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        // Also after a panic here, which would be a bug: nobody may wait for ever.
+        for process in self.processes.drain(..).flatten() {
+            kill_group(&process.child);
+            reap(process.child);
+        }
+        self.shared.with(|hub: &mut Hub, after| {
+            hub.end(TaskErrorKind::Rejected, "the pool has ended", after);
+        });
+        self.shared.set_gone();
+    }
+}
+
+enum Heard {
+    Message(usize),
+    Nothing,
+    End,
+}
+
+fn receive(socket: BorrowedFd<'_>, message: &mut [u8; MESSAGE_MAX]) -> Heard {
+    match net::recv(socket, &mut message[..], RecvFlags::DONTWAIT) {
+        Ok((_, 0)) => Heard::End,
+        Ok((_, len)) => Heard::Message(len.min(MESSAGE_MAX)),
+        Err(Errno::AGAIN | Errno::INTR) => Heard::Nothing,
+        Err(_) => Heard::End,
+    }
+}
+
+fn kill_group(child: &Child) {
+    let group = Pid::from_child(child);
+    if kill_process_group(group, Signal::KILL).is_err() {
+        // It has left its group, or has not formed it yet.
+        let _ = rustix::process::kill_process(group, Signal::KILL);
+    }
+}
+
+/// How a process that is dead, or dying, ended.
+fn reap(mut child: Child) -> Exit {
+    match child.wait() {
+        Ok(status) => Exit {
+            signal: status.signal(),
+            code: status.code(),
+        },
+        // Somebody else in this program has waited for it.
+        Err(_) => Exit {
+            signal: None,
+            code: None,
+        },
+    }
+}
+
+fn event(index: usize, death: bool) -> u64 {
+    2 * index as u64 + u64::from(death)
+}
+
+fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}

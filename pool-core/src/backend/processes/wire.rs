@@ -1,0 +1,192 @@
+//! What parent and worker say to each other at the start, and the flags of a request.
+
+use crate::task::{FNV_OFFSET, fnv1a};
+
+/// Changes with every change of the lane's layout or of these messages.
+pub(super) const VERSION: u32 = 1;
+
+const MAGIC: [u8; 8] = *b"poolcore";
+
+/// What the flags of a request mean.
+pub(super) mod kind {
+    /// A task.
+    pub(crate) const PLAIN: u32 = 0;
+    /// A task with a deadline: the worker notes when it starts.
+    pub(crate) const TIMED: u32 = 1;
+    /// No task: the worker ends.
+    pub(crate) const STOP: u32 = 2;
+}
+
+/// Which program this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Identity {
+    /// The executable file.
+    pub(super) build: u64,
+    /// The tasks that it links.
+    pub(super) catalog: u64,
+}
+
+/// Parent → worker: who you are and what you get. The lane's descriptors come with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Welcome {
+    pub(super) identity: Identity,
+    /// The worker runs another executable on purpose: builds and catalogs differ.
+    pub(super) foreign: bool,
+    pub(super) index: u32,
+    pub(super) depth: u32,
+    pub(super) arena_bytes: u64,
+    /// A descriptor for standard output comes last.
+    pub(super) stdout: bool,
+}
+
+/// Worker → parent: ready to serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Hello {
+    pub(super) identity: Identity,
+}
+
+/// Why a message is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unreadable {
+    /// Not a message of any version.
+    Garbage,
+    /// A message of another version.
+    Version(u32),
+}
+
+/// The longest message.
+pub(super) const MESSAGE_MAX: usize = 128;
+
+/// "Look at the lane": worker → parent, at any time after the hello.
+pub(super) const DING: [u8; 1] = [1];
+
+impl Welcome {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        frame(&[
+            self.identity.build,
+            self.identity.catalog,
+            u64::from(self.foreign),
+            u64::from(self.index),
+            u64::from(self.depth),
+            self.arena_bytes,
+            u64::from(self.stdout),
+        ])
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
+        let [build, catalog, foreign, index, depth, arena_bytes, stdout] = unframe(bytes)?;
+        Ok(Self {
+            identity: Identity { build, catalog },
+            foreign: foreign != 0,
+            index: u32::try_from(index).map_err(|_| Unreadable::Garbage)?,
+            depth: u32::try_from(depth).map_err(|_| Unreadable::Garbage)?,
+            arena_bytes,
+            stdout: stdout != 0,
+        })
+    }
+}
+
+impl Hello {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        frame(&[self.identity.build, self.identity.catalog])
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
+        let [build, catalog] = unframe(bytes)?;
+        Ok(Self {
+            identity: Identity { build, catalog },
+        })
+    }
+}
+
+/// Magic, version, then the numbers, all little-endian.
+fn frame(numbers: &[u64]) -> Vec<u8> {
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend(VERSION.to_le_bytes());
+    bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+    debug_assert!(bytes.len() <= MESSAGE_MAX);
+    bytes
+}
+
+fn unframe<const N: usize>(bytes: &[u8]) -> Result<[u64; N], Unreadable> {
+    let rest = bytes.strip_prefix(&MAGIC).ok_or(Unreadable::Garbage)?;
+    let (version, numbers) = rest.split_first_chunk().ok_or(Unreadable::Garbage)?;
+    let version = u32::from_le_bytes(*version);
+    if version != VERSION {
+        return Err(Unreadable::Version(version));
+    }
+    let (words, rest) = numbers.as_chunks::<8>();
+    let words: &[[u8; 8]; N] = words.try_into().map_err(|_| Unreadable::Garbage)?;
+    if !rest.is_empty() {
+        return Err(Unreadable::Garbage);
+    }
+    Ok(words.map(u64::from_le_bytes))
+}
+
+impl Identity {
+    /// The identity of the running executable: its file, as the kernel knows it, and its tasks.
+    pub(super) fn of_file(stat: &rustix::fs::Stat, catalog: u64) -> Self {
+        let facts = [
+            stat.st_dev,
+            stat.st_ino,
+            stat.st_size as u64,
+            stat.st_mtime as u64,
+            stat.st_mtime_nsec,
+        ];
+        let build = facts
+            .iter()
+            .fold(FNV_OFFSET, |hash, fact| fnv1a(hash, &fact.to_le_bytes()));
+        Self { build, catalog }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IDENTITY: Identity = Identity {
+        build: 0x0123_4567_89ab_cdef,
+        catalog: u64::MAX,
+    };
+
+    #[test]
+    fn messages_survive_the_way() {
+        let welcome = Welcome {
+            identity: IDENTITY,
+            foreign: true,
+            index: 7,
+            depth: 3,
+            arena_bytes: 1 << 36,
+            stdout: false,
+        };
+        assert_eq!(Welcome::decode(&welcome.encode()), Ok(welcome));
+        let hello = Hello { identity: IDENTITY };
+        assert_eq!(Hello::decode(&hello.encode()), Ok(hello));
+    }
+
+    #[test]
+    fn another_version_is_told_from_garbage() {
+        let mut bytes = Hello { identity: IDENTITY }.encode();
+        bytes[MAGIC.len()] += 1;
+        assert_eq!(Hello::decode(&bytes), Err(Unreadable::Version(VERSION + 1)));
+        bytes[0] ^= 1;
+        assert_eq!(Hello::decode(&bytes), Err(Unreadable::Garbage));
+    }
+
+    #[test]
+    fn no_prefix_or_extension_of_a_message_is_one() {
+        let whole = Hello { identity: IDENTITY }.encode();
+        for len in 0..whole.len() {
+            assert_eq!(
+                Hello::decode(&whole[..len]),
+                Err(Unreadable::Garbage),
+                "{len}"
+            );
+        }
+        let mut longer = whole;
+        longer.push(0);
+        assert_eq!(Hello::decode(&longer), Err(Unreadable::Garbage));
+        longer.extend([0; 7]);
+        assert_eq!(Hello::decode(&longer), Err(Unreadable::Garbage));
+    }
+}

@@ -1,0 +1,364 @@
+//! The worker's side: takes over the re-executed process and runs the tasks of its lane.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSliceMut, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::exit;
+use std::sync::OnceLock;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
+use rustix::net::{self, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags};
+use rustix::process::{Signal, getpgrp, getpid, getppid};
+
+use super::lane::arena::{Region, Ring};
+use super::lane::memory::{ControlMap, TrustedArena, WriteArena};
+use super::lane::slot::{Facts, SLOT_INLINE, Start, TELL_JOINER, TELL_SUPERVISOR};
+use super::lane::{Control, monotonic_nanos};
+use super::spin::Patience;
+use super::wire::{DING, Hello, MESSAGE_MAX, Unreadable, VERSION, Welcome, kind};
+use super::{DEPTH, Token, spawn};
+use crate::Backend;
+use crate::catalog::Catalog;
+use crate::codec::Reply;
+use crate::current::{self, Frame};
+use crate::task::TaskId;
+
+/// The exit code of a process that was started as a worker and cannot be one.
+const EXIT_NOT_A_WORKER: i32 = 64;
+
+/// How much touched memory an idle worker keeps for its results.
+const KEEP_BYTES: u64 = 1 << 20;
+
+/// The worker's end of its lane; there is one lane in a process, and it lives as long.
+struct Lane {
+    control: ControlMap,
+    request: TrustedArena,
+    reply: WriteArena,
+    arena_bytes: u64,
+    socket: OwnedFd,
+}
+
+static LANE: OnceLock<Lane> = OnceLock::new();
+
+/// The number of the running task.
+static RUNNING: AtomicU64 = AtomicU64::new(0);
+
+/// Makes this process the worker that its token says it is. Does not return.
+pub(crate) fn take_over(token: Token) -> ! {
+    match serve(token) {
+        Ok(()) => exit(0),
+        Err(reason) => {
+            // Standard error may be closed.
+            let _ = writeln!(
+                io::stderr(),
+                "this process was started as a worker of pool-core and cannot be one: {reason}"
+            );
+            exit(EXIT_NOT_A_WORKER)
+        }
+    }
+}
+
+fn serve(token: Token) -> Result<(), String> {
+    let parent = getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
+    if u32::try_from(parent) != Ok(token.parent) {
+        return Err(format!(
+            "its parent is process {parent}, the token is of process {}",
+            token.parent
+        ));
+    }
+    // The supervisor thread, which started this process, outlives it; so this fires when the
+    // parent dies, and also when this process cannot run to see the socket's end.
+    let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
+    if token.version != VERSION {
+        // The parent reads our version in the hello.
+        let _ = net::send(
+            rustix::stdio::stdin(),
+            &Hello {
+                identity: identity()?,
+            }
+            .encode(),
+            SendFlags::NOSIGNAL,
+        );
+        return Err(format!("its parent speaks version {}", token.version));
+    }
+    let (welcome, mut fds) = receive_welcome(rustix::stdio::stdin())?;
+    let socket = move_stdin_away().map_err(|error| format!("its standard input: {error}"))?;
+    if welcome.stdout {
+        let stdout = fds.pop().ok_or("a descriptor is missing")?;
+        rustix::stdio::dup2_stdout(stdout).map_err(|error| format!("standard output: {error}"))?;
+    }
+    let [control, request, reply] =
+        <[OwnedFd; 3]>::try_from(fds).map_err(|fds| format!("it got {} descriptors", fds.len()))?;
+    let own = identity()?;
+    let hello = Hello { identity: own };
+    net::send(&socket, &hello.encode(), SendFlags::NOSIGNAL)
+        .map_err(|error| format!("its parent does not hear it: {error}"))?;
+    if !welcome.foreign && own != welcome.identity {
+        return Err("it is another build than its parent".into());
+    }
+    let lane = map(&welcome, socket, [&control, &request, &reply])
+        .map_err(|error| format!("its lane: {error}"))?;
+    drop((control, request, reply));
+    DEPTH.store(welcome.depth, Relaxed);
+    let _ = rustix::thread::set_name(c"pool-worker");
+    let Ok(()) = LANE.set(lane) else {
+        return Err("it is one already".into());
+    };
+    let Some(lane) = LANE.get() else {
+        return Err("it has no lane".into());
+    };
+    std::thread::Builder::new()
+        .name("pool-watch".into())
+        .stack_size(64 * 1024)
+        .spawn(move || watch_parent(lane.socket.as_fd()))
+        .map_err(|error| format!("its watching thread: {error}"))?;
+    // The parent has checked that there are no duplicates.
+    let catalog = Catalog::get().map_err(|error| error.to_string())?;
+    Worker::new(lane, catalog, welcome.index as usize).run();
+    Ok(())
+}
+
+fn identity() -> Result<super::wire::Identity, String> {
+    let catalog = Catalog::get().map_err(|error| error.to_string())?;
+    spawn::own_identity(catalog.digest()).map_err(|error| error.to_string())
+}
+
+fn receive_welcome(socket: BorrowedFd<'_>) -> Result<(Welcome, Vec<OwnedFd>), String> {
+    let mut message = [0; MESSAGE_MAX];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let received = loop {
+        match net::recvmsg(
+            socket,
+            &mut [IoSliceMut::new(&mut message)],
+            &mut control,
+            RecvFlags::CMSG_CLOEXEC,
+        ) {
+            Err(Errno::INTR) => {}
+            received => break received,
+        }
+    };
+    let len = match received {
+        Ok(received) => received.bytes,
+        Err(Errno::NOTSOCK) => return Err("its standard input is not a control socket".into()),
+        Err(error) => return Err(format!("no welcome: {error}")),
+    };
+    let fds = control
+        .drain()
+        .filter_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(fds) => Some(fds),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    match Welcome::decode(&message[..len]) {
+        Ok(welcome) => Ok((welcome, fds)),
+        Err(Unreadable::Garbage) if len == 0 => Err("its parent is gone".into()),
+        Err(Unreadable::Garbage) => Err("what it was sent is not a welcome".into()),
+        Err(Unreadable::Version(theirs)) => Err(format!("its parent speaks version {theirs}")),
+    }
+}
+
+/// The control socket to a descriptor of its own; `/dev/null` becomes the standard input.
+fn move_stdin_away() -> io::Result<OwnedFd> {
+    let socket = fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
+    let null = std::fs::File::open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&null)?;
+    Ok(socket)
+}
+
+fn map(welcome: &Welcome, socket: OwnedFd, fds: [&OwnedFd; 3]) -> io::Result<Lane> {
+    let [control, request, reply] = fds.map(AsFd::as_fd);
+    let control = ControlMap::new(control)?;
+    control.keep_from_forks();
+    Ok(Lane {
+        control,
+        request: TrustedArena::new(request, welcome.arena_bytes)?,
+        reply: WriteArena::in_worker(reply, welcome.arena_bytes)?,
+        arena_bytes: welcome.arena_bytes,
+        socket,
+    })
+}
+
+/// Waits for the end of the parent, and ends this process with everything it has started.
+fn watch_parent(socket: BorrowedFd<'_>) {
+    // The parent says nothing after the welcome; a later version may.
+    while let Ok((_, 1..)) | Err(Errno::INTR) =
+        net::recv(socket, &mut [0; MESSAGE_MAX][..], RecvFlags::empty())
+    {}
+    if getpgrp() == getpid() {
+        let _ = rustix::process::kill_current_process_group(Signal::KILL);
+    }
+    let _ = rustix::process::kill_process(getpid(), Signal::KILL);
+}
+
+struct Worker {
+    lane: &'static Lane,
+    control: &'static Control,
+    catalog: &'static Catalog,
+    frame: Frame,
+    patience: Patience,
+    /// The number of the next task.
+    next: u64,
+    ring: Ring,
+    /// Which tasks have results in the ring, oldest first.
+    regions: VecDeque<(u64, Region)>,
+    out: Vec<u8>,
+}
+
+impl Worker {
+    fn new(lane: &'static Lane, catalog: &'static Catalog, index: usize) -> Self {
+        Self {
+            lane,
+            control: lane.control.get(),
+            catalog,
+            frame: Frame::new(Backend::Processes, index),
+            patience: Patience::new(),
+            next: 0,
+            ring: Ring::new(lane.arena_bytes),
+            regions: VecDeque::new(),
+            out: Vec::new(),
+        }
+    }
+
+    /// Runs tasks until it is told to stop.
+    fn run(mut self) {
+        let control = self.control;
+        loop {
+            let slot = control.slot(self.next);
+            match slot.start() {
+                Start::Run => {
+                    let facts = slot.facts();
+                    if facts.kind == kind::STOP {
+                        return;
+                    }
+                    self.run_task(facts);
+                    self.next += 1;
+                }
+                Start::Skipped => self.next += 1,
+                Start::Nothing => {
+                    let ready = || slot.has_work();
+                    if !self.patience.spin_until(ready) {
+                        let socket = self.lane.socket.as_fd();
+                        control
+                            .header
+                            .sleep_worker(ready, || ding(socket), || self.trim());
+                    }
+                }
+            }
+        }
+    }
+
+    fn run_task(&mut self, facts: Facts) {
+        let slot = self.control.slot(self.next);
+        if facts.kind == kind::TIMED {
+            slot.note_start(monotonic_nanos());
+        }
+        RUNNING.store(self.next, Relaxed);
+        let id = TaskId(facts.task);
+        let frame = self
+            .frame
+            .clone()
+            .named(self.catalog.name(id), is_asked_to_stop);
+        let mut inline = [0; SLOT_INLINE];
+        let args = if facts.len <= SLOT_INLINE as u64 {
+            let inline = &mut inline[..facts.len as usize];
+            slot.read(inline);
+            Some(&*inline)
+        } else {
+            self.lane.request.bytes(Region {
+                offset: facts.offset,
+                len: facts.len,
+            })
+        };
+        self.out.clear();
+        let reply = match args {
+            Some(args) => current::enter(frame, || self.catalog.run(id, args, &mut self.out)),
+            // The parent wrote the region itself: not to be expected.
+            None => Reply::Undecodable,
+        };
+        self.answer(reply);
+        let told = slot.finish();
+        if told & TELL_JOINER != 0 {
+            self.control.header.ring_parent();
+        }
+        if told & TELL_SUPERVISOR != 0 {
+            ding(self.lane.socket.as_fd());
+        }
+    }
+
+    /// Writes the reply to the slot, and to the arena if it is long.
+    fn answer(&mut self, reply: Reply) {
+        let slot = self.control.slot(self.next);
+        let len = self.out.len() as u64;
+        let mut facts = Facts {
+            kind: reply as u32,
+            len,
+            ..Facts::default()
+        };
+        if self.out.len() <= SLOT_INLINE {
+            slot.write(&facts, &self.out);
+            return;
+        }
+        let region = self.room(len);
+        self.regions.push_back((self.next, region));
+        self.lane.reply.write(region, &self.out);
+        facts.offset = region.offset;
+        slot.write(&facts, &[]);
+        if self.out.capacity() as u64 > KEEP_BYTES {
+            self.out = Vec::new();
+        }
+    }
+
+    /// A region for a result; waits for the parent to collect older ones where the arena is full.
+    fn room(&mut self, len: u64) -> Region {
+        loop {
+            self.release_collected();
+            if let Some(region) = self.ring.alloc(len) {
+                return region;
+            }
+            ding(self.lane.socket.as_fd());
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    }
+
+    fn release_collected(&mut self) {
+        let collected = self.control.header.collected();
+        while let Some(&(seq, region)) = self.regions.front() {
+            if seq >= collected {
+                break;
+            }
+            self.regions.pop_front();
+            self.ring.release(region);
+        }
+    }
+
+    /// After a while without work: gives the memory of large results back when they have been collected.
+    fn trim(&mut self) {
+        if self.ring.touched() > KEEP_BYTES {
+            self.release_collected();
+            if self.ring.is_empty() {
+                self.lane.reply.trim(KEEP_BYTES);
+                self.ring.shrunk_to(KEEP_BYTES);
+            }
+        }
+    }
+}
+
+fn is_asked_to_stop() -> bool {
+    LANE.get().is_some_and(|lane| {
+        lane.control
+            .get()
+            .header
+            .is_asked_to_stop(RUNNING.load(Relaxed))
+    })
+}
+
+/// Tells the supervisor to look at the lane.
+fn ding(socket: BorrowedFd<'_>) {
+    // A full socket has dings enough; a closed one ends this process.
+    let _ = net::send(socket, &DING, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+}

@@ -1,0 +1,217 @@
+//! The thread backend: work-stealing threads that park when there is nothing to do.
+//!
+//! A job goes from `submit` to a deque: the worker's own when the caller is a worker of this
+//! pool, else the shared injector. A worker takes from its own deque, then from the injector,
+//! then from the others; when it finds nothing for a while it sleeps ([`sleep`]).
+//!
+//! A worker that joins a task runs that task itself if nobody has started it, and otherwise
+//! waits; it never runs a task that it does not wait for, since that task could need a lock that
+//! the waiting one holds. So a nested wait always has somebody who makes progress: the task it
+//! waits for is run here, or runs elsewhere, where the same holds.
+
+mod sleep;
+mod timer;
+mod worker;
+
+use std::cell::Cell;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle as Thread;
+use std::time::Instant;
+
+use crossbeam_deque::{Injector, Stealer};
+
+use self::sleep::Sleepers;
+use self::timer::Timer;
+use super::{Backend, Engine, SHUT_DOWN};
+use crate::cell::{Abandon, Job};
+use crate::current::Frame;
+use crate::{Error, TaskError};
+
+/// What the workers share.
+struct Shared {
+    injector: Injector<Arc<dyn Job>>,
+    stealers: Vec<Stealer<Arc<dyn Job>>>,
+    sleepers: Sleepers,
+    timer: Timer,
+    /// Jobs that were accepted and are not done. The workers end when the pool is closed and
+    /// this is zero.
+    pending: AtomicUsize,
+    closed: AtomicBool,
+    killed: AtomicBool,
+}
+
+/// The pool's side: `Shared` plus the threads to be joined.
+struct Threads {
+    shared: Arc<Shared>,
+    threads: Mutex<Vec<Thread<()>>>,
+}
+
+thread_local! {
+    /// The pool whose worker this thread is, and its number there.
+    static WORKER: Cell<(*const Shared, usize)> = const { Cell::new((ptr::null(), 0)) };
+}
+
+pub(super) fn start(workers: usize) -> Result<Arc<dyn Engine>, Error> {
+    let deques: Vec<_> = (0..workers)
+        .map(|_| crossbeam_deque::Worker::new_fifo())
+        .collect();
+    let shared = Arc::new(Shared {
+        injector: Injector::new(),
+        stealers: deques
+            .iter()
+            .map(crossbeam_deque::Worker::stealer)
+            .collect(),
+        sleepers: Sleepers::new(workers),
+        timer: Timer::new(),
+        pending: AtomicUsize::new(0),
+        closed: AtomicBool::new(false),
+        killed: AtomicBool::new(false),
+    });
+    let pool = Threads {
+        shared,
+        threads: Mutex::new(Vec::with_capacity(workers)),
+    };
+    for (index, deque) in deques.into_iter().enumerate() {
+        let shared = pool.shared.clone();
+        let thread = std::thread::Builder::new()
+            .name(format!("pool-worker-{index}"))
+            .spawn(move || worker::run(&shared, &deque, index));
+        match thread {
+            Ok(thread) => pool.lock_threads().push(thread),
+            Err(error) => {
+                pool.kill();
+                return Err(Error::spawn(format!("thread {index} of {workers}"), &error));
+            }
+        }
+    }
+    Ok(Arc::new(pool))
+}
+
+impl Shared {
+    fn frame(worker: usize) -> Frame {
+        Frame::new(Backend::Threads, worker)
+    }
+
+    /// The number of the calling thread among this pool's workers.
+    fn own_worker(&self) -> Option<usize> {
+        let (pool, index) = WORKER.get();
+        ptr::eq(pool, self).then_some(index)
+    }
+
+    fn run(&self, job: Arc<dyn Job>, worker: usize) {
+        if self.killed.load(SeqCst) {
+            job.refuse(killed(&*job));
+        } else {
+            if let Some(limit) = job.options().timeout {
+                self.timer.watch(&job, limit);
+            }
+            job.run_here(Self::frame(worker));
+        }
+    }
+
+    /// One accepted job fewer; the last one of a closed pool ends the workers.
+    fn done(&self) {
+        if self.pending.fetch_sub(1, SeqCst) == 1 && self.closed.load(SeqCst) {
+            self.sleepers.wake_all();
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.closed.load(SeqCst) && self.pending.load(SeqCst) == 0
+    }
+
+    fn close(&self) {
+        self.closed.store(true, SeqCst);
+        self.sleepers.wake_all();
+    }
+}
+
+fn killed(job: &dyn Job) -> TaskError {
+    TaskError::new(crate::TaskErrorKind::Cancelled, job.info().name)
+        .message_is("the pool was killed")
+}
+
+impl Threads {
+    fn lock_threads(&self) -> std::sync::MutexGuard<'_, Vec<Thread<()>>> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn join_workers(&self) {
+        if self.shared.own_worker().is_some() {
+            return;
+        }
+        let threads = std::mem::take(&mut *self.lock_threads());
+        for thread in threads {
+            // A worker catches every panic of a task; one of its own is printed by the hook.
+            let _ = thread.join();
+        }
+        self.shared.timer.stop();
+    }
+}
+
+impl Engine for Threads {
+    fn kind(&self) -> Backend {
+        Backend::Threads
+    }
+
+    fn workers(&self) -> usize {
+        self.shared.stealers.len()
+    }
+
+    fn submit(&self, job: Arc<dyn Job>) {
+        let shared = &*self.shared;
+        // Counted before `closed` is read, so that a pool which is closed at the same moment
+        // either sees the job or refuses it.
+        shared.pending.fetch_add(1, SeqCst);
+        if shared.closed.load(SeqCst) {
+            job.refuse(TaskError::rejected(job.info().name, SHUT_DOWN));
+            shared.done();
+            return;
+        }
+        shared.injector.push(job);
+        shared.sleepers.wake_one();
+    }
+
+    fn wait(&self, job: &Arc<dyn Job>, deadline: Option<Instant>) {
+        if let Some(worker) = self.shared.own_worker() {
+            // `run_here` claims it; the copy in the deque is found claimed and dropped.
+            self.shared.run(Arc::clone(job), worker);
+        }
+        if !sleep::spin_until(|| job.head().is_resolved()) {
+            job.head().park_until_resolved(deadline);
+        }
+    }
+
+    fn poll(&self, _: &dyn Job) {}
+
+    fn watch(&self, _: &dyn Job) {}
+
+    fn is_running(&self, job: &dyn Job) -> bool {
+        job.head().state.is_claimed()
+    }
+
+    fn cancel(&self, job: &dyn Job) -> bool {
+        let cancelled = TaskError::new(crate::TaskErrorKind::Cancelled, job.info().name);
+        job.refuse(cancelled) || job.head().abandon(Abandon::Cancelled)
+    }
+
+    fn shutdown(&self) {
+        self.shared.close();
+        self.join_workers();
+    }
+
+    fn kill(&self) {
+        self.shared.killed.store(true, SeqCst);
+        self.shared.close();
+        self.join_workers();
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        // The last handle outlived the pool, whose own drop has closed it.
+        self.shared.close();
+    }
+}

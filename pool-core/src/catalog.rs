@@ -1,0 +1,230 @@
+//! The table of the tasks that are linked into this program.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::OnceLock;
+
+use crate::codec::{self, Reply};
+use crate::task::{FNV_OFFSET, TaskId, TaskInfo, fnv1a};
+use crate::{Error, Task};
+
+/// One task that is linked into this program.
+#[derive(Debug, Clone, Copy)]
+pub struct TaskEntry {
+    info: TaskInfo,
+}
+
+impl TaskEntry {
+    /// The task's name: its module path and function name, or what `name = "…"` says.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.info.name
+    }
+
+    /// The function's signature.
+    #[must_use]
+    pub fn signature(&self) -> &'static str {
+        self.info.signature
+    }
+
+    /// The source file of the function.
+    #[must_use]
+    pub fn file(&self) -> &'static str {
+        self.info.file
+    }
+
+    /// The line of the function.
+    #[must_use]
+    pub fn line(&self) -> u32 {
+        self.info.line
+    }
+}
+
+/// The tasks that are linked into this program, by name.
+///
+/// ```
+/// #[pool_core::pool_task(name = "double")]
+/// fn double(x: u32) -> u32 {
+///     2 * x
+/// }
+///
+/// let tasks = pool_core::tasks();
+/// let double = tasks.iter().find(|task| task.name() == "double").unwrap();
+/// assert_eq!(double.signature(), "fn double(x: u32) -> u32");
+/// ```
+#[must_use]
+pub fn tasks() -> Vec<TaskEntry> {
+    let mut tasks: Vec<_> = inventory::iter::<Entry>()
+        .map(|entry| TaskEntry { info: entry.info })
+        .collect();
+    tasks.sort_by_key(|task| (task.name(), task.file(), task.line()));
+    tasks
+}
+
+/// A task as the macro enters it: its facts, and how to run it from bytes.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Entry {
+    info: TaskInfo,
+    run: fn(&[u8], &mut Vec<u8>) -> Reply,
+}
+
+impl Entry {
+    /// The entry of a task.
+    #[must_use]
+    pub const fn of<T: Task>() -> Self {
+        Self::with::<T>(T::INFO)
+    }
+
+    /// The entry of a task implemented by hand.
+    #[must_use]
+    pub const fn with<T: Task>(info: TaskInfo) -> Self {
+        Self {
+            info,
+            run: codec::run_encoded::<T>,
+        }
+    }
+}
+
+inventory::collect!(Entry);
+
+/// Enters a type that implements [`Task`] by hand in the catalog, so that worker processes can
+/// run it. `#[pool_task]` does this by itself.
+///
+/// ```
+/// use pool_core::Task;
+///
+/// #[derive(serde::Serialize, serde::Deserialize)]
+/// struct Square(u32);
+///
+/// impl Task for Square {
+///     type Output = u32;
+///     const NAME: &'static str = "square";
+///     fn run(self) -> u32 {
+///         self.0 * self.0
+///     }
+/// }
+/// pool_core::register_task!(Square);
+///
+/// assert!(pool_core::tasks().iter().any(|task| task.name() == "square"));
+/// ```
+#[macro_export]
+macro_rules! register_task {
+    ($task:ty) => {
+        $crate::__private::inventory::submit! {
+            $crate::__private::Entry::with::<$task>(
+                <$task as $crate::Task>::INFO.at(file!(), line!())
+            )
+        }
+    };
+}
+
+/// The catalog in the form a worker needs it.
+#[derive(Debug)]
+pub(crate) struct Catalog {
+    by_id: HashMap<TaskId, &'static Entry>,
+    digest: u64,
+}
+
+impl Catalog {
+    /// The catalog of this program.
+    ///
+    /// # Errors
+    /// [`Error::DuplicateTask`] when two tasks share a name.
+    pub(crate) fn get() -> Result<&'static Self, Error> {
+        static CATALOG: OnceLock<Result<Catalog, Error>> = OnceLock::new();
+        CATALOG
+            .get_or_init(|| Self::build(inventory::iter::<Entry>()))
+            .as_ref()
+            .map_err(Clone::clone)
+    }
+
+    fn build(entries: impl IntoIterator<Item = &'static Entry>) -> Result<Self, Error> {
+        let mut by_id = HashMap::new();
+        for entry in entries {
+            if let Some(first) = by_id.insert(entry.info.id, entry) {
+                return Err(Error::DuplicateTask(Duplicate::of(
+                    &first.info,
+                    &entry.info,
+                )));
+            }
+        }
+        let mut ids: Vec<_> = by_id.keys().map(|id| id.0).collect();
+        ids.sort_unstable();
+        let digest = ids
+            .iter()
+            .fold(FNV_OFFSET, |hash, id| fnv1a(hash, &id.to_le_bytes()));
+        Ok(Self { by_id, digest })
+    }
+
+    /// Runs the task with this id on its encoded arguments; the reply's payload goes to `out`.
+    pub(crate) fn run(&self, id: TaskId, args: &[u8], out: &mut Vec<u8>) -> Reply {
+        match self.by_id.get(&id) {
+            Some(entry) => (entry.run)(args, out),
+            None => Reply::UnknownTask,
+        }
+    }
+
+    /// The name of the task with this id.
+    pub(crate) fn name(&self, id: TaskId) -> &'static str {
+        self.by_id.get(&id).map_or("", |entry| entry.info.name)
+    }
+
+    /// A number that is equal for programs with the same tasks.
+    pub(crate) fn digest(&self) -> u64 {
+        self.digest
+    }
+}
+
+/// Two tasks under one name, with both places.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Duplicate {
+    name: &'static str,
+    other_name: &'static str,
+    places: [(&'static str, u32); 2],
+}
+
+impl Duplicate {
+    fn of(first: &TaskInfo, second: &TaskInfo) -> Self {
+        // The order of registration is the linker's; the message's is fixed.
+        let mut both = [first, second];
+        both.sort_by_key(|info| (info.file, info.line));
+        Self {
+            name: both[0].name,
+            other_name: both[1].name,
+            places: both.map(|info| (info.file, info.line)),
+        }
+    }
+
+    /// The name that both tasks have.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.name
+    }
+
+    /// File and line of both.
+    #[must_use]
+    pub fn places(&self) -> [(&str, u32); 2] {
+        self.places
+    }
+}
+
+impl fmt::Display for Duplicate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [(file, line), (other_file, other_line)] = self.places;
+        if self.name == self.other_name {
+            write!(f, "two tasks have the name {}", self.name)?;
+        } else {
+            write!(
+                f,
+                "the tasks {} and {} have the same id",
+                self.name, self.other_name
+            )?;
+        }
+        write!(
+            f,
+            ": at {file}:{line} and at {other_file}:{other_line}; rename one function or give it \
+             a name of its own with #[pool_task(name = \"…\")]"
+        )
+    }
+}

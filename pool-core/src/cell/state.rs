@@ -1,0 +1,142 @@
+//! The state word of a task: its phases, its flags, and who may change them when.
+
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+
+/// The phase, in the two lowest bits.
+const PHASE: u32 = 0b11;
+const QUEUED: u32 = 0;
+const CLAIMED: u32 = 1;
+const FINISHED: u32 = 2;
+const TAKEN: u32 = 3;
+
+/// Somebody waits for the outcome. Set by a waiter, after it has entered itself in the list of
+/// waiters; read by whoever resolves the task, in the same operation that resolves it.
+const WATCHED: u32 = 1 << 2;
+
+/// The task is asked to stop. Set with an abandonment; read by the running task.
+const STOP: u32 = 1 << 3;
+
+/// The handle was resolved without the claimer, and why. Set at most once, never cleared.
+const CANCELLED: u32 = 1 << 4;
+const TIMED_OUT: u32 = 1 << 5;
+const ABANDONED: u32 = CANCELLED | TIMED_OUT;
+
+/// The outcome of an abandoned task was handed out.
+const ABANDONED_TAKEN: u32 = 1 << 6;
+
+/// Why a handle was resolved before its task ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Abandon {
+    Cancelled,
+    TimedOut,
+}
+
+/// What [`State::take`] found.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// The contents are the caller's.
+    Contents,
+    /// The reason is the outcome.
+    Abandoned(Abandon),
+    /// The outcome was taken before.
+    Already,
+}
+
+/// The state word. Each transition is one atomic operation; see the table in the module above
+/// for what each phase says of the cell's contents.
+#[derive(Debug)]
+pub(crate) struct State(AtomicU32);
+
+impl State {
+    pub(crate) const fn new() -> Self {
+        Self(AtomicU32::new(QUEUED))
+    }
+
+    /// Queued → claimed. The winner owns the contents.
+    pub(crate) fn claim(&self) -> bool {
+        self.update(|word| {
+            (word & (PHASE | ABANDONED) == QUEUED).then_some(word & !PHASE | CLAIMED)
+        })
+        .is_some()
+    }
+
+    /// Claimed → finished, by the claimer, after it has stored the outcome. `None`: the handle
+    /// was resolved before, and the contents stay the claimer's. Else: whether somebody waits.
+    pub(crate) fn finish(&self) -> Option<bool> {
+        self.update(|word| {
+            debug_assert_eq!(word & PHASE, CLAIMED, "only a claimer finishes");
+            (word & ABANDONED == 0).then_some(word & !PHASE | FINISHED)
+        })
+        .map(|word| word & WATCHED != 0)
+    }
+
+    /// Resolves the handle without the claimer and asks the task to stop. `None`: it is resolved
+    /// already. Else: whether somebody waits.
+    pub(crate) fn abandon(&self, reason: Abandon) -> Option<bool> {
+        let bit = match reason {
+            Abandon::Cancelled => CANCELLED,
+            Abandon::TimedOut => TIMED_OUT,
+        };
+        self.update(|word| (!resolved(word)).then_some(word | bit | STOP))
+            .map(|word| word & WATCHED != 0)
+    }
+
+    /// Finished → taken, or the first look at an abandoned task.
+    pub(crate) fn take(&self) -> Taken {
+        let before = self.update(|word| {
+            if word & ABANDONED != 0 {
+                (word & ABANDONED_TAKEN == 0).then_some(word | ABANDONED_TAKEN)
+            } else {
+                debug_assert!(resolved(word), "only a resolved task is taken");
+                (word & PHASE == FINISHED).then_some(word | TAKEN)
+            }
+        });
+        match before {
+            None => Taken::Already,
+            Some(word) if word & CANCELLED != 0 => Taken::Abandoned(Abandon::Cancelled),
+            Some(word) if word & TIMED_OUT != 0 => Taken::Abandoned(Abandon::TimedOut),
+            Some(_) => Taken::Contents,
+        }
+    }
+
+    /// Says that somebody waits; `false` when there is nothing to wait for any more.
+    pub(crate) fn watch(&self) -> bool {
+        // AcqRel: the entry in the list of waiters comes before the bit, and a resolution that
+        // is seen here came before.
+        !resolved(self.0.fetch_or(WATCHED, AcqRel))
+    }
+
+    /// Whether somebody waits.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.0.load(Relaxed) & WATCHED != 0
+    }
+
+    pub(crate) fn is_resolved(&self) -> bool {
+        // Acquire: pairs with the release in `finish` and `abandon`, so that what the claimer
+        // wrote is visible to whoever sees the task resolved.
+        resolved(self.0.load(Acquire))
+    }
+
+    /// Whether a claimer has the task and its handle is not resolved.
+    pub(crate) fn is_claimed(&self) -> bool {
+        let word = self.0.load(Acquire);
+        word & PHASE == CLAIMED && !resolved(word)
+    }
+
+    /// Whether the task was asked to stop.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.0.load(Relaxed) & STOP != 0
+    }
+
+    /// The word before the change, or `None` where `change` refuses it.
+    ///
+    /// AcqRel: each transition hands the contents over, from the last owner to the next.
+    fn update(&self, change: impl Fn(u32) -> Option<u32>) -> Option<u32> {
+        self.0.fetch_update(AcqRel, Acquire, change).ok()
+    }
+}
+
+fn resolved(word: u32) -> bool {
+    word & PHASE >= FINISHED || word & ABANDONED != 0
+}

@@ -1,0 +1,119 @@
+//! Who is woken when a task is resolved: threads, wakers and callbacks.
+//!
+//! No wake-up is lost: a waiter enters the list first and then sets the state word's *watched*
+//! bit ([`State::watch`]); whoever resolves the task reads that bit in the very operation that
+//! resolves it, and then empties the list. Either the resolver sees the bit, and finds the
+//! waiter in the list; or the waiter's own operation sees the task resolved, and it does not
+//! wait.
+
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::task::Waker;
+use std::thread::Thread;
+
+use super::State;
+use crate::panics;
+
+type Callback = Box<dyn FnOnce() + Send>;
+
+enum Waiter {
+    Thread(Thread),
+    Waker(Waker),
+    Callback(Callback),
+}
+
+impl Waiter {
+    /// Runs foreign code: no lock may be held.
+    fn wake(self) {
+        match self {
+            Self::Thread(thread) => thread.unpark(),
+            Self::Waker(waker) => {
+                // Printed by the hook; the other waiters are still to be woken.
+                let _ = panics::catch(|| waker.wake());
+            }
+            Self::Callback(callback) => {
+                let _ = panics::catch(callback);
+            }
+        }
+    }
+}
+
+/// The list of waiters of one task. It allocates only when somebody waits.
+pub(crate) struct Waiters(Mutex<Vec<Waiter>>);
+
+impl Waiters {
+    pub(crate) const fn new() -> Self {
+        Self(Mutex::new(Vec::new()))
+    }
+
+    /// Enters the calling thread; `false` when the task is resolved already. The thread is
+    /// unparked once; it may be left in the list if it gives up earlier.
+    pub(crate) fn add_thread(&self, state: &State) -> bool {
+        let current = std::thread::current();
+        {
+            let mut list = self.lock();
+            let known = list.iter().any(
+                |waiter| matches!(waiter, Waiter::Thread(thread) if thread.id() == current.id()),
+            );
+            if !known {
+                list.push(Waiter::Thread(current));
+            }
+        }
+        self.watch(state)
+    }
+
+    /// Enters a waker, in the place of the one that the same future left before.
+    pub(crate) fn add_waker(&self, waker: &Waker, state: &State) -> bool {
+        {
+            let mut list = self.lock();
+            let known = list.iter_mut().find_map(|waiter| match waiter {
+                Waiter::Waker(known) => Some(known),
+                _ => None,
+            });
+            match known {
+                Some(known) => known.clone_from(waker),
+                None => list.push(Waiter::Waker(waker.clone())),
+            }
+        }
+        self.watch(state)
+    }
+
+    /// Enters a callback; it runs at once when the task is resolved already.
+    pub(crate) fn add_callback(&self, callback: Box<dyn FnOnce() + Send>, state: &State) -> bool {
+        self.add(Waiter::Callback(callback), state)
+    }
+
+    fn add(&self, waiter: Waiter, state: &State) -> bool {
+        self.lock().push(waiter);
+        self.watch(state)
+    }
+
+    fn watch(&self, state: &State) -> bool {
+        let waiting = state.watch();
+        if !waiting {
+            // The resolver may have emptied the list before this entry came.
+            self.wake_all();
+        }
+        waiting
+    }
+
+    /// Wakes everybody, in the order in which they came. The task is resolved.
+    pub(crate) fn wake_all(&self) {
+        let list = std::mem::take(&mut *self.lock());
+        for waiter in list {
+            waiter.wake();
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Waiter>> {
+        // No code that can panic runs under this lock, but a clone of a waker; the list is whole
+        // at every moment.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Waiters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiters").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,217 @@
+//! How arguments and results become bytes: postcard, and what went wrong in words.
+
+use postcard::ser_flavors::Flavor;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::bytes::Bytes;
+use crate::{Task, TaskError, TaskErrorKind, panics};
+
+/// What the payload of a worker's answer is. The numbers cross the process boundary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Reply {
+    /// The encoded result.
+    Output = 0,
+    /// The task panicked; a [`Failure`].
+    Panicked = 1,
+    /// The arguments could not be decoded; a [`Failure`].
+    Undecodable = 2,
+    /// The result could not be encoded; a [`Failure`].
+    Unencodable = 3,
+    /// No task has this id; empty.
+    UnknownTask = 4,
+}
+
+impl Reply {
+    /// The answer's kind as a worker wrote it, if it is one.
+    pub(crate) fn from_wire(number: u32) -> Option<Self> {
+        [
+            Self::Output,
+            Self::Panicked,
+            Self::Undecodable,
+            Self::Unencodable,
+            Self::UnknownTask,
+        ]
+        .into_iter()
+        .find(|reply| *reply as u32 == number)
+    }
+}
+
+/// What a worker says of a task that gave no result. Borrowed: it is encoded and decoded once.
+#[derive(Debug)]
+struct Failure {
+    message: String,
+    location: Option<String>,
+}
+
+impl Failure {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.clear();
+        if append(&(&self.message, &self.location), out).is_err() {
+            // Text into a growing vector: there is nothing that can fail.
+            out.clear();
+        }
+    }
+
+    fn decode(bytes: &[u8]) -> Self {
+        match postcard::from_bytes::<(String, Option<String>)>(bytes) {
+            Ok((message, location)) => Self { message, location },
+            Err(_) => Self {
+                message: "the worker's report could not be read".into(),
+                location: None,
+            },
+        }
+    }
+}
+
+/// Encodes a value; a panic in its `Serialize` is an error like any other.
+pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Bytes, String> {
+    guard(|| postcard::serialize_with_flavor(value, BytesFlavor(Bytes::new())))
+}
+
+/// Decodes a value that must take all the bytes.
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    match guard(|| postcard::take_from_bytes::<T>(bytes))? {
+        (value, []) => Ok(value),
+        (_, rest) => Err(format!("{} bytes are left over", rest.len())),
+    }
+}
+
+fn append<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), postcard::Error> {
+    postcard::serialize_with_flavor(value, VecFlavor(out))
+}
+
+/// Runs user code of a codec: an error or a panic in it becomes its text.
+fn guard<T>(code: impl FnOnce() -> Result<T, postcard::Error>) -> Result<T, String> {
+    match panics::catch(code) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(describe(&error)),
+        Err(panic) => Err(panic.to_string()),
+    }
+}
+
+/// Postcard keeps no text of an error that a type's own code makes; the message says so.
+fn describe(error: &postcard::Error) -> String {
+    match error {
+        postcard::Error::SerdeSerCustom => "a type's Serialize returned an error of its own".into(),
+        postcard::Error::SerdeDeCustom => "a type's Deserialize refused the value".into(),
+        other => other.to_string(),
+    }
+}
+
+/// Worker side of a task: bytes in, bytes out. User code runs in each of the three steps; none
+/// of them may end the worker by a panic.
+pub(crate) fn run_encoded<T: Task>(args: &[u8], out: &mut Vec<u8>) -> Reply {
+    let task = match decode::<T>(args) {
+        Ok(task) => task,
+        Err(message) => {
+            Failure {
+                message,
+                location: None,
+            }
+            .encode(out);
+            return Reply::Undecodable;
+        }
+    };
+    let output = match panics::catch(|| task.run()) {
+        Ok(output) => output,
+        Err(panic) => {
+            Failure {
+                message: panic.message,
+                location: panic.location,
+            }
+            .encode(out);
+            return Reply::Panicked;
+        }
+    };
+    out.clear();
+    let encoded = guard(|| append(&output, out));
+    // The destructor of a result is user code too.
+    let dropped = panics::catch(move || drop(output));
+    match (encoded, dropped) {
+        (Ok(()), Ok(())) => Reply::Output,
+        (Err(message), _) => {
+            Failure {
+                message,
+                location: None,
+            }
+            .encode(out);
+            Reply::Unencodable
+        }
+        (Ok(()), Err(panic)) => {
+            Failure {
+                message: panic.message,
+                location: panic.location,
+            }
+            .encode(out);
+            Reply::Panicked
+        }
+    }
+}
+
+/// Parent side: what a worker's answer means. `name` is the task's.
+pub(crate) fn open_reply<R: DeserializeOwned>(
+    reply: Reply,
+    payload: &[u8],
+    name: &'static str,
+    worker: u32,
+) -> Result<R, TaskError> {
+    let failed = |kind| TaskError::new(kind, name).worker_is(worker);
+    let report = |kind| {
+        let Failure { message, location } = Failure::decode(payload);
+        failed(kind).message_is(message).location_is(location)
+    };
+    match reply {
+        Reply::Output => decode(payload).map_err(|message| {
+            failed(TaskErrorKind::Decode).message_is(format!("its result: {message}"))
+        }),
+        Reply::Panicked => Err(report(TaskErrorKind::Panicked)),
+        Reply::Undecodable => Err(report(TaskErrorKind::Decode)),
+        Reply::Unencodable => Err(report(TaskErrorKind::Encode)),
+        Reply::UnknownTask => Err(failed(TaskErrorKind::UnknownTask).message_is(
+            "is the crate that defines it linked into the worker, and is it marked #[pool_task] \
+             or entered with register_task!?",
+        )),
+    }
+}
+
+struct BytesFlavor(Bytes);
+
+impl Flavor for BytesFlavor {
+    type Output = Bytes;
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, more: &[u8]) -> postcard::Result<()> {
+        self.0.extend(more);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<Bytes> {
+        Ok(self.0)
+    }
+}
+
+struct VecFlavor<'a>(&'a mut Vec<u8>);
+
+impl Flavor for VecFlavor<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, more: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(more);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}

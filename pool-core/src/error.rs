@@ -1,0 +1,151 @@
+//! Errors of a pool as a whole: building it, starting its workers.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use crate::Backend;
+use crate::catalog::Duplicate;
+
+/// Why a pool could not be built or operated.
+///
+/// The fate of one task is a [`TaskError`](crate::TaskError).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// A process pool was asked for in a program that has no door for its workers: the
+    /// re-executed program would run `main` again instead of serving tasks.
+    NotInitialized,
+    /// A pool of zero workers.
+    ZeroWorkers,
+    /// More workers than [`MAX_WORKERS`](crate::MAX_WORKERS).
+    TooManyWorkers {
+        /// What was asked for.
+        asked: usize,
+    },
+    /// A backend name (in `POOL_BACKEND` or parsed) that is none.
+    UnknownBackend(String),
+    /// A backend that this build of the program does not have.
+    Unavailable {
+        /// The backend that was asked for.
+        backend: Backend,
+        /// What to do about it.
+        hint: &'static str,
+    },
+    /// Two functions have the same task name.
+    DuplicateTask(Duplicate),
+    /// A worker process could not be started.
+    Spawn {
+        /// What was tried.
+        context: String,
+        /// The kind of the system's error.
+        kind: io::ErrorKind,
+        /// The system's error.
+        message: String,
+    },
+    /// A worker process was started and did not take up its work.
+    WorkerStart {
+        /// Its process id.
+        pid: u32,
+        /// What happened.
+        reason: StartFailure,
+    },
+    /// Process pools nested deeper than [`MAX_DEPTH`](crate::MAX_DEPTH).
+    TooDeep,
+    /// `build_global` for a backend that already has its global pool.
+    GlobalExists(Backend),
+}
+
+/// What a worker did instead of taking up its work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StartFailure {
+    /// It said nothing within the start timeout.
+    Silent(Duration),
+    /// It ended.
+    Ended {
+        /// How, in words.
+        how: String,
+    },
+    /// It spoke, but not this protocol.
+    Garbage,
+    /// It speaks another version of the protocol.
+    Version {
+        /// The version of this program.
+        ours: u32,
+        /// The version of the worker.
+        theirs: u32,
+    },
+    /// It is another build of the program, or links other tasks.
+    Build,
+}
+
+impl Error {
+    pub(crate) fn spawn(context: impl Into<String>, error: &io::Error) -> Self {
+        Self::Spawn {
+            context: context.into(),
+            kind: error.kind(),
+            message: error.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotInitialized => f.write_str(
+                "a process pool needs a door through which this program becomes a worker when it \
+                 is started again: put #[pool_core::main] on main, or call pool_core::init() as \
+                 the first statement of main, or use #[pool_core::test] instead of #[test]",
+            ),
+            Self::ZeroWorkers => f.write_str("a pool needs at least one worker"),
+            Self::TooManyWorkers { asked } => write!(
+                f,
+                "{asked} workers are more than the limit of {}",
+                crate::MAX_WORKERS
+            ),
+            Self::UnknownBackend(name) => {
+                write!(f, "unknown backend {name:?}: it is one of ")?;
+                for (i, backend) in Backend::ALL.iter().enumerate() {
+                    write!(f, "{}{backend}", if i == 0 { "" } else { ", " })?;
+                }
+                Ok(())
+            }
+            Self::Unavailable { backend, hint } => {
+                write!(f, "the {backend} backend is not available: {hint}")
+            }
+            Self::DuplicateTask(duplicate) => duplicate.fmt(f),
+            Self::Spawn {
+                context, message, ..
+            } => write!(f, "cannot start a worker process: {context}: {message}"),
+            Self::WorkerStart { pid, reason } => {
+                write!(f, "worker process {pid} did not start: {reason}")
+            }
+            Self::TooDeep => write!(
+                f,
+                "process pools are nested deeper than {} levels",
+                crate::MAX_DEPTH
+            ),
+            Self::GlobalExists(backend) => {
+                write!(f, "the global {backend} pool exists already")
+            }
+        }
+    }
+}
+
+impl fmt::Display for StartFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Silent(limit) => write!(f, "it did not say hello within {limit:?}"),
+            Self::Ended { how } => write!(f, "it ended before it said hello ({how})"),
+            Self::Garbage => f.write_str("it sent something that is not a hello"),
+            Self::Version { ours, theirs } => write!(
+                f,
+                "it speaks version {theirs} of the protocol, this program version {ours}"
+            ),
+            Self::Build => f.write_str("it is another build of the program or links other tasks"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,122 @@
+//! Catching a panic of user code together with the place where it happened.
+//!
+//! The place is known to the panic hook only. A hook of ours is put in front of the program's
+//! own, once; it notes the place while a task runs in that thread and then calls the program's
+//! hook, so that what is printed does not change.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Once;
+
+/// A caught panic.
+#[derive(Debug)]
+pub(crate) struct Panic {
+    pub(crate) message: String,
+    pub(crate) location: Option<String>,
+}
+
+impl fmt::Display for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "panicked")?;
+        if let Some(location) = &self.location {
+            write!(f, " at {location}")?;
+        }
+        write!(f, ": {}", self.message)
+    }
+}
+
+thread_local! {
+    /// Whether a panic in this thread will be caught by [`catch`].
+    static CATCHING: Cell<bool> = const { Cell::new(false) };
+    /// Where the last such panic happened.
+    static LOCATION: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Runs user code; a panic in it is an error with its message and place.
+pub(crate) fn catch<T>(code: impl FnOnce() -> T) -> Result<T, Panic> {
+    install_hook();
+    let outer = CATCHING.replace(true);
+    // The values that the code touched are dropped or owned by the caller, which reports the
+    // panic: nobody looks at them as if nothing had happened.
+    let result = panic::catch_unwind(AssertUnwindSafe(code));
+    CATCHING.set(outer);
+    result.map_err(|payload| {
+        let message = text(&*payload);
+        // A payload's destructor may panic as well; one such panic is swallowed, and the
+        // payload of that panic is leaked rather than dropped in turn.
+        if let Err(second) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            std::mem::forget(second);
+        }
+        Panic {
+            message,
+            location: LOCATION.take(),
+        }
+    })
+}
+
+fn install_hook() {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let program_hook = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if CATCHING.get() {
+                LOCATION.set(info.location().map(ToString::to_string));
+            }
+            program_hook(info);
+        }));
+    });
+}
+
+/// The text of a panic payload: what `panic!` makes of its arguments.
+fn text(payload: &(dyn Any + Send)) -> String {
+    if let Some(text) = payload.downcast_ref::<&'static str>() {
+        (*text).to_owned()
+    } else if let Some(text) = payload.downcast_ref::<String>() {
+        text.clone()
+    } else {
+        "a panic payload that is not text".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn message_and_place_of_a_panic() {
+        let line = line!() + 1;
+        let panic = catch(|| panic!("seven is {}", 8)).unwrap_err();
+        assert_eq!(panic.message, "seven is 8");
+        let location = panic.location.unwrap();
+        assert!(
+            location.starts_with(&format!("{}:{line}:", file!())),
+            "{location}"
+        );
+    }
+
+    #[test]
+    fn a_payload_that_panics_when_dropped_is_survived() {
+        struct Bomb;
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                panic::panic_any(Bomb);
+            }
+        }
+        let panic = catch(|| panic::panic_any(Bomb)).unwrap_err();
+        assert_eq!(panic.message, "a panic payload that is not text");
+    }
+
+    #[test]
+    fn nested_catches_keep_their_own_places() {
+        let outer = catch(|| {
+            let inner = catch(|| panic!("inner")).unwrap_err();
+            assert_eq!(inner.message, "inner");
+            panic!("outer");
+        })
+        .unwrap_err();
+        assert_eq!(outer.message, "outer");
+        assert!(outer.location.is_some());
+    }
+}

@@ -1,0 +1,353 @@
+//! The pool: one API over every backend.
+
+use std::env;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use crate::backend::{self, Config, Engine};
+use crate::cell::JobCell;
+use crate::{Backend, Error, JoinHandle, Map, Task, TaskError};
+
+/// The most workers that a pool can have.
+pub const MAX_WORKERS: usize = 1024;
+
+/// The environment variable that names the backend of [`Pool::new`].
+const POOL_BACKEND: &str = "POOL_BACKEND";
+
+/// How long a cancelled or overdue task may go on before its worker process is killed.
+const DEFAULT_GRACE: Duration = Duration::from_millis(500);
+
+/// How long a worker process may take to say hello.
+const DEFAULT_START_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A place to run tasks: inline, on threads, or in worker processes.
+///
+/// Clones are cheap and name the same pool. When the last clone is dropped, the pool waits for
+/// everything that was submitted and then ends its workers, like [`shutdown`](Self::shutdown).
+/// Handles do not keep a pool alive.
+#[derive(Clone)]
+pub struct Pool {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    engine: Arc<dyn Engine>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.engine.shutdown();
+    }
+}
+
+impl Pool {
+    /// A pool on the backend that `POOL_BACKEND` names; without it, on worker processes if the
+    /// Cargo feature `default-processes` is on, else on threads.
+    ///
+    /// # Errors
+    /// [`Error::UnknownBackend`] for a name that is none, and what [`PoolBuilder::build`] says.
+    pub fn new() -> Result<Self, Error> {
+        Self::builder().build()
+    }
+
+    /// A pool that runs each task in the calling thread, inside [`submit`](Self::submit): for
+    /// debugging, and as the baseline of measurements.
+    #[must_use]
+    pub fn inline() -> Self {
+        Self::over(Arc::new(backend::inline::Inline::new()))
+    }
+
+    /// A pool of threads, as many as the process may use CPUs.
+    ///
+    /// # Errors
+    /// What [`PoolBuilder::build`] says.
+    pub fn threads() -> Result<Self, Error> {
+        Self::builder().backend(Backend::Threads).build()
+    }
+
+    /// A pool of worker processes, as many as the process may use CPUs.
+    ///
+    /// The workers are this executable, started again. They become workers at one of the three
+    /// doors: [`#[pool_core::main]`](macro@crate::main), [`init`](crate::init) or
+    /// [`#[pool_core::test]`](macro@crate::test).
+    ///
+    /// # Errors
+    /// [`Error::NotInitialized`] in a program without a door, and what [`PoolBuilder::build`]
+    /// says.
+    pub fn processes() -> Result<Self, Error> {
+        Self::builder().backend(Backend::Processes).build()
+    }
+
+    /// A pool with options.
+    pub fn builder() -> PoolBuilder {
+        PoolBuilder::new()
+    }
+
+    fn over(engine: Arc<dyn Engine>) -> Self {
+        Self {
+            inner: Arc::new(Inner { engine }),
+        }
+    }
+
+    /// Submits a task; it starts as soon as a worker is free.
+    ///
+    /// A pool that was shut down takes no task: the handle then resolves with
+    /// [`Rejected`](crate::TaskErrorKind::Rejected).
+    pub fn submit<T: Task>(&self, task: T) -> JoinHandle<T::Output> {
+        let cell = JobCell::new(task);
+        self.inner.engine.submit(cell.clone());
+        JoinHandle::new(cell, self.inner.engine.clone())
+    }
+
+    /// Runs many tasks and returns their results in the order of the inputs.
+    ///
+    /// Lazy and bounded: see [`Map`]. The tasks may be of any lifetime until they are submitted,
+    /// so the input can borrow.
+    ///
+    /// ```
+    /// use pool_core::{Pool, pool_task};
+    ///
+    /// #[pool_task]
+    /// fn shout(word: &str) -> String {
+    ///     word.to_uppercase()
+    /// }
+    ///
+    /// let words = ["one".to_owned(), "two".to_owned()];
+    /// let pool = Pool::threads()?;
+    /// let loud: Result<Vec<_>, _> = pool.map(words.iter().map(|w| shout::task(w))).collect();
+    /// assert_eq!(loud.unwrap(), ["ONE", "TWO"]);
+    /// # Ok::<(), pool_core::Error>(())
+    /// ```
+    pub fn map<I>(&self, tasks: I) -> Map<I::IntoIter>
+    where
+        I: IntoIterator,
+        I::Item: Task,
+    {
+        Map::new(self.clone(), tasks.into_iter())
+    }
+
+    /// The backend of the pool.
+    #[must_use]
+    pub fn backend(&self) -> Backend {
+        self.inner.engine.kind()
+    }
+
+    /// How many workers the pool has; 1 inline.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        self.inner.engine.workers()
+    }
+
+    /// Takes no more tasks, waits until every submitted one has an outcome, and ends the workers.
+    ///
+    /// Called from a task of this very pool it only closes the pool, since it would wait for
+    /// itself. Calling it again is fine.
+    pub fn shutdown(&self) {
+        self.inner.engine.shutdown();
+    }
+
+    /// Takes no more tasks, cancels every task that has no outcome, and ends the workers at once:
+    /// worker processes are killed, threads end after the task they run.
+    pub fn kill(&self) {
+        self.inner.engine.kill();
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("backend", &self.backend())
+            .field("workers", &self.workers())
+            .finish()
+    }
+}
+
+/// The options of a [`Pool`].
+///
+/// ```
+/// use pool_core::{Backend, Pool};
+///
+/// let pool = Pool::builder().backend(Backend::Threads).workers(3).build()?;
+/// assert_eq!(pool.workers(), 3);
+/// # Ok::<(), pool_core::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct PoolBuilder {
+    backend: Option<Backend>,
+    workers: Option<usize>,
+    grace: Duration,
+    start_timeout: Duration,
+    worker_exe: Option<PathBuf>,
+}
+
+impl PoolBuilder {
+    fn new() -> Self {
+        Self {
+            backend: None,
+            workers: None,
+            grace: DEFAULT_GRACE,
+            start_timeout: DEFAULT_START_TIMEOUT,
+            worker_exe: None,
+        }
+    }
+
+    /// The backend; else as for [`Pool::new`].
+    pub fn backend(mut self, backend: Backend) -> Self {
+        self.backend = Some(backend);
+        self
+    }
+
+    /// The number of workers, from 1 to [`MAX_WORKERS`]; else as many as the process may use
+    /// CPUs by its affinity mask and its cgroup's quota. The inline backend ignores it.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = Some(workers);
+        self
+    }
+
+    /// How long a cancelled or overdue task may go on in a worker process before the worker is
+    /// killed; 500 ms unless set.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// How long a worker process may take from its start until it takes up its work; 10 s unless
+    /// set.
+    pub fn start_timeout(mut self, limit: Duration) -> Self {
+        self.start_timeout = limit;
+        self
+    }
+
+    /// The executable that worker processes run, instead of this one: a program with a door of
+    /// its own that links the same tasks.
+    pub fn worker_exe(mut self, path: impl Into<PathBuf>) -> Self {
+        self.worker_exe = Some(path.into());
+        self
+    }
+
+    /// Builds the pool. A process pool is returned when its workers have said hello.
+    ///
+    /// # Errors
+    /// * [`Error::ZeroWorkers`], [`Error::TooManyWorkers`];
+    /// * [`Error::UnknownBackend`] for a `POOL_BACKEND` that is none;
+    /// * [`Error::Unavailable`] for a backend that this build does not have;
+    /// * [`Error::DuplicateTask`] when two tasks have one name;
+    /// * on processes, [`Error::NotInitialized`], [`Error::TooDeep`], [`Error::Spawn`] and
+    ///   [`Error::WorkerStart`]. No worker is left behind.
+    pub fn build(self) -> Result<Pool, Error> {
+        let kind = self.kind()?;
+        self.build_on(kind)
+    }
+
+    /// Builds the pool and makes it the one that `spawn` uses for its backend.
+    ///
+    /// # Errors
+    /// [`Error::GlobalExists`] when that backend has its global pool already, and what
+    /// [`build`](Self::build) says.
+    pub fn build_global(self) -> Result<(), Error> {
+        let kind = self.kind()?;
+        let mut made = false;
+        let result = global(kind, || {
+            made = true;
+            self.build_on(kind)
+        });
+        match result {
+            Ok(_) if made => Ok(()),
+            Ok(_) => Err(Error::GlobalExists(kind)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn kind(&self) -> Result<Backend, Error> {
+        if let Some(backend) = self.backend {
+            return Ok(backend);
+        }
+        match env::var_os(POOL_BACKEND) {
+            Some(name) if !name.is_empty() => name.to_string_lossy().parse(),
+            _ if cfg!(feature = "default-processes") => Ok(Backend::Processes),
+            _ => Ok(Backend::Threads),
+        }
+    }
+
+    fn build_on(self, kind: Backend) -> Result<Pool, Error> {
+        let workers = match self.workers {
+            None => default_workers(),
+            Some(0) => return Err(Error::ZeroWorkers),
+            Some(asked) if asked > MAX_WORKERS => return Err(Error::TooManyWorkers { asked }),
+            Some(workers) => workers,
+        };
+        crate::catalog::Catalog::get()?;
+        let engine = backend::start(
+            kind,
+            Config {
+                workers,
+                grace: self.grace,
+                start_timeout: self.start_timeout,
+                worker_exe: self.worker_exe,
+            },
+        )?;
+        Ok(Pool::over(engine))
+    }
+}
+
+/// As many as the process may use CPUs: std asks the affinity mask and the cgroup's quota.
+fn default_workers() -> usize {
+    std::thread::available_parallelism().map_or(1, |n| n.get().min(MAX_WORKERS))
+}
+
+/// The global pools, one a backend, made at first use.
+static GLOBALS: [Mutex<Option<Pool>>; Backend::ALL.len()] =
+    [const { Mutex::new(None) }; Backend::ALL.len()];
+
+fn global(kind: Backend, build: impl FnOnce() -> Result<Pool, Error>) -> Result<Pool, Error> {
+    let mut slot = GLOBALS[kind as usize]
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    match &*slot {
+        Some(pool) => Ok(pool.clone()),
+        None => {
+            let pool = build()?;
+            Ok(slot.insert(pool).clone())
+        }
+    }
+}
+
+/// Waits for what runs on the global pools and ends them: the end of `#[pool_core::main]`.
+pub(crate) fn shut_down_globals() {
+    for slot in &GLOBALS {
+        let pool = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(pool) = pool {
+            pool.shutdown();
+        }
+    }
+}
+
+/// `f::spawn(…)`: the global pool of the task's backend. A pool that cannot be built resolves the
+/// handle with the reason.
+#[doc(hidden)]
+pub fn spawn<T: Task>(task: T) -> JoinHandle<T::Output> {
+    let builder = Pool::builder();
+    let kind = match T::INFO.backend {
+        Some(kind) => Ok(kind),
+        None => builder.kind(),
+    };
+    let pool = kind.and_then(|kind| global(kind, || builder.build_on(kind)));
+    match pool {
+        Ok(pool) => pool.submit(task),
+        Err(error) => rejected(task, &error),
+    }
+}
+
+/// A handle that resolved at once: there is no pool.
+fn rejected<T: Task>(task: T, error: &Error) -> JoinHandle<T::Output> {
+    use crate::cell::Job;
+
+    static NOWHERE: OnceLock<Arc<backend::inline::Inline>> = OnceLock::new();
+    let nowhere = NOWHERE.get_or_init(|| Arc::new(backend::inline::Inline::new()));
+    let cell = JobCell::new(task);
+    cell.refuse(TaskError::rejected(T::NAME, error.to_string()));
+    JoinHandle::new(cell, nowhere.clone())
+}
