@@ -88,7 +88,7 @@ impl Fill {
             None => {
                 // The worker died meanwhile: the task has not started.
                 job.put_args(args);
-                hub.put_back([job]);
+                hub.put_back(vec![job], after);
             }
         });
     }

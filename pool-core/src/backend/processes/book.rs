@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
 use super::Exit;
 use super::after::{After, Fetch, Fill};
 use super::dispatch::{FIRST_DEPTH, Load};
 use super::lane::arena::{Region, Ring};
 use super::lane::slot::{Facts, SLOT_INLINE, SlotState, TELL_JOINER, TELL_SUPERVISOR};
-use super::lane::{Lane, SLOTS};
+use super::lane::{Lane, SLOTS, monotonic_nanos};
 use super::wire::kind;
 use crate::bytes::Bytes;
 use crate::cell::Claimed;
@@ -19,8 +20,8 @@ use crate::{TaskError, TaskErrorKind};
 /// Payloads above this many bytes are copied without the hub's lock.
 pub(super) const COPY_UNDER_LOCK: usize = 16 * 1024;
 
-/// After how many ticks without progress a lane is stuck behind a long task.
-pub(super) const STUCK_TICKS: u32 = 2;
+/// After how long without progress a lane is stuck behind a long task.
+const STUCK_AFTER: Duration = Duration::from_millis(2);
 
 /// The places of a job, in its head's `place` word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +75,8 @@ struct Entry {
     job: Option<Claimed>,
     region: Option<Region>,
     stage: Stage,
+    /// When a task with a deadline was first found running.
+    seen_running: Option<Instant>,
 }
 
 /// The tasks of a lane are numbered; `tail <= done <= head`.
@@ -95,8 +98,9 @@ pub(super) struct Book {
     pub(super) depth: usize,
     /// The worker broke the protocol.
     pub(super) corrupt: bool,
-    /// `done` at the supervisor's last look, and for how many looks it has not moved.
-    seen: (u64, u32),
+    /// What `done` was at the supervisor's looks, and since when.
+    seen: (u64, Instant),
+    stuck: bool,
 }
 
 impl Book {
@@ -114,7 +118,8 @@ impl Book {
             ring,
             depth: FIRST_DEPTH,
             corrupt: false,
-            seen: (0, 0),
+            seen: (0, Instant::now()),
+            stuck: false,
         }
     }
 
@@ -176,6 +181,7 @@ impl Book {
             job: None,
             region,
             stage: Stage::Filling,
+            seen_running: None,
         };
         match region {
             Some(region) if len > COPY_UNDER_LOCK => {
@@ -427,17 +433,35 @@ impl Book {
         self.head - 1
     }
 
-    /// Whether the same task was running at the supervisor's last looks.
+    /// Whether the worker has been at the same task for a while.
     pub(super) fn is_stuck(&self) -> bool {
-        self.seen.0 == self.done && self.seen.1 >= STUCK_TICKS && self.ahead() > 0
+        self.stuck && self.seen.0 == self.done && self.ahead() > 0
     }
 
-    /// Called by the supervisor once a tick: for how many ticks the same task has been running.
-    pub(super) fn look(&mut self) -> u32 {
-        let (seen, ticks) = self.seen;
-        let stuck = seen == self.done && self.ahead() > 0;
-        self.seen = (self.done, if stuck { ticks + 1 } else { 0 });
-        self.seen.1
+    /// A look of the supervisor: notes progress, and says whether there was none for a while.
+    pub(super) fn look(&mut self, now: Instant) -> bool {
+        if self.seen.0 != self.done || self.ahead() == 0 {
+            self.seen = (self.done, now);
+        }
+        self.stuck = now.saturating_duration_since(self.seen.1) >= STUCK_AFTER;
+        self.stuck
+    }
+
+    /// For how long the worker has been running task `seq`.
+    pub(super) fn ran_for(&mut self, seq: u64, now: Instant) -> Duration {
+        if !self.runs(seq) {
+            return Duration::ZERO;
+        }
+        let clock = monotonic_nanos();
+        let noted = match self.lane.slot(seq).started_nanos() {
+            // Not noted yet, or nonsense.
+            0 => 0,
+            started => clock.saturating_sub(started),
+        };
+        // Whatever the worker notes, it has been running since it was first seen to.
+        let seen = *self.entry(seq).seen_running.get_or_insert(now);
+        now.saturating_duration_since(seen)
+            .max(Duration::from_nanos(noted))
     }
 
     /// Gives touched memory of the idle arena back.

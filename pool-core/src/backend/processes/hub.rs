@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::after::After;
-use super::book::{Book, Place, STUCK_TICKS, Stopped};
+use super::book::{Book, Place, Stopped};
 use super::dispatch;
-use super::lane::{Lane, monotonic_nanos};
+use super::lane::Lane;
 use super::{Exit, TICK};
 use crate::backend::SHUT_DOWN;
 use crate::cell::{Abandon, Claimed, Job};
@@ -59,8 +59,10 @@ pub(super) struct Hub {
     submits: u32,
     alarms: BinaryHeap<Reverse<Alarm>>,
     grace: Duration,
-    /// Until when the supervisor sleeps; `None`: until it is told.
-    supervisor_sleeps_until: Option<Instant>,
+    /// Until when the supervisor sleeps, unless poked; `None`: for ever.
+    sleeps_until: Option<Instant>,
+    /// Whether the supervisor looks every tick, or has been poked to.
+    ticking: bool,
 }
 
 impl Hub {
@@ -74,7 +76,8 @@ impl Hub {
             submits: 0,
             alarms: BinaryHeap::new(),
             grace,
-            supervisor_sleeps_until: None,
+            sleeps_until: None,
+            ticking: false,
         }
     }
 
@@ -166,25 +169,27 @@ impl Hub {
     }
 
     /// Jobs that were given out and did not start go in front of all others.
-    pub(super) fn put_back(
-        &mut self,
-        jobs: impl IntoIterator<Item = Claimed, IntoIter: DoubleEndedIterator>,
-    ) {
+    pub(super) fn put_back(&mut self, jobs: Vec<Claimed>, after: &mut After) {
         for job in jobs.into_iter().rev() {
-            if !matches!(self.phase, Phase::Ended(_)) {
-                self.backlog.push_front(job);
+            match &self.phase {
+                Phase::Ended(why) => reject(job, why, after),
+                Phase::Open | Phase::Draining => self.backlog.push_front(job),
             }
         }
     }
 
     /// One look at everything: collects, refills, balances.
     pub(super) fn turn(&mut self, after: &mut After) {
-        self.collect(after);
-        if !self.backlog.is_empty() {
-            self.refill(after);
+        loop {
+            self.collect(after);
+            if !self.backlog.is_empty() {
+                self.refill(after);
+            }
+            self.balance(after);
+            if !self.want_dry() {
+                return;
+            }
         }
-        self.balance(after);
-        self.want_dry();
     }
 
     /// Collects what is done; says whether there was anything.
@@ -269,23 +274,28 @@ impl Hub {
         !self.backlog.is_empty() || self.books.iter().flatten().any(|book| book.ahead() > 1)
     }
 
-    fn want_dry(&self) {
+    /// Has the workers say when they run out of tasks, if that matters now. `true`: one has gone
+    /// to sleep before it could be asked, so another look is due.
+    fn want_dry(&self) -> bool {
         let wanted = self.is_restless() || self.phase == Phase::Draining;
+        let mut missed = false;
         for book in self.books.iter().flatten() {
-            book.lane.header().want_dry(wanted);
+            missed |= book.lane.header().want_dry(wanted) && book.ahead() > 0;
         }
+        missed
     }
 
     /// What was left waiting is looked after by the supervisor.
     fn watch_the_queue(&mut self, after: &mut After) {
-        if self.supervisor_sleeps_until.is_none() && self.is_restless() {
-            self.want_dry();
+        if !self.ticking && self.is_restless() {
+            self.ticking = true;
             after.poke = true;
         }
     }
 
-    fn supervisor_by(&self, at: Instant, after: &mut After) {
-        if self.supervisor_sleeps_until.is_none_or(|until| until > at) {
+    fn supervisor_by(&mut self, at: Instant, after: &mut After) {
+        if self.sleeps_until.is_none_or(|until| until > at) {
+            self.sleeps_until = Some(at);
             after.poke = true;
         }
     }
@@ -418,13 +428,7 @@ impl Hub {
         else {
             return;
         };
-        let ran = if book.runs(seq) {
-            let started = book.lane.slot(seq).started_nanos();
-            // A worker cannot have started in the future, nor not at all.
-            Duration::from_nanos(monotonic_nanos().saturating_sub(started))
-        } else {
-            Duration::ZERO
-        };
+        let ran = book.ran_for(seq, now);
         if ran >= timeout {
             let error = TaskError::new(TaskErrorKind::TimedOut, name)
                 .message_is(format!("it ran for its limit of {timeout:?}"));
@@ -435,17 +439,15 @@ impl Hub {
     }
 
     /// A tick: a turn, and the tasks behind a long one go elsewhere if anybody else moves.
-    pub(super) fn tick(&mut self, after: &mut After) {
+    pub(super) fn tick(&mut self, now: Instant, after: &mut After) {
         self.turn(after);
         let mut moving = false;
         let mut stuck = Vec::new();
         for book in self.books.iter_mut().flatten() {
-            if book.look() >= STUCK_TICKS {
-                if book.ahead() > 1 {
-                    stuck.push(book.index);
-                }
-            } else {
-                moving = true;
+            match book.look(now) {
+                true if book.ahead() > 1 => stuck.push(book.index),
+                true => {}
+                false => moving = true,
             }
         }
         if !moving || stuck.is_empty() {
@@ -460,20 +462,21 @@ impl Hub {
                 book.depth = dispatch::FIRST_DEPTH;
             }
             jobs.reverse();
-            self.put_back(jobs);
+            self.put_back(jobs, after);
         }
         self.turn(after);
     }
 
     /// When the supervisor has to look again; it sleeps until then.
     pub(super) fn next_look(&mut self, now: Instant) -> Option<Instant> {
-        let tick = self.is_restless().then(|| now + TICK);
+        self.ticking = self.is_restless();
+        let tick = self.ticking.then(|| now + TICK);
         let alarm = self.alarms.peek().map(|Reverse(alarm)| alarm.at);
         let next = match (tick, alarm) {
             (Some(tick), Some(alarm)) => Some(tick.min(alarm)),
             (one, other) => one.or(other),
         };
-        self.supervisor_sleeps_until = next;
+        self.sleeps_until = next;
         next
     }
 
@@ -488,7 +491,7 @@ impl Hub {
     pub(super) fn settle(&mut self, index: usize, exit: Exit, after: &mut After) {
         if let Some(book) = self.books[index].take() {
             let waiting = book.settle(exit, after);
-            self.put_back(waiting);
+            self.put_back(waiting, after);
             self.turn(after);
         }
     }

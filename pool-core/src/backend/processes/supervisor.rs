@@ -101,8 +101,9 @@ impl Supervisor {
         let ending = self.fleet.is_ending();
         let mut stop = false;
         let (killed, ended) = self.shared.with(|hub, after| {
-            let killed = hub.due(Instant::now(), after);
-            hub.tick(after);
+            let now = Instant::now();
+            let killed = hub.due(now, after);
+            hub.tick(now, after);
             if hub.is_draining() && hub.is_drained() && !ending {
                 stop = true;
                 hub.put_stops(after);

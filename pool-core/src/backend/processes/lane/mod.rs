@@ -84,11 +84,18 @@ impl Header {
         self.worker.0.load(Relaxed) == ASLEEP
     }
 
-    /// Whether the worker should say that it goes to sleep.
-    pub(crate) fn want_dry(&self, wanted: bool) {
-        if self.dry_wanted.0.load(Relaxed) != u32::from(wanted) {
-            self.dry_wanted.0.store(u32::from(wanted), SeqCst);
+    /// Whether the worker should say that it goes to sleep. `true`: it has gone already.
+    pub(crate) fn want_dry(&self, wanted: bool) -> bool {
+        if self.dry_wanted.0.load(Relaxed) == u32::from(wanted) {
+            return false;
         }
+        self.dry_wanted.0.store(u32::from(wanted), SeqCst);
+        if !wanted {
+            return false;
+        }
+        // The same crossing as for a published task, with `dry_wanted` in the slot's place.
+        fence(SeqCst);
+        self.worker.0.load(SeqCst) == ASLEEP
     }
 
     pub(crate) fn parent_bell(&self) -> u32 {
