@@ -1,8 +1,81 @@
-//! One task API for inline, thread, process and cluster execution.
+//! One function, several places to run it.
+//!
+//! Mark an ordinary function with [`#[pool_task]`](macro@pool_task). The same body then runs in
+//! the calling thread, on a pool of threads, or in crash-isolated worker processes, and the call
+//! site does not change: swapping threads for processes is one word.
+//!
+//! ```
+//! use pool_core::{Pool, pool_task};
+//!
+//! /// How many primes there are below `n`.
+//! #[pool_task]
+//! fn primes_below(n: u32) -> usize {
+//!     (2..n).filter(|x| (2..*x).all(|d| x % d != 0)).count()
+//! }
+//!
+//! #[pool_core::main]
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let pool = Pool::processes()?; // or threads()?, or inline()
+//!
+//!     let one = pool.submit(primes_below::task(100));
+//!     assert_eq!(one.join()?, 25);
+//!
+//!     for result in pool.map((1..5).map(|i| primes_below::task(10 * i))) {
+//!         println!("{}", result?); // in the order of the inputs, as they come
+//!     }
+//!     Ok(())
+//! } // dropping the pool waits for what was submitted and ends its workers
+//! ```
+//!
+//! # Words
+//!
+//! * A **task** is a call that can be sent: `primes_below::task(100)` makes one, and
+//!   `primes_below(100)` still calls the function right here.
+//! * A **pool** runs tasks on its **workers**, which are threads or processes: its **backend**.
+//! * A **handle** ([`JoinHandle`]) waits for one task, or cancels it. It resolves exactly once,
+//!   whatever happens to the worker.
+//! * A **door** is where a worker process comes in: a worker is this very executable, started
+//!   again, and [`#[pool_core::main]`](macro@main), [`init()`] or
+//!   [`#[pool_core::test]`](macro@test) is where it turns into a worker instead of running the
+//!   program once more. Only the process backend needs one.
+//!
+//! # Which backend
+//!
+//! | | a panic | an abort, a segfault, `exit` | a deadline | a task costs about |
+//! |---|---|---|---|---|
+//! | [`Pool::inline`] | is an error | ends the program | is checked at the end | nothing |
+//! | [`Pool::threads`] | is an error | ends the program | is reported, the task goes on | a third of a microsecond |
+//! | [`Pool::processes`] | is an error | is an error; the worker is replaced | kills the worker, which is replaced | half a microsecond |
+//!
+//! [`Pool::new`] leaves the choice to the environment variable `POOL_BACKEND` (`inline`,
+//! `threads`, `processes`) and then to the Cargo feature `default-processes`. A pool named in code
+//! comes before the `backend = "…"` of a function, which `f::spawn(…)` uses, and that before
+//! `POOL_BACKEND`.
+//!
+//! What compiles on one backend runs on all: arguments and results are serializable everywhere,
+//! although only worker processes need them to be. What cannot be the same is memory: a static
+//! that a task changes in a worker process is that worker's own.
+//!
+//! # Errors
+//!
+//! [`Error`] says why a pool could not be built. [`TaskError`] is the fate of one task: that it
+//! panicked (with message, file and line), lost its worker (with signal or exit code), ran past its
+//! deadline, was cancelled, or could not be encoded or decoded. A task's own `Err` is neither: it
+//! is its result.
+//!
+//! # Cargo features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `macros` | yes | [`#[pool_task]`](macro@pool_task), [`#[pool_core::main]`](macro@main), [`#[pool_core::test]`](macro@test) |
+//! | `processes` | yes | [`Pool::processes`] (Linux) |
+//! | `default-processes` | no | [`Pool::new`] means processes unless `POOL_BACKEND` says otherwise |
 
 // Without a backend that sends tasks elsewhere, the parts that serve such backends are unused.
 #![cfg_attr(not(feature = "processes"), allow(dead_code))]
 
+#[cfg(feature = "macros")]
+mod attributes;
 mod backend;
 mod bytes;
 mod catalog;
@@ -23,6 +96,8 @@ mod pool;
 mod task;
 mod task_error;
 
+#[cfg(feature = "macros")]
+pub use attributes::{main, pool_task, test};
 pub use backend::Backend;
 pub use catalog::{Duplicate, TaskEntry, tasks};
 pub use current::{Current, current};
@@ -31,11 +106,9 @@ pub use error::{Error, StartFailure};
 pub use handle::JoinHandle;
 pub use map::Map;
 pub use pool::{MAX_WORKERS, Pool, PoolBuilder};
-#[cfg(feature = "macros")]
-pub use pool_macros::{main, pool_task, test};
 pub use task::{Task, TaskExt, WithOptions};
 pub use task_error::{TaskError, TaskErrorKind};
 
-/// How deep process pools can be nested: a worker's own pool is one deeper than the pool that
+/// How deep process pools can be nested: the pool of a worker is one deeper than the pool that
 /// the worker belongs to.
 pub const MAX_DEPTH: u32 = 4;

@@ -1,10 +1,7 @@
 //! What generated code may name. Not public API: it changes without notice.
 
-use std::marker::PhantomData;
-
-use serde::de::{DeserializeOwned, Error, SeqAccess, Visitor};
-use serde::ser::SerializeTuple;
-use serde::{Deserializer, Serialize, Serializer};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use std::borrow::{Borrow, ToOwned};
 pub use std::vec::Vec;
@@ -17,10 +14,11 @@ pub use crate::entry::{finish, test_door};
 pub use crate::pool::spawn;
 pub use crate::task::{Options, TaskId, TaskInfo};
 
+// `Argument` and `Return` have methods instead of serde's traits above them, and their impls ask
+// not to be recommended: so a type that cannot be sent is one error, in these words. With serde's
+// traits above it would be one error for each of them, in serde's words.
+
 /// A type that can be an argument of a task. Never implemented by hand.
-///
-/// It has methods instead of serde's traits above it, and the attribute on its implementation:
-/// else the compiler reports each of serde's traits, with their texts, instead of this one.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a pool task",
     label = "cannot be sent to a worker",
@@ -28,23 +26,21 @@ pub use crate::task::{Options, TaskId, TaskInfo};
             `serde::Deserialize` for the type (and it must be `Send + 'static`)"
 )]
 pub trait Argument: Sized {
-    /// Writes the next argument.
-    fn encode<S: SerializeTuple>(&self, out: &mut S) -> Result<(), S::Error>;
+    /// `Serialize::serialize`.
+    fn encode<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error>;
 
-    /// Reads the next argument.
-    fn decode<'de, A: SeqAccess<'de>>(input: &mut A) -> Result<Self, A::Error>;
+    /// `Deserialize::deserialize`.
+    fn decode<'de, D: Deserializer<'de>>(input: D) -> Result<Self, D::Error>;
 }
 
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + Send + 'static> Argument for T {
-    fn encode<S: SerializeTuple>(&self, out: &mut S) -> Result<(), S::Error> {
-        out.serialize_element(self)
+    fn encode<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        self.serialize(out)
     }
 
-    fn decode<'de, A: SeqAccess<'de>>(input: &mut A) -> Result<Self, A::Error> {
-        input
-            .next_element()?
-            .ok_or_else(|| A::Error::custom("an argument of the task is missing"))
+    fn decode<'de, D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        T::deserialize(input)
     }
 }
 
@@ -60,40 +56,60 @@ pub trait Return {}
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + Send + 'static> Return for T {}
 
-/// The arguments of a task, which travel as a tuple of any length.
-pub trait Arguments: Sized {
-    /// Their names.
-    const NAMES: &'static [&'static str];
+/// An argument as serde sees it.
+struct Sent<T>(T);
 
-    /// Writes them in order.
-    fn encode<S: SerializeTuple>(&self, out: &mut S) -> Result<(), S::Error>;
-
-    /// Reads them in order.
-    fn decode<'de, A: SeqAccess<'de>>(input: &mut A) -> Result<Self, A::Error>;
-}
-
-/// `Serialize` of every task that the macro writes.
-pub fn serialize<T: Arguments, S: Serializer>(task: &T, out: S) -> Result<S::Ok, S::Error> {
-    let mut out = out.serialize_tuple(T::NAMES.len())?;
-    task.encode(&mut out)?;
-    out.end()
-}
-
-/// `Deserialize` of every task that the macro writes.
-pub fn deserialize<'de, T: Arguments, D: Deserializer<'de>>(input: D) -> Result<T, D::Error> {
-    struct Tuple<T>(PhantomData<T>);
-
-    impl<'de, T: Arguments> Visitor<'de> for Tuple<T> {
-        type Value = T;
-
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            write!(f, "the arguments {:?} of a task", T::NAMES)
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut input: A) -> Result<T, A::Error> {
-            T::decode(&mut input)
-        }
+impl<T: Argument> Serialize for Sent<&T> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        self.0.encode(out)
     }
-
-    input.deserialize_tuple(T::NAMES.len(), Tuple(PhantomData))
 }
+
+impl<'de, T: Argument> Deserialize<'de> for Sent<T> {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        T::decode(input).map(Self)
+    }
+}
+
+/// The arguments of a task as a tuple: one trait for each number of arguments. The macro binds
+/// the types to `A0`, `A1`, …, which is where one that cannot be sent is reported.
+macro_rules! arguments {
+    ($name:ident $($slot:ident $arg:ident)*) => {
+        #[allow(clippy::unused_unit)]
+        pub trait $name: Sized {
+            $(type $slot: Argument;)*
+
+            fn lend(&self) -> ($(&Self::$slot,)*);
+
+            fn new($($arg: Self::$slot),*) -> Self;
+
+            fn encode<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+                let ($($arg,)*) = self.lend();
+                ($(Sent($arg),)*).serialize(out)
+            }
+
+            fn decode<'de, D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+                let ($(Sent($arg),)*): ($(Sent<Self::$slot>,)*) = Deserialize::deserialize(input)?;
+                Ok(Self::new($($arg),*))
+            }
+        }
+    };
+}
+
+arguments!(Arguments0);
+arguments!(Arguments1 A0 a0);
+arguments!(Arguments2 A0 a0 A1 a1);
+arguments!(Arguments3 A0 a0 A1 a1 A2 a2);
+arguments!(Arguments4 A0 a0 A1 a1 A2 a2 A3 a3);
+arguments!(Arguments5 A0 a0 A1 a1 A2 a2 A3 a3 A4 a4);
+arguments!(Arguments6 A0 a0 A1 a1 A2 a2 A3 a3 A4 a4 A5 a5);
+arguments!(Arguments7 A0 a0 A1 a1 A2 a2 A3 a3 A4 a4 A5 a5 A6 a6);
+arguments!(Arguments8 A0 a0 A1 a1 A2 a2 A3 a3 A4 a4 A5 a5 A6 a6 A7 a7);
+arguments!(Arguments9 A0 a0 A1 a1 A2 a2 A3 a3 A4 a4 A5 a5 A6 a6 A7 a7 A8 a8);
+arguments!(Arguments10 A0 a0 A1 a1 A2 a2 A3 a3 A4 a4 A5 a5 A6 a6 A7 a7 A8 a8 A9 a9);
+arguments!(Arguments11 A0 a0 A1 a1 A2 a2 A3 a3 A4 a4 A5 a5 A6 a6 A7 a7 A8 a8 A9 a9 A10 a10);
+arguments!(Arguments12 A0 a0 A1 a1 A2 a2 A3 a3 A4 a4 A5 a5 A6 a6 A7 a7 A8 a8 A9 a9 A10 a10 A11 a11);
+arguments!(Arguments13 A0 a0 A1 a1 A2 a2 A3 a3 A4 a4 A5 a5 A6 a6 A7 a7 A8 a8 A9 a9 A10 a10 A11 a11 A12 a12);
+arguments!(Arguments14 A0 a0 A1 a1 A2 a2 A3 a3 A4 a4 A5 a5 A6 a6 A7 a7 A8 a8 A9 a9 A10 a10 A11 a11 A12 a12 A13 a13);
+arguments!(Arguments15 A0 a0 A1 a1 A2 a2 A3 a3 A4 a4 A5 a5 A6 a6 A7 a7 A8 a8 A9 a9 A10 a10 A11 a11 A12 a12 A13 a13 A14 a14);
+arguments!(Arguments16 A0 a0 A1 a1 A2 a2 A3 a3 A4 a4 A5 a5 A6 a6 A7 a7 A8 a8 A9 a9 A10 a10 A11 a11 A12 a12 A13 a13 A14 a14 A15 a15);

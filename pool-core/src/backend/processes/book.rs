@@ -366,6 +366,7 @@ impl Book {
             return None;
         }
         let told = self.lane.slot(self.head - 1).take_back()?;
+        self.lane.header().turn_bell();
         if told & TELL_JOINER != 0 {
             after.ring.push(Arc::clone(&self.lane));
         }
@@ -405,6 +406,7 @@ impl Book {
         after.watched.extend(job.fail(error.worker_is(self.pid)));
         // A joiner may sleep on the bell of the lane.
         after.ring.push(Arc::clone(&self.lane));
+        self.lane.header().turn_bell();
         if skipped {
             return Stopped::NeverRan;
         }
@@ -476,6 +478,7 @@ impl Book {
     /// in order.
     pub(super) fn settle(mut self, exit: Exit, after: &mut After) -> Vec<Claimed> {
         self.collect(after);
+        self.lane.header().turn_bell();
         let mut waiting = Vec::new();
         for (seq, entry) in (self.tail..).zip(std::mem::take(&mut self.entries)) {
             let Some(job) = entry.job else {
@@ -511,6 +514,7 @@ impl Book {
                 after.watched.extend(job.fail(error));
             }
         }
+        self.lane.header().turn_bell();
         after.ring.push(Arc::clone(&self.lane));
     }
 }

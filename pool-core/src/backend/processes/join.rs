@@ -12,8 +12,8 @@ use crate::cell::Job;
 /// Where a job is.
 enum Spot {
     Resolved,
-    /// In a lane, as task `seq`.
-    Lane(Arc<Lane>, u64),
+    /// In a lane, as task `seq`, while the bell has this value.
+    Lane(Arc<Lane>, u64, u32),
     /// In the backlog, or on its way into or out of a lane.
     Elsewhere,
 }
@@ -25,7 +25,9 @@ impl Shared {
             match self.spot(&**job) {
                 Spot::Resolved => return,
                 _ if over => return,
-                Spot::Lane(lane, seq) => self.wait_in_lane(&**job, &lane, seq, deadline),
+                Spot::Lane(lane, seq, bell) => {
+                    self.wait_in_lane(&**job, &lane, seq, bell, deadline);
+                }
                 Spot::Elsewhere => {
                     if self.wait_elsewhere(&**job, deadline) {
                         return;
@@ -39,25 +41,35 @@ impl Shared {
     fn spot(&self, job: &dyn Job) -> Spot {
         let found = self.with(|hub, after| {
             hub.turn(after);
-            hub.find(job)
-                .map(|(book, seq)| (Arc::clone(&book.lane), seq))
+            let (book, seq) = hub.find(job)?;
+            Some((
+                Arc::clone(&book.lane),
+                seq,
+                book.lane.header().parent_bell(),
+            ))
         });
         match found {
             _ if job.head().is_resolved() => Spot::Resolved,
-            Some((lane, seq)) => Spot::Lane(lane, seq),
+            Some((lane, seq, bell)) => Spot::Lane(lane, seq, bell),
             None => Spot::Elsewhere,
         }
     }
 
     /// Waits for the slot; returns when there is a reason to look again.
-    fn wait_in_lane(&self, job: &dyn Job, lane: &Lane, seq: u64, deadline: Option<Instant>) {
+    fn wait_in_lane(
+        &self,
+        job: &dyn Job,
+        lane: &Lane,
+        seq: u64,
+        bell: u32,
+        deadline: Option<Instant>,
+    ) {
         let slot = lane.slot(seq);
         let settled = || slot.state().is_settled() || job.head().is_resolved();
         if self.patience.spin_until(settled) {
             return;
         }
         // The protocol of the joiner in the README.
-        let bell = lane.header().parent_bell();
         let state = slot.ask(TELL_JOINER);
         if state.is_settled() || job.head().is_resolved() {
             return;

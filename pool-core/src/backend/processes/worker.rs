@@ -64,6 +64,10 @@ pub(crate) fn take_over(token: Token) -> ! {
 fn serve(token: Token) -> Result<(), String> {
     let parent = getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
     if u32::try_from(parent) != Ok(token.parent) {
+        // An orphan: its parent died before it got here, and nobody wants to hear of it.
+        if net::sockopt::socket_type(rustix::stdio::stdin()).is_ok() {
+            return Ok(());
+        }
         return Err(format!(
             "its parent is process {parent}, the token is of process {}",
             token.parent

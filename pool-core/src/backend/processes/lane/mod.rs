@@ -51,6 +51,9 @@ struct Line<T>(T);
 /// After how long without work a worker counts as idle.
 const IDLE_AFTER: Duration = Duration::from_secs(1);
 
+/// For how long a joiner trusts a worker to ring.
+const DOUBT: Duration = Duration::from_millis(100);
+
 const AWAKE: u32 = 0;
 const ASLEEP: u32 = 1;
 
@@ -102,16 +105,23 @@ impl Header {
         self.parent_bell.0.load(Acquire)
     }
 
-    /// Sleeps while the bell has the value `seen`, at most until the deadline.
+    /// Sleeps while the bell has the value `seen`, at most until the deadline, and never for long:
+    /// a worker that runs wild may have changed the bell.
     pub(crate) fn wait_for_bell(&self, seen: u32, deadline: Option<Instant>) {
-        let timeout = deadline.map(|at| timespec(at.saturating_duration_since(Instant::now())));
+        let left = deadline.map_or(DOUBT, |at| at.saturating_duration_since(Instant::now()));
         // Every reason to return (rung, changed, time over, signal) is a reason to look again.
         let _ = futex::wait(
             &self.parent_bell.0,
             futex::Flags::empty(),
             seen,
-            timeout.as_ref(),
+            Some(&timespec(left.min(DOUBT))),
         );
+    }
+
+    /// A job has left the lane other than by its worker: a joiner that is about to sleep on the
+    /// bell does not. Called under the hub's lock, under which joiners read the bell.
+    pub(crate) fn turn_bell(&self) {
+        self.parent_bell.0.fetch_add(1, AcqRel);
     }
 
     pub(crate) fn set_collected(&self, count: u64) {
@@ -171,7 +181,7 @@ impl Header {
 
     /// Wakes every joiner that sleeps on the lane.
     pub(crate) fn ring_parent(&self) {
-        self.parent_bell.0.fetch_add(1, AcqRel);
+        self.turn_bell();
         let _ = futex::wake(&self.parent_bell.0, futex::Flags::empty(), i32::MAX as u32);
     }
 }
