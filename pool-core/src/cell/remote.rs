@@ -28,7 +28,12 @@ pub(crate) struct Watched {
 impl Claimed {
     /// Claims a job; `None` when there is nothing to send.
     pub(crate) fn new(job: Arc<dyn Job>) -> Option<Self> {
-        job.claim_encoded().then_some(Self { job })
+        // Not `then_some`: a `Claimed` without a claim must not be made, not even to be dropped.
+        if job.claim_encoded() {
+            Some(Self { job })
+        } else {
+            None
+        }
     }
 
     pub(crate) fn head(&self) -> &Head {

@@ -105,6 +105,11 @@ impl Waiters {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Waiter>> {
         // No code that can panic runs under this lock, but a clone of a waker; the list is whole
         // at every moment.
