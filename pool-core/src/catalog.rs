@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::OnceLock;
 
 use crate::codec::{self, Reply};
@@ -86,6 +87,17 @@ impl Entry {
     }
 }
 
+impl Entry {
+    pub(crate) fn name(&self) -> &'static str {
+        self.info.name
+    }
+
+    /// Runs the task on its encoded arguments; the reply's payload goes to `out`.
+    pub(crate) fn run(&self, args: &[u8], out: &mut Vec<u8>) -> Reply {
+        (self.run)(args, out)
+    }
+}
+
 inventory::collect!(Entry);
 
 /// Enters a type that implements [`Task`] by hand in the catalog, so that worker processes can
@@ -122,7 +134,7 @@ macro_rules! register_task {
 /// The catalog in the form a worker needs it.
 #[derive(Debug)]
 pub(crate) struct Catalog {
-    by_id: HashMap<TaskId, &'static Entry>,
+    by_id: HashMap<TaskId, &'static Entry, BuildHasherDefault<IdHasher>>,
     digest: u64,
 }
 
@@ -140,7 +152,7 @@ impl Catalog {
     }
 
     fn build(entries: impl IntoIterator<Item = &'static Entry>) -> Result<Self, Error> {
-        let mut by_id = HashMap::new();
+        let mut by_id = HashMap::default();
         for entry in entries {
             if let Some(first) = by_id.insert(entry.info.id, entry) {
                 return Err(Error::DuplicateTask(Duplicate::of(
@@ -157,22 +169,32 @@ impl Catalog {
         Ok(Self { by_id, digest })
     }
 
-    /// Runs the task with this id on its encoded arguments; the reply's payload goes to `out`.
-    pub(crate) fn run(&self, id: TaskId, args: &[u8], out: &mut Vec<u8>) -> Reply {
-        match self.by_id.get(&id) {
-            Some(entry) => (entry.run)(args, out),
-            None => Reply::UnknownTask,
-        }
-    }
-
-    /// The name of the task with this id.
-    pub(crate) fn name(&self, id: TaskId) -> &'static str {
-        self.by_id.get(&id).map_or("", |entry| entry.info.name)
+    /// The task with this id.
+    pub(crate) fn get_task(&self, id: TaskId) -> Option<&'static Entry> {
+        self.by_id.get(&id).copied()
     }
 
     /// A number that is equal for programs with the same tasks.
     pub(crate) fn digest(&self) -> u64 {
         self.digest
+    }
+}
+
+/// A task's id is a hash already.
+#[derive(Debug, Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = fnv1a(self.0, bytes);
+    }
+
+    fn write_u64(&mut self, id: u64) {
+        self.0 = id;
     }
 }
 

@@ -1,11 +1,11 @@
 //! How arguments and results become bytes: postcard, and what went wrong in words.
 
 use postcard::ser_flavors::Flavor;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::bytes::Bytes;
-use crate::{Task, TaskError, TaskErrorKind, panics};
+use crate::{Task, TaskError, TaskErrorKind, bulk, panics};
 
 /// What the payload of a worker's answer is. The numbers cross the process boundary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +78,21 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     }
 }
 
+/// A result as it travels.
+pub(crate) struct Sent<T>(pub(crate) T);
+
+impl<T: Serialize + 'static> Serialize for Sent<&T> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        bulk::serialize(self.0, out)
+    }
+}
+
+impl<'de, T: DeserializeOwned + 'static> Deserialize<'de> for Sent<T> {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        bulk::deserialize(input).map(Self)
+    }
+}
+
 fn append<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), postcard::Error> {
     postcard::serialize_with_flavor(value, VecFlavor(out))
 }
@@ -126,7 +141,7 @@ pub(crate) fn run_encoded<T: Task>(args: &[u8], out: &mut Vec<u8>) -> Reply {
         }
     };
     out.clear();
-    let encoded = guard(|| append(&output, out));
+    let encoded = guard(|| append(&Sent(&output), out));
     // The destructor of a result is user code too.
     let dropped = panics::catch(move || drop(output));
     match (encoded, dropped) {
@@ -151,7 +166,7 @@ pub(crate) fn run_encoded<T: Task>(args: &[u8], out: &mut Vec<u8>) -> Reply {
 }
 
 /// Parent side: what a worker's answer means. `name` is the task's.
-pub(crate) fn open_reply<R: DeserializeOwned>(
+pub(crate) fn open_reply<R: DeserializeOwned + 'static>(
     reply: Reply,
     payload: &[u8],
     name: &'static str,
@@ -163,9 +178,12 @@ pub(crate) fn open_reply<R: DeserializeOwned>(
         failed(kind).message_is(message).location_is(location)
     };
     match reply {
-        Reply::Output => decode(payload).map_err(|message| {
-            failed(TaskErrorKind::Decode).message_is(format!("its result: {message}"))
-        }),
+        Reply::Output => match decode::<Sent<R>>(payload) {
+            Ok(Sent(output)) => Ok(output),
+            Err(message) => {
+                Err(failed(TaskErrorKind::Decode).message_is(format!("its result: {message}")))
+            }
+        },
         Reply::Panicked => Err(report(TaskErrorKind::Panicked)),
         Reply::Undecodable => Err(report(TaskErrorKind::Decode)),
         Reply::Unencodable => Err(report(TaskErrorKind::Encode)),

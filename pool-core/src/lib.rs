@@ -77,6 +77,7 @@
 #[cfg(feature = "macros")]
 mod attributes;
 mod backend;
+mod bulk;
 mod bytes;
 mod catalog;
 // The task cell: its contents change hands without a lock.

@@ -3,6 +3,8 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::bulk;
+
 pub use std::borrow::{Borrow, ToOwned};
 pub use std::vec::Vec;
 
@@ -36,11 +38,11 @@ pub trait Argument: Sized {
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + Send + 'static> Argument for T {
     fn encode<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        self.serialize(out)
+        bulk::serialize(self, out)
     }
 
     fn decode<'de, D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        T::deserialize(input)
+        bulk::deserialize(input)
     }
 }
 
@@ -75,7 +77,7 @@ impl<'de, T: Argument> Deserialize<'de> for Sent<T> {
 /// the types to `A0`, `A1`, …, which is where one that cannot be sent is reported.
 macro_rules! arguments {
     ($name:ident $($slot:ident $arg:ident)*) => {
-        #[allow(clippy::unused_unit)]
+        #[allow(clippy::too_many_arguments, clippy::unused_unit)]
         pub trait $name: Sized {
             $(type $slot: Argument;)*
 

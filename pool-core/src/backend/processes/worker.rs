@@ -262,11 +262,7 @@ impl Worker {
             slot.note_start(monotonic_nanos());
         }
         RUNNING.store(self.next, Relaxed);
-        let id = TaskId(facts.task);
-        let frame = self
-            .frame
-            .clone()
-            .named(self.catalog.name(id), is_asked_to_stop);
+        let task = self.catalog.get_task(TaskId(facts.task));
         let mut inline = [0; SLOT_INLINE];
         let args = if facts.len <= SLOT_INLINE as u64 {
             let inline = &mut inline[..facts.len as usize];
@@ -279,10 +275,14 @@ impl Worker {
             })
         };
         self.out.clear();
-        let reply = match args {
-            Some(args) => current::enter(frame, || self.catalog.run(id, args, &mut self.out)),
+        let reply = match (task, args) {
+            (Some(task), Some(args)) => {
+                let frame = self.frame.clone().named(task.name(), is_asked_to_stop);
+                current::enter(frame, || task.run(args, &mut self.out))
+            }
+            (None, _) => Reply::UnknownTask,
             // The parent wrote the region itself: not to be expected.
-            None => Reply::Undecodable,
+            (_, None) => Reply::Undecodable,
         };
         self.answer(reply);
         let told = slot.finish();

@@ -1,0 +1,127 @@
+//! Numbers by the million: vectors of them travel as one block of bytes, not element by element.
+//!
+//! Whether a type is one of these vectors is asked by its `TypeId`, which the compiler knows when
+//! it makes code for the type: nothing of the question is left in the program. It sees through
+//! type aliases and works for the arguments and results of tasks; fields inside a user's own type
+//! are serde's business. A format for people (`is_human_readable`) gets ordinary numbers.
+
+use std::any::Any;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{DeserializeOwned, Error, Visitor};
+use serde::{Deserializer, Serialize, Serializer};
+
+macro_rules! numbers {
+    ($($number:ty)*) => {
+        /// The bytes of a vector of numbers, if that is what it is.
+        fn as_bytes<T: Any>(value: &T) -> Option<&[u8]> {
+            let value: &dyn Any = value;
+            $(
+                if let Some(numbers) = value.downcast_ref::<Vec<$number>>() {
+                    return Some(bytemuck::cast_slice(numbers));
+                }
+            )*
+            None
+        }
+
+        /// The vector of numbers with these bytes, if that is what `T` is and they fit.
+        fn from_bytes<T: Any>(bytes: &[u8]) -> Option<T> {
+            let mut value: Option<T> = None;
+            let slot: &mut dyn Any = &mut value;
+            $(
+                if let Some(slot) = slot.downcast_mut::<Option<Vec<$number>>>() {
+                    if bytes.len().is_multiple_of(size_of::<$number>()) {
+                        *slot = Some(bytemuck::pod_collect_to_vec(bytes));
+                    }
+                    return value;
+                }
+            )*
+            None
+        }
+
+        fn is_bulk<T: Any>() -> bool {
+            let id = std::any::TypeId::of::<T>();
+            false $(|| id == std::any::TypeId::of::<Vec<$number>>())*
+        }
+    };
+}
+
+numbers! { u8 i8 u16 i16 u32 i32 u64 i64 u128 i128 usize isize f32 f64 }
+
+/// `value.serialize(out)`, in one block where that can be.
+pub(crate) fn serialize<T: Serialize + Any, S: Serializer>(
+    value: &T,
+    out: S,
+) -> Result<S::Ok, S::Error> {
+    match as_bytes(value) {
+        Some(bytes) if !out.is_human_readable() => out.serialize_bytes(bytes),
+        _ => value.serialize(out),
+    }
+}
+
+/// `T::deserialize(input)`, in one block where it was serialized so.
+pub(crate) fn deserialize<'de, T: DeserializeOwned + Any, D: Deserializer<'de>>(
+    input: D,
+) -> Result<T, D::Error> {
+    if is_bulk::<T>() && !input.is_human_readable() {
+        input.deserialize_bytes(Block(PhantomData))
+    } else {
+        T::deserialize(input)
+    }
+}
+
+struct Block<T>(PhantomData<T>);
+
+impl<T: Any> Visitor<'_> for Block<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a block of numbers")
+    }
+
+    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<T, E> {
+        from_bytes(bytes).ok_or_else(|| E::invalid_length(bytes.len(), &self))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{Sent, decode, encode};
+
+    fn round_trip<T: Serialize + DeserializeOwned + PartialEq + fmt::Debug + Any>(
+        value: T,
+    ) -> usize {
+        let bytes = encode(&Sent(&value)).unwrap();
+        let back: Sent<T> = decode(bytes.as_slice()).unwrap();
+        assert_eq!(back.0, value);
+        bytes.as_slice().len()
+    }
+
+    #[test]
+    fn vectors_of_numbers_are_one_block() {
+        type Alias = Vec<f64>;
+        // The length and eight bytes a number; element by element they would be as many, so look
+        // at small integers, which postcard would shorten.
+        assert_eq!(round_trip::<Alias>(vec![0.5; 100]), 2 + 800);
+        assert_eq!(round_trip(vec![1_u64; 100]), 2 + 800);
+        assert_eq!(round_trip(vec![-1_i32; 3]), 1 + 12);
+        assert_eq!(round_trip(vec![7_u8; 200]), 2 + 200);
+        assert_eq!(round_trip(Vec::<u128>::new()), 1);
+    }
+
+    #[test]
+    fn other_types_are_left_to_serde() {
+        assert_eq!(round_trip(vec![true, false]), 3);
+        assert_eq!(round_trip(vec![vec![1_u64]]), 3);
+        assert_eq!(round_trip("text".to_owned()), 5);
+        assert_eq!(round_trip(300_u64), 2);
+    }
+
+    #[test]
+    fn a_block_that_does_not_divide_is_refused() {
+        let bytes = encode(&Sent(&vec![1_u8; 7])).unwrap();
+        assert!(decode::<Sent<Vec<u32>>>(bytes.as_slice()).is_err());
+    }
+}
