@@ -94,6 +94,8 @@ mod handle;
 mod map;
 mod panics;
 mod pool;
+#[cfg(feature = "processes")]
+mod sync;
 mod task;
 mod task_error;
 

@@ -16,10 +16,11 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::fleet::{Action, Fleet};
 use super::hub::Hub;
-use super::lane::{Lane, timespec};
+use super::lane::Lane;
 use super::spawn::Recipe;
 use super::wire::{Hello, MESSAGE_MAX, Unreadable, VERSION};
 use super::{Exit, Shared};
+use crate::sync::timespec;
 use crate::{Error, StartFailure, TaskErrorKind};
 
 /// After how long without work the memory of large arguments is given back.

@@ -1,6 +1,8 @@
 //! A lane: what a parent and one worker share. The protocol is in the README of the folder above.
 
 pub(crate) mod arena;
+#[cfg(all(test, loom))]
+mod model;
 // Shared memory.
 #[allow(unsafe_code)]
 pub(crate) mod memory;
@@ -8,14 +10,11 @@ pub(crate) mod slot;
 
 use std::io;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
-use std::sync::atomic::{AtomicU32, AtomicU64, fence};
 use std::time::{Duration, Instant};
-
-use rustix::io::Errno;
-use rustix::thread::futex;
 
 use self::memory::{ControlMap, DoubtedArena, Segments, WriteArena};
 use self::slot::Slot;
+use crate::sync::{AtomicU32, AtomicU64, fence, futex_wait, futex_wake};
 
 /// How many tasks a lane can hold.
 pub(crate) const SLOTS: usize = 128;
@@ -30,7 +29,7 @@ pub(crate) struct Control {
 
 /// The words beside the slots. Each is on cache lines of its own, by who writes it when.
 #[repr(C)]
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Header {
     /// [`AWAKE`] or [`ASLEEP`]; the worker sleeps on it.
     worker: Line<AtomicU32>,
@@ -45,7 +44,7 @@ pub(crate) struct Header {
 }
 
 #[repr(C, align(128))]
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Line<T>(T);
 
 /// After how long without work a worker counts as idle.
@@ -80,7 +79,7 @@ impl Header {
     }
 
     pub(crate) fn wake_worker(&self) {
-        let _ = futex::wake(&self.worker.0, futex::Flags::empty(), 1);
+        futex_wake(&self.worker.0, 1);
     }
 
     pub(crate) fn worker_sleeps(&self) -> bool {
@@ -110,12 +109,7 @@ impl Header {
     pub(crate) fn wait_for_bell(&self, seen: u32, deadline: Option<Instant>) {
         let left = deadline.map_or(DOUBT, |at| at.saturating_duration_since(Instant::now()));
         // Every reason to return (rung, changed, time over, signal) is a reason to look again.
-        let _ = futex::wait(
-            &self.parent_bell.0,
-            futex::Flags::empty(),
-            seen,
-            Some(&timespec(left.min(DOUBT))),
-        );
+        futex_wait(&self.parent_bell.0, seen, Some(left.min(DOUBT)));
     }
 
     /// A job has left the lane other than by its worker: a joiner that is about to sleep on the
@@ -152,20 +146,12 @@ impl Header {
         if self.dry_wanted.0.swap(0, SeqCst) != 0 {
             dry();
         }
-        let sleep = |timeout: Option<Duration>| {
-            futex::wait(
-                &self.worker.0,
-                futex::Flags::empty(),
-                ASLEEP,
-                timeout.map(timespec).as_ref(),
-            )
-        };
-        if sleep(Some(IDLE_AFTER)) == Err(Errno::TIMEDOUT) {
+        if !futex_wait(&self.worker.0, ASLEEP, Some(IDLE_AFTER)) {
             idle();
         }
         // Woken by a signal, or not at all yet.
         while self.worker.0.load(SeqCst) == ASLEEP {
-            let _ = sleep(None);
+            futex_wait(&self.worker.0, ASLEEP, None);
         }
     }
 
@@ -182,7 +168,7 @@ impl Header {
     /// Wakes every joiner that sleeps on the lane.
     pub(crate) fn ring_parent(&self) {
         self.turn_bell();
-        let _ = futex::wake(&self.parent_bell.0, futex::Flags::empty(), i32::MAX as u32);
+        futex_wake(&self.parent_bell.0, i32::MAX as u32);
     }
 }
 
@@ -214,13 +200,6 @@ impl Lane {
 
     pub(crate) fn slot(&self, seq: u64) -> &Slot {
         self.control.get().slot(seq)
-    }
-}
-
-pub(crate) fn timespec(duration: Duration) -> rustix::time::Timespec {
-    rustix::time::Timespec {
-        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: i64::from(duration.subsec_nanos()),
     }
 }
 

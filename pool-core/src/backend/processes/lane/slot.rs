@@ -1,7 +1,8 @@
 //! One slot of a lane: the state word and what travels with it.
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
-use std::sync::atomic::{AtomicU32, AtomicU64};
+
+use crate::sync::{AtomicU32, AtomicU64};
 
 /// How many bytes travel inside a slot.
 pub(crate) const SLOT_INLINE: usize = INLINE_WORDS * 8;
@@ -78,7 +79,7 @@ pub(crate) struct Facts {
 /// A slot. All-zero memory is a free one. Small payloads share the first cache line with the
 /// state word.
 #[repr(C, align(128))]
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Slot {
     state: AtomicU32,
     kind: AtomicU32,
@@ -89,6 +90,7 @@ pub(crate) struct Slot {
     started: AtomicU64,
 }
 
+#[cfg(not(loom))]
 const _: () = assert!(size_of::<Slot>() == 128);
 
 impl Slot {
