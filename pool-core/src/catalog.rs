@@ -67,7 +67,7 @@ pub fn tasks() -> Vec<TaskEntry> {
 #[derive(Debug)]
 pub struct Entry {
     info: TaskInfo,
-    run: fn(&[u8], &mut Vec<u8>) -> Reply,
+    run: fn(&mut codec::Call<'_>) -> Result<(), postcard::Error>,
 }
 
 impl Entry {
@@ -82,7 +82,7 @@ impl Entry {
     pub const fn with<T: Task>(info: TaskInfo) -> Self {
         Self {
             info,
-            run: codec::run_encoded::<T>,
+            run: codec::run_one::<T>,
         }
     }
 }
@@ -94,7 +94,7 @@ impl Entry {
 
     /// Runs the task on its encoded arguments; the reply's payload goes to `out`.
     pub(crate) fn run(&self, args: &[u8], out: &mut Vec<u8>) -> Reply {
-        (self.run)(args, out)
+        codec::run_encoded(self.run, args, out)
     }
 }
 

@@ -115,54 +115,101 @@ fn describe(error: &postcard::Error) -> String {
     }
 }
 
-/// Worker side of a task: bytes in, bytes out. User code runs in each of the three steps; none
-/// of them may end the worker by a panic.
-pub(crate) fn run_encoded<T: Task>(args: &[u8], out: &mut Vec<u8>) -> Reply {
-    let task = match decode::<T>(args) {
-        Ok(task) => task,
-        Err(message) => {
-            Failure {
-                message,
-                location: None,
-            }
-            .encode(out);
-            return Reply::Undecodable;
+/// Which part of a run user code is in: what a failure means depends on it.
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    Decode,
+    Run,
+    Encode,
+    /// The destructor of a result is user code too.
+    Drop,
+}
+
+/// One run of a task in a worker: bytes in, bytes out.
+#[derive(Debug)]
+pub(crate) struct Call<'a> {
+    args: &'a [u8],
+    out: &'a mut Vec<u8>,
+    stage: Stage,
+    message: Option<String>,
+}
+
+impl Call<'_> {
+    /// All the arguments are read: the function runs next.
+    fn decoded(&mut self, input: De<'_>) -> Result<(), postcard::Error> {
+        let rest = input.finalize()?;
+        if !rest.is_empty() {
+            self.message = Some(format!("{} bytes are left over", rest.len()));
+            return Err(postcard::Error::DeserializeBadEncoding);
         }
-    };
-    let output = match panics::catch(|| task.run()) {
-        Ok(output) => output,
-        Err(panic) => {
-            Failure {
-                message: panic.message,
-                location: panic.location,
-            }
-            .encode(out);
-            return Reply::Panicked;
-        }
-    };
-    out.clear();
-    let encoded = guard(|| append(&Sent(&output), out));
-    // The destructor of a result is user code too.
-    let dropped = panics::catch(move || drop(output));
-    match (encoded, dropped) {
-        (Ok(()), Ok(())) => Reply::Output,
-        (Err(message), _) => {
-            Failure {
-                message,
-                location: None,
-            }
-            .encode(out);
-            Reply::Unencodable
-        }
-        (Ok(()), Err(panic)) => {
-            Failure {
-                message: panic.message,
-                location: panic.location,
-            }
-            .encode(out);
-            Reply::Panicked
+        self.stage = Stage::Run;
+        Ok(())
+    }
+
+    /// The function has returned: its result is written next.
+    fn ran(&mut self) -> postcard::Serializer<VecFlavor<'_>> {
+        self.stage = Stage::Encode;
+        self.out.clear();
+        postcard::Serializer {
+            output: VecFlavor(self.out),
         }
     }
+}
+
+type De<'a> = postcard::Deserializer<'a, postcard::de_flavors::Slice<'a>>;
+
+/// The only code that is compiled for every task: it decides how long a crate with many tasks
+/// takes to build. Everything else is in [`run_encoded`], once.
+pub(crate) fn run_one<T: Task>(call: &mut Call<'_>) -> Result<(), postcard::Error> {
+    let mut input = De::from_bytes(call.args);
+    let task = T::deserialize(&mut input)?;
+    call.decoded(input)?;
+    let output = task.run();
+    let encoded = Sent(&output).serialize(&mut call.ran());
+    call.stage = Stage::Drop;
+    encoded
+}
+
+/// Worker side of a task. User code runs in every step; none may end the worker by a panic.
+pub(crate) fn run_encoded(
+    run: fn(&mut Call<'_>) -> Result<(), postcard::Error>,
+    args: &[u8],
+    out: &mut Vec<u8>,
+) -> Reply {
+    let mut call = Call {
+        args,
+        out,
+        stage: Stage::Decode,
+        message: None,
+    };
+    let result = panics::catch(|| run(&mut call));
+    let stage = call.stage;
+    let message = call.message.take();
+    let (failure, reply) = match (result, stage) {
+        (Ok(Ok(())), _) => return Reply::Output,
+        (Err(panic), Stage::Run | Stage::Drop) => {
+            let panics::Panic { message, location } = panic;
+            (Failure { message, location }, Reply::Panicked)
+        }
+        (result, stage) => {
+            let text = match result {
+                Err(panic) => panic.to_string(),
+                Ok(Err(error)) => describe(&error),
+                Ok(Ok(())) => String::new(),
+            };
+            let failure = Failure {
+                message: message.unwrap_or(text),
+                location: None,
+            };
+            let reply = match stage {
+                Stage::Decode => Reply::Undecodable,
+                _ => Reply::Unencodable,
+            };
+            (failure, reply)
+        }
+    };
+    failure.encode(out);
+    reply
 }
 
 /// Parent side: what a worker's answer means. `name` is the task's.

@@ -46,18 +46,6 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Argument for T {
     }
 }
 
-/// A type that a task can return. Never implemented by hand.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be returned by a pool task",
-    label = "cannot be sent back by a worker",
-    note = "results are owned data that can be sent: derive `serde::Serialize` and \
-            `serde::Deserialize` for the type (and it must be `Send + 'static`)"
-)]
-pub trait Return {}
-
-#[diagnostic::do_not_recommend]
-impl<T: Serialize + DeserializeOwned + Send + 'static> Return for T {}
-
 /// An argument as serde sees it.
 struct Sent<T>(T);
 

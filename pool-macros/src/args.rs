@@ -1,0 +1,163 @@
+//! What stands in the parentheses of the attributes.
+
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use syn::ext::IdentExt;
+use syn::parse::{ParseStream, Parser};
+use syn::{Error, LitStr, Path, Token, parse_quote};
+
+use crate::duration::nanos;
+use crate::input::Errors;
+
+/// The arguments of `#[pool_task(…)]`.
+pub(crate) struct TaskArgs {
+    /// Where the generated code finds `pool-core`.
+    pub(crate) krate: Path,
+    /// The variant of `pool_core::Backend`.
+    pub(crate) backend: Option<Ident>,
+    pub(crate) name: Option<LitStr>,
+    pub(crate) timeout_nanos: Option<u64>,
+}
+
+const TASK_ARGS: &str =
+    "`backend = \"threads\"`, `name = \"…\"`, `timeout = \"5s\"`, `crate = path`";
+
+pub(crate) fn task(tokens: TokenStream, errors: &mut Errors) -> TaskArgs {
+    let mut args = TaskArgs {
+        krate: default_crate(),
+        backend: None,
+        name: None,
+        timeout_nanos: None,
+    };
+    each(tokens, errors, |key, input| {
+        match key.to_string().as_str() {
+            "backend" => {
+                let value = string(key, input, "backend = \"processes\"")?;
+                args.backend = Some(backend(&value)?);
+            }
+            "name" => {
+                let value = string(key, input, "name = \"my_crate::my_task\"")?;
+                if value.value().is_empty() {
+                    return Err(Error::new(value.span(), "the name of a task is not empty"));
+                }
+                args.name = Some(value);
+            }
+            "timeout" => {
+                let value = string(key, input, "timeout = \"5s\"")?;
+                let nanos = nanos(&value.value()).map_err(|text| Error::new(value.span(), text))?;
+                args.timeout_nanos = Some(nanos);
+            }
+            "crate" => args.krate = path(key, input)?,
+            later @ ("retries" | "idempotent" | "types") => {
+                let text = format!("`{later}` is not available yet; there are {TASK_ARGS}");
+                return Err(Error::new(key.span(), text));
+            }
+            other => {
+                let text = format!("unknown argument `{other}`; there are {TASK_ARGS}");
+                return Err(Error::new(key.span(), text));
+            }
+        }
+        Ok(())
+    });
+    args
+}
+
+/// The arguments of `#[pool_core::main]` and `#[pool_core::test]`: the crate's path.
+pub(crate) fn door(tokens: TokenStream, errors: &mut Errors) -> Path {
+    let mut krate = default_crate();
+    each(tokens, errors, |key, input| {
+        if key != "crate" {
+            let text = format!("unknown argument `{key}`; there is only `crate = path`");
+            return Err(Error::new(key.span(), text));
+        }
+        krate = path(key, input)?;
+        Ok(())
+    });
+    krate
+}
+
+fn default_crate() -> Path {
+    parse_quote!(::pool_core)
+}
+
+/// Hands every `key …` of a comma-separated list to `read`, and goes on after a mistake.
+fn each(
+    tokens: TokenStream,
+    errors: &mut Errors,
+    mut read: impl FnMut(&Ident, ParseStream<'_>) -> syn::Result<()>,
+) {
+    let mut seen = Vec::new();
+    let mut one = |input: ParseStream<'_>| {
+        let place = input.span();
+        let key = input
+            .call(Ident::parse_any)
+            .map_err(|_| Error::new(place, "expected `argument = value`"))?;
+        if seen.contains(&key) {
+            let text = format!("`{key}` is given twice: keep one");
+            return Err(Error::new(key.span(), text));
+        }
+        seen.push(key.clone());
+        read(&key, input)?;
+        if input.is_empty() || input.peek(Token![,]) {
+            return Ok(());
+        }
+        Err(input.error("expected `,` between two arguments"))
+    };
+    let list = |input: ParseStream<'_>| {
+        while !input.is_empty() {
+            if let Err(error) = one(input) {
+                errors.add(error);
+                while !input.is_empty() && !input.peek(Token![,]) {
+                    input.parse::<TokenTree>()?;
+                }
+            }
+            input.parse::<Option<Token![,]>>()?;
+        }
+        Ok(())
+    };
+    if let Err(error) = list.parse2(tokens) {
+        errors.add(error);
+    }
+}
+
+fn string(key: &Ident, input: ParseStream<'_>, example: &str) -> syn::Result<LitStr> {
+    equals(key, input, example)?;
+    let place = input.span();
+    input
+        .parse()
+        .map_err(|_| Error::new(place, format!("expected a string: `{example}`")))
+}
+
+fn path(key: &Ident, input: ParseStream<'_>) -> syn::Result<Path> {
+    let example = "crate = ::pool_core";
+    equals(key, input, example)?;
+    let place = input.span();
+    let path = match input.parse::<Option<LitStr>>()? {
+        Some(text) => text.parse_with(Path::parse_mod_style),
+        None => input.call(Path::parse_mod_style),
+    };
+    path.map_err(|_| Error::new(place, format!("expected a path: `{example}`")))
+}
+
+fn equals(key: &Ident, input: ParseStream<'_>, example: &str) -> syn::Result<()> {
+    match input.parse::<Option<Token![=]>>()? {
+        Some(_) => Ok(()),
+        None => Err(Error::new(key.span(), format!("write `{example}`"))),
+    }
+}
+
+fn backend(value: &LitStr) -> syn::Result<Ident> {
+    let variant = match value.value().as_str() {
+        "inline" => "Inline",
+        "threads" => "Threads",
+        "processes" => "Processes",
+        "cluster" => "Cluster",
+        other => {
+            let text = format!(
+                "unknown backend {other:?}; there are \"inline\", \"threads\", \"processes\", \
+                 \"cluster\""
+            );
+            return Err(Error::new(value.span(), text));
+        }
+    };
+    Ok(Ident::new(variant, Span::call_site()))
+}

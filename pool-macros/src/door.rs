@@ -1,0 +1,130 @@
+//! `#[pool_core::main]` and `#[pool_core::test]`: the doors through which a re-executed process
+//! becomes a worker.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Attribute, Signature};
+
+use crate::args;
+use crate::attrs;
+use crate::input::{Errors, Function};
+use crate::types::never;
+
+/// The usual attributes that cannot make a plain function of an `async` one.
+const INERT: &[&str] = &[
+    "allow", "cfg", "cfg_attr", "deny", "doc", "expect", "forbid", "inline", "must_use", "warn",
+];
+
+pub(crate) fn main(args: TokenStream, item: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let krate = args::door(args, &mut errors);
+    let function = errors.take(syn::parse2::<Function>(item.clone()));
+    let main = match function {
+        Some(function) if errors.take(check_main(&function)).is_some() => {
+            // The other attributes stay on the inner function: `#[tokio::main]` makes a plain
+            // function of that, and the runtime starts behind the door.
+            let Function { vis, mut sig, .. } = function;
+            sig.asyncness = None;
+            // Nothing comes after a `main` that never returns.
+            let call = if never(&sig.output) {
+                quote!(main())
+            } else {
+                quote! {
+                    let result = main();
+                    #krate::__private::finish();
+                    result
+                }
+            };
+            quote! {
+                #vis #sig {
+                    #item
+                    #krate::init();
+                    #call
+                }
+            }
+        }
+        // A plain `main` around it, so that the compiler does not complain of the same again.
+        Some(function) if function.sig.ident == "main" => quote! {
+            fn main() {
+                #[allow(dead_code)]
+                #item
+            }
+        },
+        _ => item,
+    };
+    errors.beside(main)
+}
+
+fn check_main(function: &Function) -> syn::Result<()> {
+    let mut errors = Errors::default();
+    let Function { attrs, sig, .. } = function;
+    if sig.ident != "main" {
+        errors.at(
+            &sig.ident,
+            "this attribute goes on `main`, where a program starts; elsewhere, call \
+             `pool_core::init()`",
+        );
+    }
+    let inert = |attr: &Attribute| INERT.iter().any(|name| attrs::is(attr, name));
+    if let Some(token) = sig.asyncness.filter(|_| attrs.iter().all(inert)) {
+        errors.at(
+            token,
+            "an `async fn main` needs a runtime: put `#[pool_core::main]` above the attribute that \
+             starts it, such as `#[tokio::main]`",
+        );
+    }
+    no_inputs(sig, "`main`", &mut errors);
+    errors.or(())
+}
+
+pub(crate) fn test(args: TokenStream, item: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let krate = args::door(args, &mut errors);
+    let function = errors.take(syn::parse2::<Function>(item.clone()));
+    let test = match function {
+        Some(function) if errors.take(check_test(&function)).is_some() => {
+            let Function {
+                attrs,
+                vis,
+                sig,
+                inner_attrs,
+                body,
+            } = function;
+            let is_test = attrs.iter().any(|attr| attrs::is(attr, "test"));
+            let marker = (!is_test).then(|| quote!(#[::core::prelude::v1::test]));
+            let name = sig.ident.to_string();
+            quote! {
+                #marker
+                #(#attrs)*
+                #vis #sig {
+                    #(#inner_attrs)*
+                    #krate::__private::test_door(
+                        ::core::concat!(::core::module_path!(), "::", #name),
+                    );
+                    #body
+                }
+            }
+        }
+        _ => item,
+    };
+    errors.beside(test)
+}
+
+fn check_test(function: &Function) -> syn::Result<()> {
+    let mut errors = Errors::default();
+    if let Some(token) = function.sig.asyncness {
+        errors.at(
+            token,
+            "a worker process starts at the top of this test, before any runtime: write a plain \
+             `fn` that blocks on the future inside",
+        );
+    }
+    no_inputs(&function.sig, "a test", &mut errors);
+    errors.or(())
+}
+
+fn no_inputs(sig: &Signature, what: &str, errors: &mut Errors) {
+    if !sig.inputs.is_empty() {
+        errors.at(&sig.inputs, format!("{what} takes no arguments"));
+    }
+}
