@@ -1,0 +1,2 @@
+#[pool_core::main]
+async fn main() {}
