@@ -228,6 +228,16 @@ impl<T: Task> JobCell<T> {
     }
 }
 
+// A detached task's result, or a call that nobody ran, is dropped by whoever has the last pointer,
+// which may be a worker: a panic in its destructor must not end that thread.
+impl<T: Task> Drop for JobCell<T> {
+    fn drop(&mut self) {
+        if std::mem::needs_drop::<(T, T::Output)>() {
+            drop_quietly(std::mem::replace(self.contents.get_mut(), Contents::Empty));
+        }
+    }
+}
+
 /// Drops a user's value; a panic in its destructor harms nobody.
 fn drop_quietly<T>(value: T) {
     if std::mem::needs_drop::<T>() {

@@ -32,6 +32,34 @@ fn frame() -> Frame {
     Frame::new(Backend::Inline, 0)
 }
 
+#[derive(Serialize, Deserialize)]
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "a destructor fails");
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct MakeBomb;
+
+impl Task for MakeBomb {
+    type Output = Bomb;
+    const NAME: &'static str = "make_bomb";
+
+    fn run(self) -> Bomb {
+        Bomb
+    }
+}
+
+#[test]
+fn a_detached_result_whose_destructor_panics_harms_nobody() {
+    let cell = JobCell::new(MakeBomb);
+    assert!(cell.clone().run_here(frame()));
+    drop(cell);
+}
+
 /// Runs the same rounds again and again on two threads that start each at the same moment.
 fn race<T: Send + Sync + 'static>(
     rounds: usize,
