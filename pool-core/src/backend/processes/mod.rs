@@ -20,8 +20,8 @@ mod worker;
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, mpsc};
-use std::thread::ThreadId;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
+use std::thread::{JoinHandle as Thread, ThreadId};
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
@@ -67,9 +67,9 @@ struct Shared {
     /// Wakes the supervisor.
     poke: OwnedFd,
     patience: Patience,
-    gone: Mutex<bool>,
-    gone_changed: Condvar,
     supervisor: OnceLock<ThreadId>,
+    /// Until somebody has seen it end.
+    thread: Mutex<Option<Thread<()>>>,
     workers: usize,
 }
 
@@ -96,22 +96,18 @@ impl Shared {
         let _ = rustix::io::read(&self.poke, &mut [0; 8]);
     }
 
-    fn set_gone(&self) {
-        *self.gone.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.gone_changed.notify_all();
-    }
-
-    /// Waits until no worker is left. The supervisor's own thread does not wait for itself.
+    /// Waits until no worker is left and the supervisor has ended. The supervisor's own thread
+    /// does not wait for itself.
     fn wait_until_gone(&self) {
         if self.supervisor.get() == Some(&std::thread::current().id()) {
             return;
         }
-        let gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(
-            self.gone_changed
-                .wait_while(gone, |gone| !*gone)
-                .unwrap_or_else(PoisonError::into_inner),
-        );
+        // Others who wait here wait for the lock.
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(thread) = thread.take() {
+            // A panic of the supervisor was printed; every handle is resolved all the same.
+            let _ = thread.join();
+        }
     }
 }
 
@@ -136,9 +132,8 @@ pub(super) fn start(config: Config) -> Result<Arc<dyn Engine>, Error> {
         hub: Mutex::new(Hub::new(config.workers, config.grace)),
         poke,
         patience: Patience::new(),
-        gone: Mutex::new(false),
-        gone_changed: Condvar::new(),
         supervisor: OnceLock::new(),
+        thread: Mutex::new(None),
         workers: config.workers,
     });
     let (built, result) = mpsc::sync_channel(1);
@@ -156,6 +151,7 @@ pub(super) fn start(config: Config) -> Result<Arc<dyn Engine>, Error> {
         .map_err(|error| Error::spawn("no supervisor thread", &error))?;
     // Set before any task exists, so before any callback can run on the supervisor's thread.
     let _ = shared.supervisor.set(thread.thread().id());
+    *shared.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
     let pool = Processes { shared };
     let built = result.recv().unwrap_or_else(|_| {
         Err(Error::spawn(

@@ -302,7 +302,6 @@ impl Drop for Supervisor {
         self.shared.with(|hub: &mut Hub, after| {
             hub.end(TaskErrorKind::Rejected, "the pool has ended", after);
         });
-        self.shared.set_gone();
     }
 }
 
