@@ -1,0 +1,206 @@
+//! What a task knows of itself, and of the program it runs in.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use pool_core::{Backend, Task, current, pool_task};
+use pool_tests::tasks::add;
+
+use crate::harness::On;
+
+#[pool_task]
+fn looks() -> (String, String, u32, usize, bool) {
+    let current = current();
+    (
+        current.task_name().to_owned(),
+        current.backend().to_string(),
+        current.attempt(),
+        current.worker(),
+        current.is_cancelled(),
+    )
+}
+
+pub(crate) fn a_task_knows_itself(on: &On) {
+    let pool = on.pool_of(3);
+    for _ in 0..50 {
+        let (name, backend, attempt, worker, cancelled) =
+            pool.submit(looks::task()).join().unwrap();
+        assert_eq!(name, looks::NAME);
+        assert_eq!(backend, on.backend().name());
+        assert_eq!(attempt, 1);
+        assert!(worker < pool.workers());
+        assert!(!cancelled);
+    }
+}
+
+#[pool_task]
+fn holds_and_looks(folder: &std::path::Path, number: u32) -> usize {
+    pool_tests::gate::hold(folder, number);
+    current().worker()
+}
+
+pub(crate) fn workers_are_numbered(on: &On) {
+    let gate = pool_tests::gate::Gate::new();
+    let pool = on.pool_of(3);
+    let handles: Vec<_> = (0..3)
+        .map(|n| pool.submit(holds_and_looks::task(gate.folder(), n)))
+        .collect();
+    for number in 0..3 {
+        let _ = gate.wait_for(number);
+    }
+    gate.open();
+    let numbers: BTreeSet<_> = handles
+        .into_iter()
+        .map(|handle| handle.join().unwrap())
+        .collect();
+    assert_eq!(numbers, BTreeSet::from([0, 1, 2]));
+}
+
+#[pool_task]
+fn calls_another_directly() -> (String, String) {
+    let before = current().task_name().to_owned();
+    let inner = looks();
+    assert_eq!(inner.0, before);
+    (before, current().task_name().to_owned())
+}
+
+pub(crate) fn a_direct_call_stays_in_its_task(on: &On) {
+    let pool = on.pool();
+    let (before, after) = pool.submit(calls_another_directly::task()).join().unwrap();
+    assert_eq!(before, calls_another_directly::NAME);
+    assert_eq!(after, before);
+    // Outside of any pool.
+    let (name, backend, attempt, worker, cancelled) = looks();
+    assert_eq!(
+        (&*name, backend.parse(), attempt, worker, cancelled),
+        ("", Ok(Backend::Inline), 1, 0, false)
+    );
+}
+
+#[pool_task]
+fn submits_inside() -> (String, String, String) {
+    let before = current().task_name().to_owned();
+    let (inner, ..) = pool_core::Pool::inline()
+        .submit(looks::task())
+        .join()
+        .unwrap();
+    (before, inner, current().task_name().to_owned())
+}
+
+pub(crate) fn tasks_inside_tasks_know_their_own_names(on: &On) {
+    let pool = on.pool();
+    let (before, inner, after) = pool.submit(submits_inside::task()).join().unwrap();
+    assert_eq!(before, submits_inside::NAME);
+    assert_eq!(inner, looks::NAME);
+    assert_eq!(after, before);
+}
+
+#[pool_task]
+fn surroundings() -> (Vec<(String, String)>, Vec<String>, PathBuf) {
+    let variables = env::vars().collect();
+    (
+        variables,
+        env::args().skip(1).collect(),
+        env::current_dir().unwrap(),
+    )
+}
+
+pub(crate) fn a_task_sees_the_programs_environment_and_folder(on: &On) {
+    let pool = on.pool();
+    let (variables, arguments, folder) = pool.submit(surroundings::task()).join().unwrap();
+    let (own_variables, own_arguments, own_folder) = surroundings();
+    assert_eq!(variables, own_variables);
+    assert_eq!(folder, own_folder);
+    if !on.processes() {
+        assert_eq!(arguments, own_arguments);
+    }
+}
+
+#[pool_task]
+fn reads_stdin() -> usize {
+    let mut text = Vec::new();
+    std::io::stdin().read_to_end(&mut text).unwrap()
+}
+
+#[pool_task]
+fn cats_stdin() -> (bool, usize) {
+    let output = Command::new("cat")
+        .stdin(Stdio::inherit())
+        .output()
+        .unwrap();
+    (output.status.success(), output.stdout.len())
+}
+
+/// In a worker process it is empty; in the other backends it is the program's own, which is
+/// empty in these tests.
+pub(crate) fn standard_input_is_at_its_end(on: &On) {
+    let pool = on.pool();
+    for _ in 0..2 {
+        assert_eq!(pool.submit(reads_stdin::task()).join().unwrap(), 0);
+        assert_eq!(pool.submit(cats_stdin::task()).join().unwrap(), (true, 0));
+    }
+}
+
+#[pool_task]
+fn goes_through_the_door_again() -> u32 {
+    pool_core::init();
+    pool_core::init();
+    std::process::id()
+}
+
+pub(crate) fn a_task_may_call_init(on: &On) {
+    let pool = on.pool_of(1);
+    let pid = pool
+        .submit(goes_through_the_door_again::task())
+        .join()
+        .unwrap();
+    assert_eq!(
+        pool.submit(goes_through_the_door_again::task())
+            .join()
+            .unwrap(),
+        pid
+    );
+    assert_eq!(pool.submit(add::task(1, 1)).join().unwrap(), 2);
+}
+
+#[pool_task]
+fn open_descriptors() -> Vec<String> {
+    let names = pool_tests::proc::numbers("/proc/self/fd").into_iter();
+    names
+        .filter_map(|fd| std::fs::read_link(format!("/proc/self/fd/{fd}")).ok())
+        .map(|target| target.display().to_string())
+        .collect()
+}
+
+/// A worker has its lane's socket, and no other descriptor that the program did not have when it
+/// was started: nothing of the pools, and nothing of its neighbours.
+pub(crate) fn a_worker_has_no_descriptors_of_others(on: &On) {
+    let inherited = open_descriptors();
+    let _file = tempfile::tempfile().unwrap();
+    let pools: Vec<_> = (0..3).map(|_| on.pool()).collect();
+    for pool in &pools {
+        let open = pool.submit(open_descriptors::task()).join().unwrap();
+        let (sockets, others): (Vec<_>, Vec<_>) = open
+            .into_iter()
+            .filter(|target| !inherited.contains(target))
+            .partition(|target| target.starts_with("socket:"));
+        assert_eq!(sockets.len(), 1, "{sockets:?}");
+        assert!(others.is_empty(), "{others:?}");
+    }
+}
+
+#[pool_task]
+fn output_of_a_child() -> String {
+    let output = Command::new("echo").arg("hello").output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+pub(crate) fn a_task_starts_programs_of_its_own(on: &On) {
+    let pool = on.pool();
+    for result in pool.map((0..10).map(|_| output_of_a_child::task())) {
+        assert_eq!(result.unwrap(), "hello\n");
+    }
+}

@@ -1,0 +1,183 @@
+//! Tasks that use pools: their own and new ones.
+
+use std::sync::Mutex;
+
+use pool_core::{Backend, Error, MAX_DEPTH, Pool, pool_task};
+use pool_tests::tasks::{add, pid};
+
+use crate::harness::On;
+
+/// The pool whose tasks use it: on threads they share this process.
+static SAME: Mutex<Option<Pool>> = Mutex::new(None);
+
+fn same() -> Pool {
+    SAME.lock().unwrap().clone().unwrap()
+}
+
+#[pool_task]
+fn fib(n: u64) -> u64 {
+    if n < 2 {
+        return n;
+    }
+    let pool = same();
+    let one = pool.submit(fib::task(n - 1));
+    let other = pool.submit(fib::task(n - 2));
+    one.join().unwrap() + other.join().unwrap()
+}
+
+fn with_same<T>(pool: Pool, work: impl FnOnce(&Pool) -> T) -> T {
+    *SAME.lock().unwrap() = Some(pool.clone());
+    let result = work(&pool);
+    *SAME.lock().unwrap() = None;
+    result
+}
+
+pub(crate) fn a_task_waits_for_tasks_of_its_own_pool(on: &On) {
+    for workers in [1, 2, 3] {
+        let result = with_same(on.pool_of(workers), |pool| {
+            pool.submit(fib::task(12)).join()
+        });
+        assert_eq!(result.unwrap(), 144);
+    }
+}
+
+#[pool_task]
+fn maps_on_its_own_pool(count: i64) -> i64 {
+    same()
+        .map((0..count).map(|i| add::task(i, 1)))
+        .map(Result::unwrap)
+        .sum()
+}
+
+pub(crate) fn a_task_maps_on_its_own_pool(on: &On) {
+    for workers in [1, 2] {
+        with_same(on.pool_of(workers), |pool| {
+            let handles: Vec<_> = (0..10)
+                .map(|_| pool.submit(maps_on_its_own_pool::task(100)))
+                .collect();
+            for handle in handles {
+                assert_eq!(handle.join().unwrap(), 5_050);
+            }
+        });
+    }
+}
+
+#[pool_task]
+fn shuts_its_own_pool_down() {
+    same().shutdown();
+}
+
+pub(crate) fn a_task_shuts_its_own_pool_down(on: &On) {
+    with_same(on.pool(), |pool| {
+        let first = pool.submit(shuts_its_own_pool_down::task());
+        first.join().unwrap();
+        assert!(
+            pool.submit(add::task(1, 1))
+                .join()
+                .unwrap_err()
+                .is_rejected()
+        );
+    });
+}
+
+#[pool_task]
+fn drops_the_last_name_of_its_own_pool() {
+    let pool = SAME.lock().unwrap().take();
+    drop(pool);
+}
+
+pub(crate) fn a_task_drops_the_last_name_of_its_own_pool(on: &On) {
+    let pool = on.pool();
+    *SAME.lock().unwrap() = Some(pool.clone());
+    let other = pool.submit(add::task(1, 1));
+    let handle = pool.submit(drops_the_last_name_of_its_own_pool::task());
+    drop(pool);
+    handle.join().unwrap();
+    assert_eq!(other.join().unwrap(), 2);
+}
+
+/// Builds a pool on this backend in the task, and uses it there.
+#[pool_task]
+fn builds_a_pool(backend: &str, a: i64) -> Result<(i64, u32), String> {
+    let backend: Backend = backend.parse().map_err(|error: Error| error.to_string())?;
+    let pool = Pool::builder()
+        .backend(backend)
+        .workers(2)
+        .build()
+        .map_err(|error| error.to_string())?;
+    let sum = pool
+        .map((0..10).map(|i| add::task(a, i)))
+        .map(Result::unwrap)
+        .sum();
+    Ok((sum, pool.submit(pid::task()).join().unwrap()))
+}
+
+pub(crate) fn a_task_builds_a_pool_of_any_kind(on: &On) {
+    let pool = on.pool();
+    let outer = pool.submit(pid::task()).join().unwrap();
+    for backend in ["inline", "threads", "processes"] {
+        let handles: Vec<_> = (0..3)
+            .map(|a| pool.submit(builds_a_pool::task(backend, a)))
+            .collect();
+        for (a, handle) in (0..).zip(handles) {
+            let (sum, inner) = handle.join().unwrap().unwrap();
+            assert_eq!(sum, 10 * a + 45);
+            if backend == "processes" {
+                assert_ne!(inner, outer);
+            }
+        }
+    }
+}
+
+/// How deep process pools go from here on, and how the next one is refused.
+#[pool_task]
+fn dive() -> (u32, String) {
+    match Pool::builder()
+        .backend(Backend::Processes)
+        .workers(1)
+        .build()
+    {
+        Ok(pool) => {
+            let (depth, end) = pool.submit(dive::task()).join().unwrap();
+            (depth + 1, end)
+        }
+        Err(error) => {
+            assert_eq!(error, Error::TooDeep);
+            (0, error.to_string())
+        }
+    }
+}
+
+pub(crate) fn process_pools_nest_to_their_limit(on: &On) {
+    let pool = on.pool_of(1);
+    let (depth, end) = pool.submit(dive::task()).join().unwrap();
+    let own = u32::from(on.processes());
+    assert_eq!(depth + own, MAX_DEPTH);
+    assert!(end.contains(&format!("{MAX_DEPTH} levels")), "{end}");
+}
+
+#[pool_task]
+fn leaves_a_pool_behind() -> u32 {
+    let pool = Pool::builder()
+        .backend(Backend::Processes)
+        .workers(1)
+        .build()
+        .unwrap();
+    let pid = pool.submit(pid::task()).join().unwrap();
+    std::mem::forget(pool);
+    pid
+}
+
+pub(crate) fn a_pool_that_a_task_leaves_behind_ends_with_its_worker(on: &On) {
+    let pool = on.pool();
+    let pids: Vec<_> = (0..3)
+        .map(|_| pool.submit(leaves_a_pool_behind::task()).join().unwrap())
+        .collect();
+    let processes: Vec<_> = pids
+        .into_iter()
+        .filter_map(pool_tests::proc::Process::of)
+        .collect();
+    assert_eq!(processes.len(), 3, "they live while their parent does");
+    drop(pool);
+    pool_tests::proc::wait_until_gone(&processes);
+}

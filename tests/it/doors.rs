@@ -1,0 +1,165 @@
+//! How a process becomes a worker, and how it does not.
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+
+use pool_core::{Backend, Error, Pool};
+use pool_tests::tasks::{add, pid};
+
+use crate::harness::program::{Ended, program, run_program};
+
+// These run side by side in the process of the harness, as a user's tests do.
+
+fn uses_a_pool() -> Result<(), Error> {
+    let pool = Pool::builder()
+        .backend(Backend::Processes)
+        .workers(2)
+        .build()?;
+    for _ in 0..3 {
+        assert_ne!(pool.submit(pid::task()).join().unwrap(), std::process::id());
+    }
+    Ok(())
+}
+
+#[pool_core::test]
+fn a_test_uses_worker_processes() {
+    uses_a_pool().unwrap();
+}
+
+#[pool_core::test]
+fn a_test_may_return_a_result() -> Result<(), Error> {
+    uses_a_pool()
+}
+
+#[pool_core::test]
+#[should_panic(expected = "on purpose")]
+fn a_test_may_panic() {
+    uses_a_pool().unwrap();
+    panic!("on purpose");
+}
+
+#[pool_core::test]
+fn a_test_may_build_its_pools_in_threads() {
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| uses_a_pool().unwrap());
+        }
+    });
+}
+
+mod deeper {
+    mod still {
+        #[pool_core::test]
+        fn a_test_may_stand_in_modules() {
+            super::super::uses_a_pool().unwrap();
+        }
+    }
+}
+
+#[test]
+fn without_a_door_no_process_is_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let ended = run_program(program(env!("CARGO_BIN_EXE_no_door")).arg(&log));
+    let lines: Vec<_> = ended.out.lines().collect();
+    assert_eq!(lines.len(), 3, "{}", ended.out);
+    for line in lines {
+        for door in [
+            "#[pool_core::main]",
+            "pool_core::init()",
+            "#[pool_core::test]",
+        ] {
+            assert!(line.contains(door), "{line}");
+        }
+    }
+    // It ran once: nobody started it again.
+    assert_eq!(fs::read_to_string(&log).unwrap().lines().count(), 1);
+}
+
+#[test]
+fn what_stands_before_a_late_door_runs_in_every_worker() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let ended = run_program(program(env!("CARGO_BIN_EXE_late_door")).arg(&log));
+    assert_eq!(ended.out.matches("behind the door").count(), 1);
+    // The program and its two workers.
+    assert_eq!(ended.out.matches("before the door").count(), 3);
+    assert_eq!(fs::read_to_string(&log).unwrap().lines().count(), 3);
+}
+
+#[test]
+fn a_forged_token_does_not_make_a_worker() {
+    let own = std::process::id();
+    for (token, said) in [
+        ("pool-worker:1:1:0".to_owned(), "parent"),
+        (format!("pool-worker:1:{own}:0"), "standard input"),
+        (format!("pool-worker:99:{own}:0"), "version 99"),
+    ] {
+        let mut command = program(env!("CARGO_BIN_EXE_program"));
+        let ended = Ended::of(command.arg0(&token).arg("arguments"));
+        assert_eq!(
+            ended.status.and_then(|status| status.code()),
+            Some(64),
+            "{token}: {}",
+            ended.describe()
+        );
+        assert!(ended.err.contains("cannot be one"), "{}", ended.err);
+        assert!(ended.err.contains(said), "{token}: {}", ended.err);
+        assert_eq!(ended.out, "");
+    }
+    // What looks like a token and is none is a name like any other.
+    for name in [
+        "pool-worker",
+        "pool-worker:",
+        "pool-worker:1",
+        "pool-worker:x:y:z",
+        "x:1:1:0",
+    ] {
+        let mut command = program(env!("CARGO_BIN_EXE_program"));
+        run_program(command.arg0(name).arg("calm"));
+    }
+}
+
+/// A program that a worker starts is no worker, although it is the same executable.
+#[pool_core::test]
+fn a_grandchild_is_no_worker() {
+    let pool = Pool::builder()
+        .backend(Backend::Processes)
+        .workers(1)
+        .build()
+        .unwrap();
+    let said = pool.submit(starts_program::task()).join().unwrap();
+    assert!(said.contains("done"), "{said}");
+    assert_eq!(pool.submit(add::task(1, 1)).join().unwrap(), 2);
+}
+
+#[pool_core::pool_task]
+fn starts_program() -> String {
+    let mut command = program(env!("CARGO_BIN_EXE_program"));
+    run_program(command.arg("calm")).out
+}
+
+#[test]
+fn two_tasks_of_one_name_are_named_with_their_places() {
+    let ended = run_program(&mut program(env!("CARGO_BIN_EXE_duplicate")));
+    let lines: Vec<_> = ended.out.lines().collect();
+    assert_eq!(lines[0], "1 2");
+    for (line, backend) in lines[1..].iter().zip(["threads", "processes", "spawn"]) {
+        assert!(line.starts_with(backend), "{line}");
+        assert!(line.contains("the same"), "{line}");
+        // The lines where the two functions begin: their attributes.
+        let source = include_str!("../src/bin/duplicate.rs");
+        for function in ["fn one()", "fn other()"] {
+            let number = source
+                .lines()
+                .position(|line| line.starts_with(function))
+                .unwrap();
+            assert!(
+                line.contains(&format!("duplicate.rs:{number} "))
+                    || line.contains(&format!("duplicate.rs:{number};")),
+                "{number}: {line}"
+            );
+        }
+    }
+    assert_eq!(lines[4], "inline: 2");
+}

@@ -1,0 +1,51 @@
+//! A behaviour runs alone in a process of its own, so that what it leaves behind is its own: the
+//! test starts its binary once more for just this test.
+
+use std::env;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use pool_tests::watchdog::Watchdog;
+
+use super::On;
+use super::held::Held;
+use super::program::Ended;
+
+/// Set in the process that a behaviour has for itself.
+const ALONE: &str = "POOL_TESTS_ALONE";
+
+/// After how long the process prints its stacks and aborts.
+const STUCK: Duration = Duration::from_secs(60);
+
+/// Runs a behaviour on a backend: the body of a test `module::backend`.
+pub(crate) fn run(module: &str, backend: &str, behaviour: fn(&On)) {
+    if env::var_os(ALONE).is_none() {
+        return run_alone(&format!("{module}::{backend}"));
+    }
+    let on = On {
+        backend: backend.parse().unwrap(),
+    };
+    let watchdog = Watchdog::start(STUCK);
+    let before = Held::now();
+    behaviour(&on);
+    before.assert_nothing_more();
+    drop(watchdog);
+}
+
+/// Runs the test of this path in a process of its own.
+fn run_alone(path: &str) {
+    let (_, name) = path.split_once("::").unwrap();
+    let ended = Ended::of(
+        Command::new(env::current_exe().unwrap())
+            .args([name, "--exact", "--nocapture", "--include-ignored"])
+            .env(ALONE, "1")
+            .stdin(Stdio::null()),
+    );
+    // A path that is no test's would pass, having run nothing.
+    let passed = ended.status.is_some_and(|status| status.success());
+    assert!(
+        passed && ended.out.contains("1 passed"),
+        "{name}: {}",
+        ended.describe()
+    );
+}

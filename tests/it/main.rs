@@ -1,0 +1,275 @@
+//! The tests of the workspace, in one binary.
+
+// A failed `unwrap` is a failed test.
+#![allow(clippy::unwrap_used)]
+
+mod behaviour;
+mod doors;
+mod examples;
+mod harness;
+mod programs;
+mod tidy;
+mod ui;
+
+use harness::behaviours;
+
+behaviours! {
+    submit {
+        returns_what_the_function_returns on all;
+        lends_borrowed_arguments on all;
+        takes_no_argument_and_many on all;
+        an_error_of_the_function_is_its_result on all;
+        handles_join_in_any_order on all;
+        a_task_can_stand_anywhere on all;
+        a_task_is_a_plain_struct on all;
+        a_task_can_be_written_by_hand on all;
+        a_task_can_have_a_name_of_its_own on all;
+        a_dropped_handle_detaches on all;
+    }
+    sizes {
+        every_size_survives_both_ways on all;
+        every_size_survives_each_way on all;
+        sizes_mix_in_one_pool on all;
+        sizes_mix_under_load on all;
+        large_results_wait_for_their_handles on all;
+        large_arguments_wait_for_a_worker on all;
+    }
+    values {
+        of_every_kind_come_back on all;
+        of_floating_point_keep_every_bit on all;
+        of_no_size_are_counted on all;
+        of_some_depth_survive on all;
+    }
+    map {
+        keeps_the_order on all;
+        of_nothing_is_nothing on all;
+        pulls_nothing_before_the_first_next on all;
+        pulls_at_most_the_window_ahead on all;
+        a_window_of_nothing_is_one on all;
+        takes_an_endless_input on all;
+        goes_on_after_errors on all;
+        borrows_its_input on all;
+        knows_its_length on all;
+        asks_no_input_again_after_its_end on all;
+        dropped_half_way_it_cancels_what_has_not_started on [threads, processes]
+            "inline, submit runs the task: all that was pulled is done";
+        dropped_while_tasks_run_it_leaves_the_pool_usable on all;
+        several_share_a_pool on all;
+        of_the_results_of_a_map on all;
+        a_panic_of_the_input_leaves_the_pool_usable on all;
+        outlives_the_last_name_of_its_pool on all;
+        moves_to_another_thread on all;
+        on_a_pool_that_was_shut_down_every_task_is_rejected on all;
+    }
+    handle {
+        join_timeout_gives_up_and_can_be_asked_again on [threads, processes]
+            "inline, a handle is finished before it is returned";
+        join_timeout_takes_any_limit on all;
+        try_join_does_not_wait on [threads, processes]
+            "inline, a handle is finished before it is returned";
+        the_result_is_handed_out_once on all;
+        an_error_is_handed_out_once on all;
+        of_many_that_ask_one_gets_the_result on all;
+        tells_queued_running_and_finished_apart on [threads, processes]
+            "inline, a handle is finished before it is returned";
+        is_finished_without_anybody_waiting on all;
+        outlives_its_pool on all;
+        moves_to_another_thread on all;
+        many_threads_wait_for_tasks_in_a_backlog on [threads, processes]
+            "inline, there is no backlog";
+    }
+    futures {
+        resolve_to_the_outcome on all;
+        many_are_awaited_in_turn on all;
+        many_are_awaited_together on all;
+        a_queued_one_is_woken on [threads, processes]
+            "inline, nothing is queued";
+        a_cancelled_one_is_woken on [threads, processes]
+            "inline, nothing can be cancelled";
+        moves_between_executors on [threads, processes]
+            "inline, a handle is finished before it is returned";
+        a_waker_that_panics_harms_nothing on [threads, processes]
+            "inline, a handle is finished before it is returned";
+        dropped_after_a_poll_it_detaches on all;
+    }
+    callbacks {
+        run_in_order_after_the_end on [threads, processes]
+            "inline, the end comes before a callback can be added";
+        on_a_finished_task_it_runs_at_once on all;
+        run_without_anybody_waiting on all;
+        run_for_errors_and_cancelled_tasks_too on all;
+        a_panic_in_one_harms_nothing on all;
+        may_submit on all;
+        may_join on all;
+        may_hold_and_drop_the_last_name_of_the_pool on all;
+    }
+    cancel {
+        a_queued_task_never_runs on [threads, processes]
+            "inline, nothing is queued";
+        a_running_task_is_told on [threads, processes]
+            "inline, nobody has a handle while the task runs";
+        a_task_that_does_not_listen_loses_its_worker on [processes]
+            "a thread cannot be stopped: the task would go on for ever";
+        a_task_that_returns_within_the_grace_keeps_its_worker on [threads, processes]
+            "inline, nobody has a handle while the task runs";
+        a_finished_task_is_not_cancelled on all;
+        a_finished_task_that_nobody_looked_at_is_not_cancelled on all;
+        the_second_cancel_says_no on [threads, processes]
+            "inline, nothing can be cancelled";
+        wakes_who_waits on [threads, processes]
+            "inline, nobody waits";
+        a_large_task_is_cancelled_at_any_moment on all;
+        storms_leave_the_pool_whole on all;
+    }
+    lifecycle {
+        drop_waits_for_everything on all;
+        a_clone_keeps_the_pool on all;
+        shutdown_waits_and_takes_no_more on all;
+        a_pool_that_was_shut_down_says_so on
+            [inline, threads, processes bug "bug: it says that the pool has ended"] "all";
+        shutdown_by_several_threads_waits_in_each on
+            [threads bug "bug: only the first caller waits", processes]
+            "inline, submit returns when the task is done";
+        submits_that_cross_a_shutdown_run_or_are_rejected on all;
+        kill_cancels_what_has_no_outcome on
+            [threads bug "bug: kill does not tell running tasks", processes]
+            "inline, every handle has its outcome";
+        kill_ends_a_task_that_never_returns on [processes]
+            "a thread cannot be stopped: kill would wait for ever";
+        kill_wakes_who_waits on
+            [threads bug "bug: kill does not tell running tasks", processes]
+            "inline, nobody waits";
+        kill_ends_a_shutdown_that_waits on
+            [threads bug "bug: kill does not tell running tasks", processes]
+            "inline, shutdown does not wait";
+        a_kill_or_a_drop_at_any_moment on all;
+        a_pool_that_nobody_used_goes_quietly on all;
+        pools_live_side_by_side on all;
+        a_pool_is_built_by_any_thread on all;
+    }
+    sharing {
+        ten_threads_do_all_kinds_of_things on all;
+        one_handle_for_each_of_many_tasks on all;
+        short_tasks_pass_a_long_one on [threads, processes]
+            "inline, submit returns when the task is done";
+        as_many_tasks_run_as_there_are_workers on [threads, processes]
+            "inline, one task runs at a time";
+    }
+    nested {
+        a_task_waits_for_tasks_of_its_own_pool on [inline, threads]
+            "a worker process does not have the pool it belongs to";
+        a_task_maps_on_its_own_pool on [inline, threads]
+            "a worker process does not have the pool it belongs to";
+        a_task_shuts_its_own_pool_down on [inline, threads]
+            "a worker process does not have the pool it belongs to";
+        a_task_drops_the_last_name_of_its_own_pool on [inline, threads]
+            "a worker process does not have the pool it belongs to";
+        a_task_builds_a_pool_of_any_kind on all;
+        process_pools_nest_to_their_limit on all;
+        a_pool_that_a_task_leaves_behind_ends_with_its_worker on [processes]
+            "elsewhere it is left behind in this process, and lives as long";
+    }
+    context {
+        a_task_knows_itself on all;
+        workers_are_numbered on [threads, processes]
+            "inline, there is one";
+        a_direct_call_stays_in_its_task on all;
+        tasks_inside_tasks_know_their_own_names on all;
+        a_task_sees_the_programs_environment_and_folder on all;
+        standard_input_is_at_its_end on all;
+        a_task_may_call_init on all;
+        a_worker_has_no_descriptors_of_others on [processes]
+            "elsewhere a task has the descriptors of the program";
+        a_task_starts_programs_of_its_own on all;
+    }
+    panics {
+        arrives_with_message_and_place on all;
+        leaves_its_worker_alive on all;
+        of_any_payload_is_an_error on all;
+        of_any_length_is_an_error on all;
+        in_the_destructor_of_a_result_does_not_end_its_worker on all;
+        in_the_destructor_of_an_argument_is_an_error on all;
+        caught_by_the_task_is_its_own_business on all;
+        under_a_hook_of_the_task_is_an_error_all_the_same on all;
+        in_a_thread_of_the_task_is_the_tasks_business on all;
+    }
+    codec {
+        of_an_argument on all;
+        of_a_result on all;
+        says_whether_it_is_the_argument_or_the_result on
+            [processes bug "bug: what goes wrong in the worker does not say which"]
+            "elsewhere nothing is encoded";
+        costs_one_task_among_many on all;
+        of_bytes_that_are_left_over on all;
+        of_a_type_that_needs_another_format on all;
+    }
+    timeouts {
+        of_the_function_and_of_the_call on all;
+        not_reached_change_nothing on all;
+        count_from_the_start_of_the_task on [threads, processes]
+            "inline, nothing waits for its start";
+        tell_the_task on [threads, processes]
+            "inline, the deadline is looked at when the task is done";
+        kill_and_replace_a_worker_that_does_not_listen on [processes]
+            "a thread cannot be stopped: the task would go on for ever";
+        reach_a_worker_that_is_stopped on [processes]
+            "the signal would stop this process";
+        resolve_without_anybody_waiting on [threads, processes]
+            "inline, the deadline is looked at when the task is done";
+        run_callbacks on [threads, processes]
+            "inline, the deadline is looked at when the task is done";
+        of_nothing_are_over_at_once on all;
+        cost_only_the_task_that_is_late on all;
+        that_come_late_harm_no_later_task on all;
+    }
+    crash {
+        exit_tells_its_code on [processes] "it ends the program";
+        abort_tells_its_signal on [processes] "it ends the program";
+        segfault_tells_its_signal on [processes] "it ends the program";
+        stack_overflow_tells_its_signal on [processes] "it ends the program";
+        every_deadly_signal_is_told on [processes] "it ends the program";
+        kill_from_outside_names_the_killed on [processes] "it ends the program";
+        a_worker_killed_while_idle_is_replaced on [processes] "it ends the program";
+        all_workers_killed_at_once_are_replaced on [processes] "it ends the program";
+        a_stopped_worker_holds_up_its_own_task_only on [processes] "it stops the program";
+        an_idle_worker_that_is_stopped_holds_up_one_task_at_most on [processes]
+            "it stops the program";
+        what_waits_in_a_dead_workers_lane_runs_elsewhere_once on [processes]
+            "it ends the program";
+        large_tasks_of_a_dead_worker_run_elsewhere on [processes] "it ends the program";
+        at_most_one_task_fails_for_each_kill on [processes] "it ends the program";
+        crashing_and_healthy_tasks_mix on [processes] "it ends the program";
+        a_worker_that_dies_after_its_task_is_replaced on [processes] "it ends the program";
+        a_task_may_close_all_descriptors on [processes]
+            "it closes those of the program";
+        a_worker_that_leaves_its_group_is_still_killed on [processes]
+            "a thread has no process group";
+        what_a_worker_has_started_ends_with_it on [processes]
+            "it belongs to the program";
+    }
+    workers {
+        that_say_nothing_are_an_error on [processes] "there is no worker program";
+        that_end_at_once_are_an_error on
+            [processes bug "bug: at times it is Spawn (broken pipe), without the exit code"]
+            "there is no worker program";
+        that_talk_nonsense_are_an_error on [processes] "there is no worker program";
+        of_another_version_are_an_error on [processes] "there is no worker program";
+        that_cannot_be_started_are_an_error on [processes] "there is no worker program";
+        that_are_other_programs_are_an_error on
+            [processes bug "bug: at times it is Spawn (broken pipe), without the exit code"]
+            "there is no worker program";
+        that_end_after_their_hello_break_the_pool on
+            [processes bug "bug: workers are started for ever, and the tasks never resolve"]
+            "there is no worker program";
+        that_never_serve_can_be_given_up on [processes] "there is no worker program";
+        that_write_nonsense_fail_their_tasks_only on [processes] "there is no worker program";
+        that_scribble_over_their_lane_harm_only_themselves on [processes]
+            "there is no worker program";
+        that_claim_large_results_take_no_memory_of_the_parent on
+            [processes bug "bug: the parent allocates and reads whatever length the worker claims"]
+            "there is no worker program";
+        that_flood_their_socket_hold_up_nobody_else on [processes] "there is no worker program";
+        of_another_program_serve_what_they_know on [processes] "there is no worker program";
+        are_counted_before_any_is_started on all;
+    }
+}

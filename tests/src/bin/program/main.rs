@@ -1,0 +1,40 @@
+//! A program with a door, for tests that need a `main` of their own. What it does is its first
+//! argument.
+
+#![allow(clippy::unwrap_used)] // A failed `unwrap` is a failed test.
+
+mod ends;
+mod globals;
+// Signals, and hiding `/proc`.
+#[allow(unsafe_code)]
+mod limits;
+mod streams;
+mod stuck;
+
+#[pool_core::main]
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["backend"] => globals::backend(),
+        ["globals"] => globals::globals(),
+        ["drain", folder] => globals::drain(folder),
+        ["drain chain", folder] => globals::drain_chain(folder),
+        ["streams", backend] => streams::streams(backend),
+        ["arguments", ..] => streams::arguments(),
+        ["parent", folder, end] => ends::parent(folder, end, false),
+        ["parent with programs", folder, end] => ends::parent(folder, end, true),
+        ["limits", resource, limit] => limits::limits(resource, limit),
+        ["address space"] => limits::address_space(),
+        ["oversized result"] => limits::oversized_result(),
+        ["no proc"] => limits::no_proc(),
+        ["no proc later"] => limits::no_proc_later(),
+        ["children are not waited for"] => limits::children_are_not_waited_for(),
+        ["somebody else waits"] => limits::somebody_else_waits(),
+        ["deleted", path] => ends::deleted(path),
+        ["stuck"] => stuck::stuck(),
+        ["calm"] => stuck::calm(),
+        ["many handles"] => limits::many_handles(),
+        _ => panic!("{arguments:?}"),
+    }
+}
