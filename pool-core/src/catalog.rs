@@ -67,7 +67,7 @@ pub fn tasks() -> Vec<TaskEntry> {
 #[derive(Debug)]
 pub struct Entry {
     info: TaskInfo,
-    run: fn(&mut codec::Call<'_>) -> Result<(), postcard::Error>,
+    run: fn(&mut codec::Run<'_>) -> Result<(), postcard::Error>,
 }
 
 impl Entry {

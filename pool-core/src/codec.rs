@@ -1,5 +1,7 @@
 //! How arguments and results become bytes: postcard, and what went wrong in words.
 
+use std::time::Duration;
+
 use postcard::ser_flavors::Flavor;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -127,14 +129,14 @@ enum Stage {
 
 /// One run of a task in a worker: bytes in, bytes out.
 #[derive(Debug)]
-pub(crate) struct Call<'a> {
+pub(crate) struct Run<'a> {
     args: &'a [u8],
     out: &'a mut Vec<u8>,
     stage: Stage,
     message: Option<String>,
 }
 
-impl Call<'_> {
+impl Run<'_> {
     /// All the arguments are read: the function runs next.
     fn decoded(&mut self, input: De<'_>) -> Result<(), postcard::Error> {
         let rest = input.finalize()?;
@@ -160,7 +162,7 @@ type De<'a> = postcard::Deserializer<'a, postcard::de_flavors::Slice<'a>>;
 
 /// The only code that is compiled for every task: it decides how long a crate with many tasks
 /// takes to build. Everything else is in [`run_encoded`], once.
-pub(crate) fn run_one<T: Task>(call: &mut Call<'_>) -> Result<(), postcard::Error> {
+pub(crate) fn run_one<T: Task>(call: &mut Run<'_>) -> Result<(), postcard::Error> {
     let mut input = De::from_bytes(call.args);
     let task = T::deserialize(&mut input)?;
     call.decoded(input)?;
@@ -172,11 +174,11 @@ pub(crate) fn run_one<T: Task>(call: &mut Call<'_>) -> Result<(), postcard::Erro
 
 /// Worker side of a task. User code runs in every step; none may end the worker by a panic.
 pub(crate) fn run_encoded(
-    run: fn(&mut Call<'_>) -> Result<(), postcard::Error>,
+    run: fn(&mut Run<'_>) -> Result<(), postcard::Error>,
     args: &[u8],
     out: &mut Vec<u8>,
 ) -> Reply {
-    let mut call = Call {
+    let mut call = Run {
         args,
         out,
         stage: Stage::Decode,
@@ -210,6 +212,82 @@ pub(crate) fn run_encoded(
     };
     failure.encode(out);
     reply
+}
+
+/// A worker's answer, still encoded.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) reply: Reply,
+    pub(crate) payload: Bytes,
+    pub(crate) worker: u32,
+    /// For a chunk, what there is to know beside its replies.
+    pub(crate) chunk: Option<Box<ChunkAnswer>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct ChunkAnswer {
+    /// How many tasks have replies.
+    pub(crate) ran: usize,
+    /// Why the one after those has none: its worker died.
+    pub(crate) lost: Option<TaskError>,
+    /// The frames of the tasks after those, which have not started.
+    pub(crate) rest: Vec<u8>,
+    pub(crate) run_time: Duration,
+}
+
+const LENGTH: usize = size_of::<u32>();
+
+/// Appends a task's arguments behind their length; nothing where they do not encode.
+pub(crate) fn append_frame<T: Serialize>(task: &T, out: &mut Vec<u8>) -> Result<(), String> {
+    let start = out.len();
+    out.extend([0; LENGTH]);
+    let encoded = guard(|| append(task, out)).and_then(|()| {
+        let len = out.len() - start - LENGTH;
+        u32::try_from(len).map_err(|_| format!("{len} bytes are too many for a chunk"))
+    });
+    match encoded {
+        Ok(len) => {
+            out[start..start + LENGTH].copy_from_slice(&len.to_le_bytes());
+            Ok(())
+        }
+        Err(message) => {
+            out.truncate(start);
+            Err(message)
+        }
+    }
+}
+
+/// The arguments of the tasks of a chunk; ends early where the bytes are not frames.
+pub(crate) struct Frames<'a>(pub(crate) &'a [u8]);
+
+impl<'a> Iterator for Frames<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let (len, rest) = self.0.split_first_chunk::<LENGTH>()?;
+        let (frame, rest) = rest.split_at_checked(u32::from_le_bytes(*len) as usize)?;
+        self.0 = rest;
+        Some(frame)
+    }
+}
+
+/// Appends one task's reply to those of its chunk.
+pub(crate) fn append_reply(reply: Reply, payload: &[u8], out: &mut Vec<u8>) {
+    out.push(reply as u8);
+    out.extend((payload.len() as u32).to_le_bytes());
+    out.extend(payload);
+}
+
+/// The replies of a chunk; ends early where the bytes are none.
+pub(crate) fn replies(bytes: &[u8]) -> impl Iterator<Item = (Option<Reply>, &[u8])> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        let (kind, behind) = rest.split_first()?;
+        let mut frames = Frames(behind);
+        let payload = frames.next()?;
+        rest = frames.0;
+        Some((Reply::from_wire(u32::from(*kind)), payload))
+    })
 }
 
 /// Parent side: what a worker's answer means. `name` is the task's.

@@ -108,6 +108,13 @@ impl<T> JoinHandle<T> {
         }
     }
 
+    /// Cancels the task unless a worker runs it.
+    pub(crate) fn cancel_queued(&self) {
+        if !self.is_running() {
+            self.cancel();
+        }
+    }
+
     fn wait(&self, deadline: Option<Instant>) {
         if !self.cell.head().is_resolved() {
             self.engine.wait(&self.as_job(), deadline);

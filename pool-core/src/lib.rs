@@ -98,6 +98,7 @@ mod pool;
 mod sync;
 mod task;
 mod task_error;
+mod work;
 
 #[cfg(feature = "macros")]
 pub use attributes::{main, pool_task, test};

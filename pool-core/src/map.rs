@@ -1,57 +1,226 @@
 //! Many tasks, one ordered stream of results.
+//!
+//! Short tasks travel in chunks, since a job of its own costs more than they do. How many go
+//! together is learnt from how long the last chunks ran ([`Pace`]); a chunk never holds results
+//! back for long, because a worker hands back what it has not started when a chunk takes longer
+//! than expected.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::iter::FusedIterator;
+use std::time::Duration;
 
-use crate::{JoinHandle, Pool, Task, TaskError};
+use crate::handle::JoinHandle;
+use crate::work::{LocalChunk, Ran, SentChunk};
+use crate::{Pool, Task, TaskError};
 
-/// How many tasks of a map are in flight for each worker, unless [`Map::in_flight`] says
+/// How many tasks of a map are in flight for each worker at least, unless [`Map::in_flight`] says
 /// otherwise: enough to keep a worker busy while the consumer is busy elsewhere, few enough that
 /// an endless input stays cheap.
 const IN_FLIGHT_PER_WORKER: usize = 64;
+
+/// How many chunks are in flight for each worker.
+const CHUNKS_PER_WORKER: usize = 4;
+
+/// The most tasks in a chunk.
+const MAX_CHUNK: usize = 4096;
+
+/// The most bytes of arguments in a chunk.
+const MAX_CHUNK_BYTES: usize = 12 * 1024;
+
+/// How long a chunk should run.
+const CHUNK_TIME: Duration = Duration::from_micros(150);
 
 /// The results of [`Pool::map`], in the order of the inputs.
 ///
 /// It is lazy: nothing is submitted before the first `next`, the input is read one bounded window
 /// ahead of the results, and it goes on after an error. Dropping it half-way reads no more input
 /// and cancels what has not started.
+///
+/// Short tasks travel in chunks, without anything changing in what they mean: each has its own
+/// outcome, and a worker that dies loses the one task that it ran.
 pub struct Map<I: Iterator<Item: Task>> {
     pool: Pool,
     /// `None` once it has ended: an iterator is not asked again after its `None`.
     input: Option<I>,
-    window: VecDeque<JoinHandle<<I::Item as Task>::Output>>,
-    in_flight: usize,
+    window: VecDeque<Part<I::Item>>,
+    /// How many tasks are in `window`.
+    ahead: usize,
+    in_flight: Option<usize>,
+    pace: Pace,
+}
+
+/// A part of the window: tasks that come after one another.
+enum Part<T: Task> {
+    Outcome(Result<T::Output, TaskError>),
+    Outcomes(std::vec::IntoIter<Result<T::Output, TaskError>>),
+    One(JoinHandle<T::Output>),
+    Local(JoinHandle<Ran<LocalChunk<T>, T::Output>>, usize),
+    Sent(JoinHandle<Ran<SentChunk<T>, T::Output>>, usize),
 }
 
 impl<I: Iterator<Item: Task>> Map<I> {
     pub(crate) fn new(pool: Pool, input: I) -> Self {
-        let in_flight = pool.workers() * IN_FLIGHT_PER_WORKER;
         Self {
             pool,
             input: Some(input),
             window: VecDeque::new(),
-            in_flight,
+            ahead: 0,
+            in_flight: None,
+            pace: Pace::new(),
         }
     }
 
     /// Bounds how many tasks are submitted and not yet returned by `next`; at least one.
     #[must_use]
     pub fn in_flight(mut self, tasks: usize) -> Self {
-        self.in_flight = tasks.max(1);
+        self.in_flight = Some(tasks.max(1));
         self
     }
 
+    /// How many tasks may be in the window now.
+    fn bound(&self) -> usize {
+        let workers = self.pool.workers();
+        self.in_flight.unwrap_or_else(|| {
+            (workers * IN_FLIGHT_PER_WORKER).max(workers * CHUNKS_PER_WORKER * self.pace.chunk)
+        })
+    }
+
     fn fill(&mut self) {
-        while self.window.len() < self.in_flight {
-            let Some(input) = &mut self.input else {
-                return;
-            };
-            match input.next() {
-                Some(task) => self.window.push_back(self.pool.submit(task)),
-                None => self.input = None,
+        // Refilled by halves, so that chunks are not cut small by a window that is nearly full.
+        let bound = self.bound();
+        if self.pace.chunk > 1 && self.ahead + self.pace.chunk > bound && self.ahead > bound / 2 {
+            return;
+        }
+        while self.ahead < bound && self.input.is_some() {
+            let room = bound - self.ahead;
+            let share = self.share();
+            let tasks = self.pace.chunk.min(room).min(share).max(1);
+            self.submit_chunk(tasks);
+        }
+    }
+
+    /// How many tasks a chunk may have so that every worker gets some of what is left.
+    fn share(&self) -> usize {
+        let Some(input) = &self.input else {
+            return 1;
+        };
+        match input.size_hint().1 {
+            Some(left) => (left / (2 * self.pool.workers())).max(1),
+            None => MAX_CHUNK,
+        }
+    }
+
+    fn submit_chunk(&mut self, tasks: usize) {
+        if self.pool.is_remote() {
+            self.submit_sent(tasks);
+        } else {
+            self.submit_local(tasks);
+        }
+    }
+
+    fn next_input(&mut self) -> Option<I::Item> {
+        let task = self.input.as_mut()?.next();
+        if task.is_none() {
+            self.input = None;
+        }
+        task
+    }
+
+    fn submit_local(&mut self, tasks: usize) {
+        let mut chunk = Vec::with_capacity(tasks);
+        let mut single = None;
+        while chunk.len() < tasks {
+            match self.next_input() {
+                // A task with options of its own is a job of its own.
+                Some(task) if task.options().timeout.is_some() => {
+                    single = Some(task);
+                    break;
+                }
+                Some(task) => chunk.push(task),
+                None => break,
             }
         }
+        let len = chunk.len();
+        if len > 0 {
+            let handle = self.pool.submit_work(LocalChunk(chunk));
+            self.push(Part::Local(handle, len), len);
+        }
+        self.submit_single(single);
+    }
+
+    fn submit_sent(&mut self, tasks: usize) {
+        let mut chunk = SentChunk::new();
+        let mut len = 0;
+        let mut single = None;
+        let mut failed = None;
+        while len < tasks && chunk.bytes() < MAX_CHUNK_BYTES {
+            match self.next_input() {
+                Some(task) if task.options().timeout.is_some() => {
+                    single = Some(task);
+                    break;
+                }
+                Some(task) => match chunk.push(&task) {
+                    Ok(()) => len += 1,
+                    Err(error) => {
+                        failed = Some(error);
+                        break;
+                    }
+                },
+                None => break,
+            }
+        }
+        if len > 0 {
+            let handle = self.pool.submit_work(chunk);
+            self.push(Part::Sent(handle, len), len);
+        }
+        if let Some(error) = failed {
+            self.push(Part::Outcome(Err(error)), 1);
+        }
+        self.submit_single(single);
+    }
+
+    fn submit_single(&mut self, task: Option<I::Item>) {
+        if let Some(task) = task {
+            let handle = self.pool.submit(task);
+            self.push(Part::One(handle), 1);
+        }
+    }
+
+    fn push(&mut self, part: Part<I::Item>, tasks: usize) {
+        self.window.push_back(part);
+        self.ahead += tasks;
+    }
+
+    /// Takes a chunk's outcomes; what it has not started goes to the pool again, in small parts.
+    fn ran<C: crate::work::Chunk>(
+        &mut self,
+        ran: Result<Ran<C, <I::Item as Task>::Output>, TaskError>,
+        len: usize,
+        part: impl Fn(JoinHandle<C::Output>, usize) -> Part<I::Item>,
+    ) {
+        let outcomes = match ran {
+            Ok(Ran {
+                outcomes,
+                mut rest,
+                run_time,
+            }) => {
+                self.pace.learn(outcomes.len(), run_time);
+                let mut parts = Vec::new();
+                while rest.len() > 0 {
+                    let some = rest.split_to(self.pace.chunk);
+                    let len = some.len();
+                    parts.push(part(self.pool.submit_work(some), len));
+                }
+                for part in parts.into_iter().rev() {
+                    self.window.push_front(part);
+                }
+                outcomes
+            }
+            // The whole chunk has one fate.
+            Err(error) => (0..len).map(|_| Err(error.clone())).collect(),
+        };
+        self.window.push_front(Part::Outcomes(outcomes.into_iter()));
     }
 }
 
@@ -59,16 +228,36 @@ impl<I: Iterator<Item: Task>> Iterator for Map<I> {
     type Item = Result<<I::Item as Task>::Output, TaskError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.fill();
-        Some(self.window.pop_front()?.join())
+        loop {
+            if let Some(Part::Outcomes(outcomes)) = self.window.front_mut() {
+                if let Some(outcome) = outcomes.next() {
+                    self.ahead -= 1;
+                    return Some(outcome);
+                }
+                self.window.pop_front();
+            }
+            self.fill();
+            match self.window.pop_front()? {
+                Part::Outcome(outcome) => {
+                    self.ahead -= 1;
+                    return Some(outcome);
+                }
+                Part::One(handle) => {
+                    self.ahead -= 1;
+                    return Some(handle.join());
+                }
+                outcomes @ Part::Outcomes(_) => self.window.push_front(outcomes),
+                Part::Local(handle, len) => self.ran(handle.join(), len, Part::Local),
+                Part::Sent(handle, len) => self.ran(handle.join(), len, Part::Sent),
+            }
+        }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let ahead = self.window.len();
         let (least, most) = self.input.as_ref().map_or((0, Some(0)), I::size_hint);
         (
-            least.saturating_add(ahead),
-            most.and_then(|most| most.checked_add(ahead)),
+            least.saturating_add(self.ahead),
+            most.and_then(|most| most.checked_add(self.ahead)),
         )
     }
 }
@@ -80,9 +269,12 @@ impl<I: Iterator<Item: Task>> FusedIterator for Map<I> {}
 impl<I: Iterator<Item: Task>> Drop for Map<I> {
     fn drop(&mut self) {
         // From the back: what started last has the best chance of not having started.
-        for handle in self.window.drain(..).rev() {
-            if !handle.is_running() {
-                handle.cancel();
+        for part in self.window.drain(..).rev() {
+            match part {
+                Part::Outcome(_) | Part::Outcomes(_) => {}
+                Part::One(handle) => handle.cancel_queued(),
+                Part::Local(handle, _) => handle.cancel_queued(),
+                Part::Sent(handle, _) => handle.cancel_queued(),
             }
         }
     }
@@ -92,8 +284,50 @@ impl<I: Iterator<Item: Task>> fmt::Debug for Map<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Map")
             .field("pool", &self.pool)
-            .field("window", &self.window.len())
-            .field("in_flight", &self.in_flight)
+            .field("ahead", &self.ahead)
+            .field("in_flight", &self.bound())
             .finish_non_exhaustive()
+    }
+}
+
+/// How many tasks go together, learnt from the chunks that came back.
+#[derive(Debug)]
+struct Pace {
+    chunk: usize,
+}
+
+impl Pace {
+    fn new() -> Self {
+        Self { chunk: 1 }
+    }
+
+    /// `tasks` tasks took `run_time` together. Grows by steps, falls at once.
+    fn learn(&mut self, tasks: usize, run_time: Duration) {
+        if run_time.is_zero() || tasks == 0 {
+            return;
+        }
+        let each = (run_time.as_nanos() / tasks as u128).max(1);
+        let fitting = usize::try_from(CHUNK_TIME.as_nanos() / each).unwrap_or(MAX_CHUNK);
+        self.chunk = fitting.clamp(1, (self.chunk * 4).min(MAX_CHUNK));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pace_grows_by_steps_and_falls_at_once() {
+        let mut pace = Pace::new();
+        for expected in [4, 16, 64, 256, 1024, 4096, 4096] {
+            pace.learn(10, Duration::from_nanos(100));
+            assert_eq!(pace.chunk, expected);
+        }
+        pace.learn(100, Duration::from_micros(1_000));
+        assert_eq!(pace.chunk, 15);
+        pace.learn(1, Duration::from_millis(50));
+        assert_eq!(pace.chunk, 1);
+        pace.learn(0, Duration::ZERO);
+        assert_eq!(pace.chunk, 1);
     }
 }

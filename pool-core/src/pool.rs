@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::backend::{self, Config, Engine};
 use crate::cell::JobCell;
+use crate::work::Work;
 use crate::{Backend, Error, JoinHandle, Map, Task, TaskError};
 
 /// The most workers that a pool can have.
@@ -96,6 +97,14 @@ impl Pool {
     /// A pool that was shut down takes no task: the handle then resolves with
     /// [`Rejected`](crate::TaskErrorKind::Rejected).
     pub fn submit<T: Task>(&self, task: T) -> JoinHandle<T::Output> {
+        self.submit_work(task)
+    }
+
+    pub(crate) fn is_remote(&self) -> bool {
+        self.inner.engine.is_remote()
+    }
+
+    pub(crate) fn submit_work<W: Work>(&self, task: W) -> JoinHandle<W::Output> {
         let cell = JobCell::new(task);
         self.inner.engine.submit(cell.clone());
         JoinHandle::new(cell, self.inner.engine.clone())

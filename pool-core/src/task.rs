@@ -42,6 +42,7 @@ pub trait Task: Serialize + DeserializeOwned + Send + 'static {
     fn options(&self) -> Options {
         Options {
             timeout: Self::INFO.timeout,
+            chunk: 0,
         }
     }
 }
@@ -124,6 +125,8 @@ impl<T: Task> Task for WithOptions<T> {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
     pub(crate) timeout: Option<Duration>,
+    /// How many tasks travel together; 0 for one that travels alone.
+    pub(crate) chunk: u32,
 }
 
 /// What the macro records of a task, known at compile time.

@@ -26,6 +26,11 @@ pub(crate) trait Engine: Send + Sync {
 
     fn workers(&self) -> usize;
 
+    /// Whether jobs leave this process, so that their arguments travel encoded.
+    fn is_remote(&self) -> bool {
+        false
+    }
+
     /// Takes a job, or resolves it with `Rejected` where the backend takes none any more.
     fn submit(&self, job: Arc<dyn Job>);
 

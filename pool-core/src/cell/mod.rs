@@ -33,10 +33,11 @@ pub(crate) use state::{Abandon, State};
 pub(crate) use waiters::Waiters;
 
 use crate::bytes::Bytes;
-use crate::codec::{self, Reply};
+use crate::codec::Answer;
 use crate::current::{self, Frame};
 use crate::task::{Options, TaskInfo};
-use crate::{Task, TaskError, TaskErrorKind, panics};
+use crate::work::Work;
+use crate::{TaskError, TaskErrorKind, panics};
 
 /// The part of a cell that does not depend on the task's type and is shared by everybody.
 #[derive(Debug)]
@@ -149,16 +150,12 @@ pub(crate) enum Remote {
     /// The encoded arguments.
     Args(Bytes),
     /// The worker's answer, still encoded.
-    Reply {
-        reply: Reply,
-        payload: Bytes,
-        worker: u32,
-    },
+    Answer(Answer),
     /// There is no answer.
     Failed(TaskError),
 }
 
-enum Contents<T: Task> {
+enum Contents<T: Work> {
     Call(T),
     Remote(Remote),
     Output(Result<T::Output, TaskError>),
@@ -166,7 +163,7 @@ enum Contents<T: Task> {
 }
 
 /// See the module's documentation.
-pub(crate) struct JobCell<T: Task> {
+pub(crate) struct JobCell<T: Work> {
     head: Head,
     options: Options,
     contents: UnsafeCell<Contents<T>>,
@@ -174,10 +171,10 @@ pub(crate) struct JobCell<T: Task> {
 
 // SAFETY: `contents` is the only part that is not `Sync` by itself. It is touched by one thread
 // at a time, the owner by the state word (table above), and everything in it may be sent to
-// another thread: `T` and `T::Output` are `Send` by the bounds of `Task`.
-unsafe impl<T: Task> Sync for JobCell<T> {}
+// another thread: `T` and `T::Output` are `Send` by the bounds of `Work`.
+unsafe impl<T: Work> Sync for JobCell<T> {}
 
-impl<T: Task> JobCell<T> {
+impl<T: Work> JobCell<T> {
     pub(crate) fn new(task: T) -> Arc<Self> {
         Arc::new(Self {
             head: Head {
@@ -230,7 +227,7 @@ impl<T: Task> JobCell<T> {
 
 // A detached task's result, or a call that nobody ran, is dropped by whoever has the last pointer,
 // which may be a worker: a panic in its destructor must not end that thread.
-impl<T: Task> Drop for JobCell<T> {
+impl<T: Work> Drop for JobCell<T> {
     fn drop(&mut self) {
         if std::mem::needs_drop::<(T, T::Output)>() {
             drop_quietly(std::mem::replace(self.contents.get_mut(), Contents::Empty));
@@ -251,7 +248,7 @@ fn overran(started: Option<Instant>, limit: Option<Duration>) -> bool {
     matches!((started, limit), (Some(started), Some(limit)) if started.elapsed() > limit)
 }
 
-impl<T: Task> Job for JobCell<T> {
+impl<T: Work> Job for JobCell<T> {
     fn head(&self) -> &Head {
         &self.head
     }
@@ -273,17 +270,11 @@ impl<T: Task> Job for JobCell<T> {
             unreachable!("a queued cell holds its call");
         };
         let started = self.options.timeout.map(|_| Instant::now());
-        let result = current::enter(frame.of(&self), || panics::catch(|| task.run()));
-        let outcome = match result {
-            _ if overran(started, self.options.timeout) => {
-                drop_quietly(result);
-                Err(TaskError::new(TaskErrorKind::TimedOut, T::NAME))
-            }
-            Ok(output) => Ok(output),
-            Err(panic) => Err(TaskError::new(TaskErrorKind::Panicked, T::NAME)
-                .message_is(panic.message)
-                .location_is(panic.location)),
-        };
+        let mut outcome = current::enter(frame.of(&self), || task.run());
+        if overran(started, self.options.timeout) {
+            drop_quietly(outcome);
+            outcome = Err(TaskError::new(TaskErrorKind::TimedOut, T::INFO.name));
+        }
         // SAFETY: the claim won above is given up here.
         unsafe { self.finish(outcome) };
         true
@@ -307,7 +298,7 @@ impl<T: Task> Job for JobCell<T> {
         let Contents::Call(task) = contents else {
             unreachable!("a queued cell holds its call");
         };
-        match codec::encode(task) {
+        match task.encode() {
             Ok(args) => {
                 drop_quietly(std::mem::replace(
                     contents,
@@ -316,7 +307,7 @@ impl<T: Task> Job for JobCell<T> {
                 true
             }
             Err(message) => {
-                let error = TaskError::new(TaskErrorKind::Encode, T::NAME)
+                let error = TaskError::new(TaskErrorKind::Encode, T::INFO.name)
                     .message_is(format!("its arguments: {message}"));
                 // SAFETY: the claim won above is given up here.
                 unsafe { self.finish(Err(error)) };
@@ -353,24 +344,22 @@ impl<T: Task> Job for JobCell<T> {
     }
 }
 
-impl<T: Task> Joinable<T::Output> for JobCell<T> {
+impl<T: Work> Joinable<T::Output> for JobCell<T> {
     fn take(&self) -> Result<T::Output, TaskError> {
         match self.head.state.take() {
             state::Taken::Contents => {}
-            state::Taken::Abandoned(reason) => return Err(TaskError::abandoned(reason, T::NAME)),
+            state::Taken::Abandoned(reason) => {
+                return Err(TaskError::abandoned(reason, T::INFO.name));
+            }
             state::Taken::Already => {
-                return Err(TaskError::new(TaskErrorKind::AlreadyJoined, T::NAME));
+                return Err(TaskError::new(TaskErrorKind::AlreadyJoined, T::INFO.name));
             }
         }
         // SAFETY: `take` was won above.
         match unsafe { self.swap(Contents::Empty) } {
             Contents::Output(outcome) => outcome,
             Contents::Remote(Remote::Failed(error)) => Err(error),
-            Contents::Remote(Remote::Reply {
-                reply,
-                payload,
-                worker,
-            }) => codec::open_reply(reply, payload.as_slice(), T::NAME, worker),
+            Contents::Remote(Remote::Answer(answer)) => T::open(answer),
             Contents::Remote(Remote::Args(_)) | Contents::Call(_) | Contents::Empty => {
                 unreachable!("a finished cell holds an outcome")
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Head, Job, Remote};
 use crate::bytes::Bytes;
-use crate::codec::Reply;
+use crate::codec::Answer;
 use crate::task::{Options, TaskInfo};
 use crate::{TaskError, TaskErrorKind};
 
@@ -48,6 +48,10 @@ impl Claimed {
         self.job.options()
     }
 
+    pub(crate) fn is_chunk(&self) -> bool {
+        self.options().chunk > 0
+    }
+
     pub(crate) fn is(&self, job: &dyn Job) -> bool {
         std::ptr::eq(self.job.head(), job.head())
     }
@@ -74,12 +78,8 @@ impl Claimed {
     }
 
     /// Finishes with a worker's answer.
-    pub(crate) fn reply(mut self, reply: Reply, payload: Bytes, worker: u32) -> Option<Watched> {
-        *self.remote_mut() = Remote::Reply {
-            reply,
-            payload,
-            worker,
-        };
+    pub(crate) fn answer(mut self, answer: Answer) -> Option<Watched> {
+        *self.remote_mut() = Remote::Answer(answer);
         self.finish()
     }
 

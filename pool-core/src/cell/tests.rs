@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::state::{Abandon, State, Taken};
 use super::*;
-use crate::Backend;
+use crate::{Backend, Task};
 
 #[derive(Serialize, Deserialize)]
 struct Add(u32, u32);
@@ -273,7 +273,16 @@ fn a_future_leaves_one_waker_however_often_it_is_polled() {
 mod claimed {
     use super::*;
     use crate::bytes::Bytes;
-    use crate::codec::Reply;
+    use crate::codec::{Answer, Reply};
+
+    fn answer(payload: Bytes) -> Answer {
+        Answer {
+            reply: Reply::Output,
+            payload,
+            worker: 7,
+            chunk: None,
+        }
+    }
 
     fn claimed() -> (Arc<JobCell<Add>>, Claimed) {
         let cell = cell();
@@ -291,7 +300,7 @@ mod claimed {
         assert_eq!(claimed.args(), [1, 2]);
         let mut payload = Bytes::new();
         payload.push(42);
-        assert!(claimed.reply(Reply::Output, payload, 7).is_none());
+        assert!(claimed.answer(answer(payload)).is_none());
         assert_eq!(cell.take().unwrap(), 42);
     }
 
@@ -313,7 +322,7 @@ mod claimed {
     #[test]
     fn an_answer_that_does_not_decode_is_an_error_of_that_task() {
         let (cell, claimed) = claimed();
-        assert!(claimed.reply(Reply::Output, Bytes::new(), 7).is_none());
+        assert!(claimed.answer(answer(Bytes::new())).is_none());
         let error = cell.take().unwrap_err();
         assert!(error.is_codec(), "{error}");
         assert_eq!(error.worker_pid(), Some(7));
@@ -331,7 +340,7 @@ mod claimed {
                 let mut payload = Bytes::new();
                 payload.push(42);
                 let claimed = claimed.lock().unwrap().take().unwrap();
-                drop(claimed.reply(Reply::Output, payload, 7));
+                drop(claimed.answer(answer(payload)));
             },
             |(cell, _)| {
                 cell.head().abandon(Abandon::Cancelled);

@@ -8,7 +8,7 @@ use super::lane::Lane;
 use super::lane::arena::Region;
 use crate::bytes::Bytes;
 use crate::cell::{Claimed, Watched};
-use crate::codec::Reply;
+use crate::codec::Answer;
 use crate::{TaskError, TaskErrorKind};
 
 /// Collected under the lock, done by [`Shared::with`] after it.
@@ -44,8 +44,7 @@ pub(super) struct Fetch {
     pub(super) generation: u64,
     pub(super) seq: u64,
     pub(super) region: Region,
-    pub(super) reply: Reply,
-    pub(super) pid: u32,
+    pub(super) answer: Answer,
     pub(super) job: Claimed,
 }
 
@@ -95,16 +94,17 @@ impl Fill {
 }
 
 impl Fetch {
-    fn run(self, shared: &Shared) {
+    fn run(mut self, shared: &Shared) {
         let mut payload = Vec::new();
         let len = self.region.len as usize;
         let watched = if payload.try_reserve_exact(len).is_ok() {
             payload.resize(len, 0);
             self.lane.reply.read(self.region, &mut payload);
-            self.job.reply(self.reply, Bytes::Heap(payload), self.pid)
+            self.answer.payload = Bytes::Heap(payload);
+            self.job.answer(self.answer)
         } else {
             let error = TaskError::new(TaskErrorKind::Decode, self.job.info().name)
-                .worker_is(self.pid)
+                .worker_is(self.answer.worker)
                 .message_is(format!("its result: no memory for {len} bytes"));
             self.job.fail(error)
         };

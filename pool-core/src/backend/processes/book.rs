@@ -1,5 +1,6 @@
 //! What the parent knows of one lane: which job is in which slot. Used under the hub's lock.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -11,10 +12,10 @@ use super::dispatch::{FIRST_DEPTH, Load};
 use super::lane::arena::{Region, Ring};
 use super::lane::slot::{Facts, SLOT_INLINE, SlotState, TELL_JOINER, TELL_SUPERVISOR};
 use super::lane::{Lane, SLOTS, monotonic_nanos};
-use super::wire::kind;
+use super::wire::{Progress, kind};
 use crate::bytes::Bytes;
 use crate::cell::Claimed;
-use crate::codec::Reply;
+use crate::codec::{Answer, ChunkAnswer, Frames, Reply};
 use crate::{TaskError, TaskErrorKind};
 
 /// Payloads above this many bytes are copied without the hub's lock.
@@ -166,12 +167,16 @@ impl Book {
         };
         let seq = self.head;
         let slot = self.lane.slot(seq);
-        let timed = job.options().timeout.is_some();
-        if timed {
-            slot.clear_start();
+        let kind = match job.options().timeout {
+            _ if job.is_chunk() => kind::CHUNK,
+            Some(_) => kind::TIMED,
+            None => kind::PLAIN,
+        };
+        if kind != kind::PLAIN {
+            slot.clear_note();
         }
         let facts = Facts {
-            kind: if timed { kind::TIMED } else { kind::PLAIN },
+            kind,
             task: job.info().id.0,
             len: len as u64,
             offset: region.map_or(0, |region| region.offset),
@@ -310,14 +315,19 @@ impl Book {
         let reply =
             Reply::from_wire(facts.kind).filter(|_| inline || region.fits(self.lane.arena_bytes));
         let Some(reply) = reply else {
-            self.corrupt = true;
-            let error = TaskError::new(TaskErrorKind::Decode, job.info().name)
-                .worker_is(self.pid)
-                .message_is("the worker's answer makes no sense");
-            after.watched.extend(job.fail(error));
-            return;
+            return self.garbled(job, after);
+        };
+        let chunk = match self.chunk_answer(seq, &job, facts.task) {
+            Ok(chunk) => chunk,
+            Err(Garbled) => return self.garbled(job, after),
         };
         Place::Nowhere.store(&job);
+        let mut answer = Answer {
+            reply,
+            payload: Bytes::new(),
+            worker: self.pid,
+            chunk,
+        };
         if !inline && facts.len > COPY_UNDER_LOCK as u64 {
             self.entry(seq).stage = Stage::Fetching;
             after.fetches.push(Fetch {
@@ -326,19 +336,112 @@ impl Book {
                 generation: self.generation,
                 seq,
                 region,
-                reply,
-                pid: self.pid,
+                answer,
                 job,
             });
             return;
         }
-        let mut payload = Bytes::zeroed(facts.len as usize);
+        answer.payload = Bytes::zeroed(facts.len as usize);
         if inline {
-            slot.read(payload.as_mut_slice());
-        } else if !self.lane.reply.read(region, payload.as_mut_slice()) {
+            slot.read(answer.payload.as_mut_slice());
+        } else if !self.lane.reply.read(region, answer.payload.as_mut_slice()) {
             self.corrupt = true;
         }
-        after.watched.extend(job.reply(reply, payload, self.pid));
+        after.watched.extend(job.answer(answer));
+    }
+
+    fn garbled(&mut self, job: Claimed, after: &mut After) {
+        self.corrupt = true;
+        let error = TaskError::new(TaskErrorKind::Decode, job.info().name)
+            .worker_is(self.pid)
+            .message_is("the worker's answer makes no sense");
+        after.watched.extend(job.fail(error));
+    }
+
+    /// What is known of a chunk beside its replies, when its first `ran` tasks have run.
+    fn chunk_answer(
+        &self,
+        seq: u64,
+        job: &Claimed,
+        ran: u64,
+    ) -> Result<Option<Box<ChunkAnswer>>, Garbled> {
+        if !job.is_chunk() {
+            return Ok(None);
+        }
+        let all = job.options().chunk as usize;
+        let ran = usize::try_from(ran)
+            .ok()
+            .filter(|ran| *ran <= all)
+            .ok_or(Garbled)?;
+        let mut rest = Vec::new();
+        if ran < all {
+            // Rare: it was cut, or its worker died.
+            let args = self.args(seq, job);
+            let mut frames = Frames(&args);
+            frames.by_ref().take(ran).for_each(drop);
+            rest = frames.0.to_vec();
+        }
+        Ok(Some(Box::new(ChunkAnswer {
+            ran,
+            lost: None,
+            rest,
+            run_time: Duration::from_nanos(self.lane.slot(seq).note()),
+        })))
+    }
+
+    /// The arguments of the job in slot `seq`: large ones are in the arena alone.
+    fn args<'a>(&self, seq: u64, job: &'a Claimed) -> Cow<'a, [u8]> {
+        let entry = self.entries.get((seq - self.tail) as usize);
+        match entry.and_then(|entry| entry.region) {
+            Some(region) if region.len > COPY_UNDER_LOCK as u64 => {
+                Cow::Owned(self.lane.request.read_back(region))
+            }
+            _ => Cow::Borrowed(job.args()),
+        }
+    }
+
+    /// What a worker that died in the middle of a chunk had done of it.
+    fn salvage(&self, seq: u64, job: &Claimed, error: TaskError) -> Result<Answer, Garbled> {
+        let slot = self.lane.slot(seq);
+        let Progress { ran, bytes } = Progress::of(slot.note());
+        let region = Region {
+            offset: slot.facts().offset,
+            len: bytes,
+        };
+        let mut chunk = self.chunk_answer(seq, job, ran)?.ok_or(Garbled)?;
+        let mut payload = Bytes::new();
+        if bytes > 0 {
+            if !region.fits(self.lane.arena_bytes) {
+                return Err(Garbled);
+            }
+            payload = Bytes::zeroed(bytes as usize);
+            if !self.lane.reply.read(region, payload.as_mut_slice()) {
+                return Err(Garbled);
+            }
+        }
+        let mut frames = Frames(&chunk.rest);
+        if frames.next().is_some() {
+            chunk.rest = frames.0.to_vec();
+            chunk.lost = Some(error);
+        }
+        chunk.run_time = Duration::ZERO;
+        Ok(Answer {
+            reply: Reply::Output,
+            payload,
+            worker: self.pid,
+            chunk: Some(chunk),
+        })
+    }
+
+    /// Has the worker hand back what it has not started of a chunk that takes long.
+    pub(super) fn cut_chunk(&self) {
+        if self.ahead() > 0 && self.job(self.done).is_some_and(Claimed::is_chunk) {
+            self.lane.header().ask_to_cut(self.done);
+        }
+    }
+
+    pub(super) fn has_chunk(&self) -> bool {
+        self.job(self.done).is_some_and(Claimed::is_chunk)
     }
 
     fn free(&mut self) {
@@ -455,7 +558,7 @@ impl Book {
             return Duration::ZERO;
         }
         let clock = monotonic_nanos();
-        let noted = match self.lane.slot(seq).started_nanos() {
+        let noted = match self.lane.slot(seq).note() {
             // Not noted yet, or nonsense.
             0 => 0,
             started => clock.saturating_sub(started),
@@ -480,21 +583,28 @@ impl Book {
         self.collect(after);
         self.lane.header().turn_bell();
         let mut waiting = Vec::new();
-        for (seq, entry) in (self.tail..).zip(std::mem::take(&mut self.entries)) {
-            let Some(job) = entry.job else {
+        for seq in self.tail..self.head {
+            let region = self.entry(seq).region;
+            let Some(job) = self.entry(seq).job.take() else {
                 continue;
             };
             if self.lane.slot(seq).state() == SlotState::Ready {
-                waiting.push(Self::restore(&self.lane, job, entry.region));
+                waiting.push(Self::restore(&self.lane, job, region));
             } else {
                 Place::Nowhere.store(&job);
+                let slot_state = self.lane.slot(seq).state();
                 let mut error = TaskError::new(TaskErrorKind::WorkerLost, job.info().name)
                     .worker_is(self.pid)
                     .exit_is(exit);
                 if self.corrupt {
                     error = error.message_is("the worker broke the protocol of its lane");
                 }
-                after.watched.extend(job.fail(error));
+                let salvaged = (slot_state == SlotState::Running && job.is_chunk())
+                    .then(|| self.salvage(seq, &job, error.clone()));
+                after.watched.extend(match salvaged {
+                    Some(Ok(answer)) => job.answer(answer),
+                    _ => job.fail(error),
+                });
             }
         }
         after.ring.push(Arc::clone(&self.lane));
@@ -518,6 +628,9 @@ impl Book {
         after.ring.push(Arc::clone(&self.lane));
     }
 }
+
+/// What a worker wrote cannot be.
+struct Garbled;
 
 /// What [`Book::stop_job`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -271,7 +271,12 @@ impl Hub {
 
     /// Whether there is something that a look now and then could move.
     pub(super) fn is_restless(&self) -> bool {
-        !self.backlog.is_empty() || self.books.iter().flatten().any(|book| book.ahead() > 1)
+        !self.backlog.is_empty()
+            || self
+                .books
+                .iter()
+                .flatten()
+                .any(|book| book.ahead() > 1 || book.has_chunk())
     }
 
     /// Has the workers say when they run out of tasks, if that matters now. `true`: one has gone
@@ -444,7 +449,11 @@ impl Hub {
         let mut moving = false;
         let mut stuck = Vec::new();
         for book in self.books.iter_mut().flatten() {
-            match book.look(now) {
+            let stuck_now = book.look(now);
+            if stuck_now {
+                book.cut_chunk();
+            }
+            match stuck_now {
                 true if book.ahead() > 1 => stuck.push(book.index),
                 true => {}
                 false => moving = true,

@@ -177,6 +177,10 @@ impl Engine for Processes {
         self.shared.workers
     }
 
+    fn is_remote(&self) -> bool {
+        true
+    }
+
     fn submit(&self, job: Arc<dyn Job>) {
         // Encodes in the caller's thread and without a lock: that is the user's code.
         if let Some(job) = Claimed::new(job) {

@@ -15,6 +15,32 @@ pub(super) mod kind {
     pub(crate) const TIMED: u32 = 1;
     /// No task: the worker ends.
     pub(crate) const STOP: u32 = 2;
+    /// Many tasks: the worker notes its progress.
+    pub(crate) const CHUNK: u32 = 3;
+}
+
+/// How far a worker is in a chunk, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Progress {
+    /// How many tasks have run.
+    pub(super) ran: u64,
+    /// How many bytes their replies take.
+    pub(super) bytes: u64,
+}
+
+impl Progress {
+    const BYTES_BITS: u32 = 40;
+
+    pub(super) fn of(word: u64) -> Self {
+        Self {
+            ran: word >> Self::BYTES_BITS,
+            bytes: word & ((1 << Self::BYTES_BITS) - 1),
+        }
+    }
+
+    pub(super) fn to_word(self) -> u64 {
+        self.ran << Self::BYTES_BITS | self.bytes
+    }
 }
 
 /// Which program this is.

@@ -8,6 +8,7 @@ use std::process::exit;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
 
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::net::{self, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags};
@@ -18,16 +19,19 @@ use super::lane::memory::{ControlMap, TrustedArena, WriteArena};
 use super::lane::slot::{Facts, SLOT_INLINE, Start, TELL_JOINER, TELL_SUPERVISOR};
 use super::lane::{Control, monotonic_nanos};
 use super::spin::Patience;
-use super::wire::{DING, Hello, MESSAGE_MAX, Unreadable, VERSION, Welcome, kind};
+use super::wire::{DING, Hello, MESSAGE_MAX, Progress, Unreadable, VERSION, Welcome, kind};
 use super::{DEPTH, Token, spawn};
 use crate::Backend;
-use crate::catalog::Catalog;
-use crate::codec::Reply;
+use crate::catalog::{Catalog, Entry};
+use crate::codec::{self, Frames, Reply};
 use crate::current::{self, Frame};
 use crate::task::TaskId;
 
 /// The exit code of a process that was started as a worker and cannot be one.
 const EXIT_NOT_A_WORKER: i32 = 64;
+
+/// How much room the replies of a chunk get at first.
+const CHUNK_ROOM: u64 = 64 << 10;
 
 /// How much touched memory an idle worker keeps for its results.
 const KEEP_BYTES: u64 = 1 << 20;
@@ -259,7 +263,7 @@ impl Worker {
     fn run_task(&mut self, facts: Facts) {
         let slot = self.control.slot(self.next);
         if facts.kind == kind::TIMED {
-            slot.note_start(monotonic_nanos());
+            slot.set_note(monotonic_nanos());
         }
         RUNNING.store(self.next, Relaxed);
         let task = self.catalog.get_task(TaskId(facts.task));
@@ -275,16 +279,22 @@ impl Worker {
             })
         };
         self.out.clear();
-        let reply = match (task, args) {
+        match (task, args) {
             (Some(task), Some(args)) => {
                 let frame = self.frame.clone().named(task.name(), is_asked_to_stop);
-                current::enter(frame, || task.run(args, &mut self.out))
+                current::enter(frame, || {
+                    if facts.kind == kind::CHUNK {
+                        self.run_chunk(task, args);
+                    } else {
+                        let reply = task.run(args, &mut self.out);
+                        self.answer(reply);
+                    }
+                });
             }
-            (None, _) => Reply::UnknownTask,
+            (None, _) => self.answer(Reply::UnknownTask),
             // The parent wrote the region itself: not to be expected.
-            (_, None) => Reply::Undecodable,
-        };
-        self.answer(reply);
+            (_, None) => self.answer(Reply::Undecodable),
+        }
         let told = slot.finish();
         if told & TELL_JOINER != 0 {
             self.control.header.ring_parent();
@@ -292,6 +302,73 @@ impl Worker {
         if told & TELL_SUPERVISOR != 0 {
             ding(self.lane.socket.as_fd());
         }
+    }
+
+    /// Runs the tasks of a chunk until its end, until it is cut, or until the room for replies is
+    /// used up; notes its progress after each.
+    fn run_chunk(&mut self, task: &Entry, args: &[u8]) {
+        let slot = self.control.slot(self.next);
+        let start = Instant::now();
+        let mut room = self.room(CHUNK_ROOM);
+        slot.set_offset(room.offset);
+        let mut replies = Vec::new();
+        let mut progress = Progress { ran: 0, bytes: 0 };
+        for frame in Frames(args) {
+            self.out.clear();
+            let reply = task.run(frame, &mut self.out);
+            replies.clear();
+            codec::append_reply(reply, &self.out, &mut replies);
+            let len = replies.len() as u64;
+            let fits = progress.bytes + len <= room.len;
+            if !fits {
+                room = self.larger_room(room, progress.bytes, len);
+                // The parent reads the offset when the progress says that there is something.
+                slot.set_offset(room.offset);
+            }
+            let part = Region {
+                offset: room.offset + progress.bytes,
+                len,
+            };
+            self.lane.reply.write(part, &replies);
+            progress.ran += 1;
+            progress.bytes += len;
+            slot.set_note(progress.to_word());
+            if !fits || self.control.header.is_cut(self.next) {
+                break;
+            }
+        }
+        // The room that was not used goes back.
+        self.ring.retract(room);
+        let facts = Facts {
+            kind: Reply::Output as u32,
+            task: progress.ran,
+            len: progress.bytes,
+            offset: room.offset,
+        };
+        if progress.bytes <= SLOT_INLINE as u64 {
+            let replies = self.lane.reply.read_back(Region {
+                len: progress.bytes,
+                ..room
+            });
+            slot.write(&facts, &replies);
+        } else {
+            let used = self.ring.alloc(progress.bytes);
+            debug_assert_eq!(used.map(|used| used.offset), Some(room.offset));
+            self.regions.extend(used.map(|used| (self.next, used)));
+            slot.write(&facts, &[]);
+        }
+        let ran_for = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        slot.set_note(ran_for);
+    }
+
+    /// A room for the `used` bytes of the old one, which move there, and `more`.
+    fn larger_room(&mut self, old: Region, used: u64, more: u64) -> Region {
+        let replies = self.lane.reply.read_back(Region { len: used, ..old });
+        self.regions.push_back((self.next, old));
+        let room = self.room(used + more);
+        let len = used;
+        self.lane.reply.write(Region { len, ..room }, &replies);
+        room
     }
 
     /// Writes the reply to the slot, and to the arena if it is long.

@@ -87,7 +87,7 @@ pub(crate) struct Slot {
     len: AtomicU64,
     inline: [AtomicU64; INLINE_WORDS],
     offset: AtomicU64,
-    started: AtomicU64,
+    note: AtomicU64,
 }
 
 #[cfg(not(loom))]
@@ -143,9 +143,12 @@ impl Slot {
         SlotState::of(self.state.fetch_or(tell, AcqRel))
     }
 
-    /// When the worker started the task, on the monotonic clock; 0 when it has not.
-    pub(crate) fn started_nanos(&self) -> u64 {
-        self.started.load(Acquire)
+    /// What the worker notes of a task with a deadline (when it started, on the monotonic clock),
+    /// or of a chunk (while it runs, its progress; then, for how many nanoseconds it ran). 0 when
+    /// it has not.
+    pub(crate) fn note(&self) -> u64 {
+        // Acquire: the replies that a progress speaks of were written before.
+        self.note.load(Acquire)
     }
 
     // ---- worker ----
@@ -174,9 +177,13 @@ impl Slot {
         matches!(self.state.load(SeqCst) & STATE, READY | SKIP)
     }
 
-    /// Notes the start of a task with a deadline.
-    pub(crate) fn note_start(&self, nanos: u64) {
-        self.started.store(nanos, Release);
+    pub(crate) fn set_note(&self, note: u64) {
+        self.note.store(note, Release);
+    }
+
+    /// Says where the replies of a running chunk will be.
+    pub(crate) fn set_offset(&self, offset: u64) {
+        self.offset.store(offset, Relaxed);
     }
 
     /// RUNNING → DONE. The reply is written. Returns who wants to be told.
@@ -200,9 +207,9 @@ impl Slot {
         }
     }
 
-    /// Clears the start of the last task, before one with a deadline is published.
-    pub(crate) fn clear_start(&self) {
-        self.started.store(0, Relaxed);
+    /// Clears the note of the last task, before one that has notes is published.
+    pub(crate) fn clear_note(&self) {
+        self.note.store(0, Relaxed);
     }
 
     pub(crate) fn facts(&self) -> Facts {
