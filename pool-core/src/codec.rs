@@ -67,6 +67,15 @@ impl Failure {
     }
 }
 
+/// Writes a report without a place.
+pub(crate) fn report_failure(message: &str, out: &mut Vec<u8>) {
+    Failure {
+        message: message.to_owned(),
+        location: None,
+    }
+    .encode(out);
+}
+
 /// Encodes a value; a panic in its `Serialize` is an error like any other.
 pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Bytes, String> {
     guard(|| postcard::serialize_with_flavor(value, BytesFlavor(Bytes::new())))
@@ -298,9 +307,11 @@ pub(crate) fn open_reply<R: DeserializeOwned + 'static>(
     worker: u32,
 ) -> Result<R, TaskError> {
     let failed = |kind| TaskError::new(kind, name).worker_is(worker);
-    let report = |kind| {
+    let report = |kind, what: &str| {
         let Failure { message, location } = Failure::decode(payload);
-        failed(kind).message_is(message).location_is(location)
+        failed(kind)
+            .message_is(format!("{what}{message}"))
+            .location_is(location)
     };
     match reply {
         Reply::Output => match decode::<Sent<R>>(payload) {
@@ -309,9 +320,9 @@ pub(crate) fn open_reply<R: DeserializeOwned + 'static>(
                 Err(failed(TaskErrorKind::Decode).message_is(format!("its result: {message}")))
             }
         },
-        Reply::Panicked => Err(report(TaskErrorKind::Panicked)),
-        Reply::Undecodable => Err(report(TaskErrorKind::Decode)),
-        Reply::Unencodable => Err(report(TaskErrorKind::Encode)),
+        Reply::Panicked => Err(report(TaskErrorKind::Panicked, "")),
+        Reply::Undecodable => Err(report(TaskErrorKind::Decode, "its arguments: ")),
+        Reply::Unencodable => Err(report(TaskErrorKind::Encode, "its result: ")),
         Reply::UnknownTask => Err(failed(TaskErrorKind::UnknownTask).message_is(
             "is the crate that defines it linked into the worker, and is it marked #[pool_task] \
              or entered with register_task!?",

@@ -10,7 +10,10 @@ use crate::catalog::Duplicate;
 /// Why a pool could not be built or operated.
 ///
 /// The fate of one task is a [`TaskError`](crate::TaskError).
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// `Debug` prints the same sentence as `Display`: it is what a `main` that returns the error
+/// shows.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
     /// A process pool was asked for in a program that has no door for its workers: the
@@ -87,6 +90,12 @@ impl Error {
             kind: error.kind(),
             message: error.to_string(),
         }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

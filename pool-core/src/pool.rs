@@ -326,11 +326,14 @@ fn global(kind: Backend, build: impl FnOnce() -> Result<Pool, Error>) -> Result<
 
 /// Waits for what runs on the global pools and ends them: the end of `#[pool_core::main]`.
 pub(crate) fn shut_down_globals() {
-    for slot in &GLOBALS {
-        let pool = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(pool) = pool {
-            pool.shutdown();
-        }
+    let take_one = || {
+        GLOBALS
+            .iter()
+            .find_map(|slot| slot.lock().unwrap_or_else(PoisonError::into_inner).take())
+    };
+    // A task that is waited for may spawn others, for which there is a new pool.
+    while let Some(pool) = take_one() {
+        pool.shutdown();
     }
 }
 

@@ -312,8 +312,7 @@ impl Book {
             len: facts.len,
         };
         let inline = facts.len <= SLOT_INLINE as u64;
-        let reply =
-            Reply::from_wire(facts.kind).filter(|_| inline || region.fits(self.lane.arena_bytes));
+        let reply = Reply::from_wire(facts.kind).filter(|_| inline || self.is_possible(region));
         let Some(reply) = reply else {
             return self.garbled(job, after);
         };
@@ -348,6 +347,11 @@ impl Book {
             self.corrupt = true;
         }
         after.watched.extend(job.answer(answer));
+    }
+
+    fn is_possible(&self, reply: Region) -> bool {
+        reply.fits(self.lane.arena_bytes)
+            && (reply.len <= COPY_UNDER_LOCK as u64 || self.lane.reply.is_plausible(reply.len))
     }
 
     fn garbled(&mut self, job: Claimed, after: &mut After) {
@@ -411,7 +415,7 @@ impl Book {
         let mut chunk = self.chunk_answer(seq, job, ran)?.ok_or(Garbled)?;
         let mut payload = Bytes::new();
         if bytes > 0 {
-            if !region.fits(self.lane.arena_bytes) {
+            if !self.is_possible(region) {
                 return Err(Garbled);
             }
             payload = Bytes::zeroed(bytes as usize);
@@ -579,8 +583,9 @@ impl Book {
 
     /// The worker is dead: what it did is delivered, what it ran is lost, what waited comes back
     /// in order.
-    pub(super) fn settle(mut self, exit: Exit, after: &mut After) -> Vec<Claimed> {
+    pub(super) fn settle(mut self, exit: Exit, after: &mut After) -> Settled {
         self.collect(after);
+        let mut did_work = self.done > 0;
         self.lane.header().turn_bell();
         let mut waiting = Vec::new();
         for seq in self.tail..self.head {
@@ -588,18 +593,19 @@ impl Book {
             let Some(job) = self.entry(seq).job.take() else {
                 continue;
             };
-            if self.lane.slot(seq).state() == SlotState::Ready {
+            let state = self.lane.slot(seq).state();
+            if state == SlotState::Ready {
                 waiting.push(Self::restore(&self.lane, job, region));
             } else {
                 Place::Nowhere.store(&job);
-                let slot_state = self.lane.slot(seq).state();
+                did_work = true;
                 let mut error = TaskError::new(TaskErrorKind::WorkerLost, job.info().name)
                     .worker_is(self.pid)
                     .exit_is(exit);
                 if self.corrupt {
                     error = error.message_is("the worker broke the protocol of its lane");
                 }
-                let salvaged = (slot_state == SlotState::Running && job.is_chunk())
+                let salvaged = (state == SlotState::Running && job.is_chunk())
                     .then(|| self.salvage(seq, &job, error.clone()));
                 after.watched.extend(match salvaged {
                     Some(Ok(answer)) => job.answer(answer),
@@ -608,7 +614,7 @@ impl Book {
             }
         }
         after.ring.push(Arc::clone(&self.lane));
-        waiting
+        Settled { waiting, did_work }
     }
 
     /// Ends every job without a result: the pool is killed.
@@ -627,6 +633,14 @@ impl Book {
         self.lane.header().turn_bell();
         after.ring.push(Arc::clone(&self.lane));
     }
+}
+
+/// What is left of a dead worker's lane.
+pub(super) struct Settled {
+    /// What had not started.
+    pub(super) waiting: Vec<Claimed>,
+    /// Whether the worker ever ran a task.
+    pub(super) did_work: bool,
 }
 
 /// What a worker wrote cannot be.

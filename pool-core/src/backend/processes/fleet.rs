@@ -12,6 +12,9 @@ pub(super) const MAX_START_FAILURES: u32 = 5;
 const FIRST_BACKOFF: Duration = Duration::from_millis(10);
 const MAX_BACKOFF: Duration = Duration::from_secs(1);
 
+/// After how long without a task a worker that serves has started well.
+const SETTLED_AFTER: Duration = Duration::from_secs(1);
+
 /// How long a worker may take to end when it was told to.
 pub(super) const STOP_GRACE: Duration = Duration::from_secs(2);
 
@@ -26,7 +29,10 @@ enum Worker {
         until: Instant,
         pid: u32,
     },
-    Serving,
+    Serving {
+        since: Instant,
+        pid: u32,
+    },
     /// Told to end.
     Stopping {
         until: Instant,
@@ -66,7 +72,7 @@ pub(super) struct Fleet {
     workers: Vec<Worker>,
     mode: Mode,
     start_timeout: Duration,
-    /// Failed starts since the last hello.
+    /// Failed starts in a row. A worker that said hello and ended before it did anything counts.
     failures: u32,
 }
 
@@ -110,7 +116,7 @@ impl Fleet {
         let times = self.workers.iter().filter_map(|worker| match worker {
             Worker::Absent { start_at } => Some(*start_at),
             Worker::Starting { until, .. } | Worker::Stopping { until } => Some(*until),
-            Worker::Serving | Worker::Dying { .. } | Worker::Gone => None,
+            Worker::Serving { .. } | Worker::Dying { .. } | Worker::Gone => None,
         });
         times.min()
     }
@@ -129,7 +135,12 @@ impl Fleet {
     }
 
     /// The first message of a worker.
-    pub(super) fn hello(&mut self, index: usize, said: Result<(), StartFailure>) -> Vec<Action> {
+    pub(super) fn hello(
+        &mut self,
+        index: usize,
+        said: Result<(), StartFailure>,
+        now: Instant,
+    ) -> Vec<Action> {
         let Worker::Starting { pid, .. } = self.workers[index] else {
             return Vec::new();
         };
@@ -139,10 +150,9 @@ impl Fleet {
             };
             return vec![Action::Kill(index)];
         }
-        self.workers[index] = Worker::Serving;
-        self.failures = 0;
+        self.workers[index] = Worker::Serving { since: now, pid };
         let mut actions = vec![Action::Serve(index)];
-        if self.mode == Mode::Building && self.workers.iter().all(|w| *w == Worker::Serving) {
+        if self.mode == Mode::Building && self.workers.iter().all(Worker::serves) {
             self.mode = Mode::Running;
             actions.push(Action::Built);
         }
@@ -152,7 +162,7 @@ impl Fleet {
     /// A worker is to be killed: it overran, or broke the protocol.
     pub(super) fn condemn(&mut self, index: usize) -> Vec<Action> {
         match self.workers[index] {
-            Worker::Serving | Worker::Stopping { .. } => {
+            Worker::Serving { .. } | Worker::Stopping { .. } => {
                 self.workers[index] = Worker::Dying { failure: None };
                 vec![Action::Kill(index)]
             }
@@ -160,15 +170,24 @@ impl Fleet {
         }
     }
 
-    /// A process has ended.
-    pub(super) fn exited(&mut self, index: usize, exit: Exit, now: Instant) -> Vec<Action> {
+    /// A process has ended; whether it ever ran a task.
+    pub(super) fn exited(
+        &mut self,
+        index: usize,
+        exit: Exit,
+        did_work: bool,
+        now: Instant,
+    ) -> Vec<Action> {
+        if did_work {
+            self.failures = 0;
+        }
         let failure = match &self.workers[index] {
-            Worker::Starting { pid, .. } => Some(Error::WorkerStart {
-                pid: *pid,
-                reason: StartFailure::Ended {
-                    how: exit.to_string(),
-                },
-            }),
+            Worker::Starting { pid, .. } => Some(ended(*pid, exit)),
+            Worker::Serving { since, pid }
+                if !did_work && self.mode != Mode::Ending && now < *since + SETTLED_AFTER =>
+            {
+                Some(ended(*pid, exit))
+            }
             Worker::Dying { failure } => failure.clone(),
             _ => None,
         };
@@ -188,7 +207,7 @@ impl Fleet {
         self.workers[index] = Worker::Gone;
         self.failures += 1;
         let hopeless =
-            self.failures >= MAX_START_FAILURES && !self.workers.contains(&Worker::Serving);
+            self.failures >= MAX_START_FAILURES && !self.workers.iter().any(Worker::serves);
         match self.mode {
             Mode::Ending => Vec::new(),
             Mode::Building => vec![Action::Break(error)],
@@ -205,7 +224,7 @@ impl Fleet {
     /// The pool is drained and the serving workers were told to end.
     pub(super) fn stop(&mut self, now: Instant) -> Vec<Action> {
         self.end(|worker| match worker {
-            Worker::Serving => Some(Worker::Stopping {
+            Worker::Serving { .. } => Some(Worker::Stopping {
                 until: now + STOP_GRACE,
             }),
             _ => None,
@@ -252,6 +271,21 @@ impl Fleet {
     }
 }
 
+impl Worker {
+    fn serves(&self) -> bool {
+        matches!(self, Self::Serving { .. })
+    }
+}
+
+fn ended(pid: u32, exit: Exit) -> Error {
+    Error::WorkerStart {
+        pid,
+        reason: StartFailure::Ended {
+            how: exit.to_string(),
+        },
+    }
+}
+
 fn backoff(failures: u32) -> Duration {
     FIRST_BACKOFF
         .saturating_mul(1 << failures.min(16))
@@ -285,7 +319,7 @@ mod tests {
             if index + 1 == workers {
                 expected.push(Action::Built);
             }
-            assert_eq!(fleet.hello(index, Ok(())), expected);
+            assert_eq!(fleet.hello(index, Ok(()), now), expected);
         }
         fleet
     }
@@ -294,18 +328,18 @@ mod tests {
     fn a_dead_worker_is_replaced_at_once() {
         let now = Instant::now();
         let mut fleet = running(2, now);
-        assert_eq!(fleet.exited(1, KILLED, now), []);
+        assert_eq!(fleet.exited(1, KILLED, true, now), []);
         assert_eq!(fleet.due(now), [Action::Start(1)]);
         fleet.started(1, 300, now);
         assert_eq!(fleet.due(now), []);
-        assert_eq!(fleet.hello(1, Ok(())), [Action::Serve(1)]);
+        assert_eq!(fleet.hello(1, Ok(()), now), [Action::Serve(1)]);
     }
 
     #[test]
     fn a_failure_while_building_breaks_the_pool() {
         let now = Instant::now();
         let mut fleet = building(2, now);
-        let actions = fleet.exited(0, KILLED, now);
+        let actions = fleet.exited(0, KILLED, true, now);
         assert!(
             matches!(
                 &actions[..],
@@ -318,7 +352,7 @@ mod tests {
         );
         assert_eq!(fleet.kill(), [Action::Kill(1)]);
         assert!(!fleet.is_gone());
-        assert_eq!(fleet.exited(1, KILLED, now), []);
+        assert_eq!(fleet.exited(1, KILLED, true, now), []);
         assert!(fleet.is_gone());
     }
 
@@ -328,7 +362,7 @@ mod tests {
         let mut fleet = building(1, now);
         assert_eq!(fleet.next_due(), Some(now + LIMIT));
         assert_eq!(fleet.due(now + LIMIT), [Action::Kill(0)]);
-        let actions = fleet.exited(0, KILLED, now + LIMIT);
+        let actions = fleet.exited(0, KILLED, true, now + LIMIT);
         assert_eq!(
             actions,
             [Action::Break(Error::WorkerStart {
@@ -343,11 +377,11 @@ mod tests {
         let now = Instant::now();
         let mut fleet = building(1, now);
         assert_eq!(
-            fleet.hello(0, Err(StartFailure::Garbage)),
+            fleet.hello(0, Err(StartFailure::Garbage), now),
             [Action::Kill(0)]
         );
         assert_eq!(
-            fleet.exited(0, KILLED, now),
+            fleet.exited(0, KILLED, true, now),
             [Action::Break(Error::WorkerStart {
                 pid: 100,
                 reason: StartFailure::Garbage
@@ -359,7 +393,7 @@ mod tests {
     fn replacements_back_off_and_the_pool_breaks_when_nobody_serves() {
         let now = Instant::now();
         let mut fleet = running(1, now);
-        assert_eq!(fleet.exited(0, KILLED, now), []);
+        assert_eq!(fleet.exited(0, KILLED, true, now), []);
         let mut at = now;
         for failure in 1..MAX_START_FAILURES {
             assert_eq!(fleet.due(at), [Action::Start(0)]);
@@ -381,7 +415,7 @@ mod tests {
     fn a_pool_with_a_serving_worker_never_breaks() {
         let now = Instant::now();
         let mut fleet = running(2, now);
-        assert_eq!(fleet.exited(0, KILLED, now), []);
+        assert_eq!(fleet.exited(0, KILLED, true, now), []);
         let mut at = now;
         for _ in 0..10 * MAX_START_FAILURES {
             assert_eq!(fleet.due(at), [Action::Start(0)]);
@@ -396,10 +430,10 @@ mod tests {
         let mut fleet = running(2, now);
         assert_eq!(fleet.stop(now), []);
         assert!(fleet.is_ending());
-        assert_eq!(fleet.exited(0, KILLED, now), []);
+        assert_eq!(fleet.exited(0, KILLED, true, now), []);
         assert_eq!(fleet.due(now), []);
         assert_eq!(fleet.due(now + STOP_GRACE), [Action::Kill(1)]);
-        assert_eq!(fleet.exited(1, KILLED, now), []);
+        assert_eq!(fleet.exited(1, KILLED, true, now), []);
         assert!(fleet.is_gone());
     }
 
@@ -409,7 +443,36 @@ mod tests {
         let mut fleet = running(1, now);
         assert_eq!(fleet.condemn(0), [Action::Kill(0)]);
         assert_eq!(fleet.condemn(0), []);
-        assert_eq!(fleet.exited(0, KILLED, now), []);
+        assert_eq!(fleet.exited(0, KILLED, true, now), []);
         assert_eq!(fleet.due(now), [Action::Start(0)]);
+    }
+
+    #[test]
+    fn workers_that_end_right_after_their_hello_break_the_pool() {
+        let now = Instant::now();
+        let mut fleet = running(1, now);
+        let mut at = now;
+        for _ in 1..MAX_START_FAILURES {
+            assert_eq!(fleet.exited(0, KILLED, false, at), []);
+            at = fleet.next_due().unwrap();
+            assert_eq!(fleet.due(at), [Action::Start(0)]);
+            fleet.started(0, 300, at);
+            assert_eq!(fleet.hello(0, Ok(()), at), [Action::Serve(0)]);
+        }
+        let actions = fleet.exited(0, KILLED, false, at);
+        assert!(matches!(actions[..], [Action::Break(_)]), "{actions:?}");
+    }
+
+    #[test]
+    fn a_worker_that_served_a_while_is_replaced_at_once() {
+        let now = Instant::now();
+        let mut fleet = running(1, now);
+        for round in 1..=2 * MAX_START_FAILURES {
+            let at = now + round * SETTLED_AFTER;
+            assert_eq!(fleet.exited(0, KILLED, false, at), []);
+            assert_eq!(fleet.due(at), [Action::Start(0)]);
+            fleet.started(0, 300, at);
+            assert_eq!(fleet.hello(0, Ok(()), at), [Action::Serve(0)]);
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::after::After;
-use super::book::{Book, Place, Stopped};
+use super::book::{Book, Place, Settled, Stopped};
 use super::dispatch;
 use super::lane::Lane;
 use super::{Exit, TICK};
@@ -436,7 +436,7 @@ impl Hub {
         let ran = book.ran_for(seq, now);
         if ran >= timeout {
             let error = TaskError::new(TaskErrorKind::TimedOut, name)
-                .message_is(format!("it ran for its limit of {timeout:?}"));
+                .message_is(format!("the limit is {timeout:?}"));
             self.stop_job(index, generation, seq, error, after);
         } else if let Some(at) = now.checked_add(timeout - ran) {
             self.set_alarm(at, index, generation, seq, What::Deadline, after);
@@ -496,13 +496,15 @@ impl Hub {
         self.turn(after);
     }
 
-    /// A worker is dead.
-    pub(super) fn settle(&mut self, index: usize, exit: Exit, after: &mut After) {
-        if let Some(book) = self.books[index].take() {
-            let waiting = book.settle(exit, after);
-            self.put_back(waiting, after);
-            self.turn(after);
-        }
+    /// A worker is dead; says whether it ever ran a task.
+    pub(super) fn settle(&mut self, index: usize, exit: Exit, after: &mut After) -> bool {
+        let Some(book) = self.books[index].take() else {
+            return false;
+        };
+        let Settled { waiting, did_work } = book.settle(exit, after);
+        self.put_back(waiting, after);
+        self.turn(after);
+        did_work
     }
 
     /// Whether the worker at `index` runs no task.

@@ -8,6 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use rustix::io::Errno;
 use rustix::net::{
     self, AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags,
     SocketType,
@@ -191,13 +192,16 @@ impl Recipe {
         let fits = control.push(SendAncillaryMessage::ScmRights(&fds));
         debug_assert!(fits, "the space is for four descriptors");
         let message = welcome.encode();
-        net::sendmsg(
+        match net::sendmsg(
             socket,
             &[IoSlice::new(&message)],
             &mut control,
             SendFlags::NOSIGNAL,
-        )?;
-        Ok(())
+        ) {
+            // It has ended already: its death says how.
+            Ok(_) | Err(Errno::PIPE | Errno::CONNRESET) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

@@ -20,6 +20,7 @@ use super::lane::Lane;
 use super::spawn::Recipe;
 use super::wire::{Hello, MESSAGE_MAX, Unreadable, VERSION};
 use super::{Exit, Shared};
+use crate::backend::SHUT_DOWN;
 use crate::sync::timespec;
 use crate::{Error, StartFailure, TaskErrorKind};
 
@@ -241,7 +242,7 @@ impl Supervisor {
             match receive(process.socket.as_fd(), &mut message) {
                 Heard::Message(len) if self.fleet.is_starting(index) => {
                     let said = self.check_hello(&message[..len]);
-                    let actions = self.fleet.hello(index, said);
+                    let actions = self.fleet.hello(index, said, Instant::now());
                     self.act(actions);
                 }
                 // A ding: the look at the hub comes anyway.
@@ -284,9 +285,10 @@ impl Supervisor {
         // What it started goes with it. It is not reaped yet, so the group's number is its own.
         kill_group(&process.child);
         let exit = reap(process.child);
-        self.shared
+        let did_work = self
+            .shared
             .with(|hub, after| hub.settle(index, exit, after));
-        let actions = self.fleet.exited(index, exit, Instant::now());
+        let actions = self.fleet.exited(index, exit, did_work, Instant::now());
         self.act(actions);
         // Dropping the process closes its descriptors, which takes them out of the epoll set.
     }
@@ -300,7 +302,12 @@ impl Drop for Supervisor {
             reap(process.child);
         }
         self.shared.with(|hub: &mut Hub, after| {
-            hub.end(TaskErrorKind::Rejected, "the pool has ended", after);
+            let why = if hub.is_draining() {
+                SHUT_DOWN
+            } else {
+                "the pool has ended"
+            };
+            hub.end(TaskErrorKind::Rejected, why, after);
         });
     }
 }

@@ -77,9 +77,10 @@ fn serve(token: Token) -> Result<(), String> {
             token.parent
         ));
     }
-    // The supervisor thread, which started this process, outlives it; so this fires when the
-    // parent dies, and also when this process cannot run to see the socket's end.
-    let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
+    // The supervisor thread, which started this process, outlives it; so this comes when the
+    // parent dies. It means nothing to a process that runs, and lets a stopped one run again, so
+    // that it sees the socket's end and takes along what it has started.
+    let _ = rustix::process::set_parent_process_death_signal(Some(Signal::CONT));
     if token.version != VERSION {
         // The parent reads our version in the hello.
         let _ = net::send(
@@ -380,6 +381,12 @@ impl Worker {
             len,
             ..Facts::default()
         };
+        if len > self.ring.capacity() {
+            let limit = self.ring.capacity();
+            let message = format!("{len} bytes are more than the limit of {limit}");
+            codec::report_failure(&message, &mut self.out);
+            return self.answer(Reply::Unencodable);
+        }
         if self.out.len() <= SLOT_INLINE {
             slot.write(&facts, &self.out);
             return;

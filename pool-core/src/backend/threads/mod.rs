@@ -35,6 +35,8 @@ struct Shared {
     stealers: Vec<Stealer<Arc<dyn Job>>>,
     sleepers: Sleepers,
     timer: Timer,
+    /// What each worker runs, for a kill; the last entry is the innermost of nested runs.
+    running: Vec<Mutex<Vec<Arc<dyn Job>>>>,
     /// Jobs that were accepted and are not done. The workers end when the pool is closed and
     /// this is zero.
     pending: AtomicUsize,
@@ -65,6 +67,7 @@ pub(super) fn start(workers: usize) -> Result<Arc<dyn Engine>, Error> {
             .collect(),
         sleepers: Sleepers::new(workers),
         timer: Timer::new(),
+        running: (0..workers).map(|_| Mutex::default()).collect(),
         pending: AtomicUsize::new(0),
         closed: AtomicBool::new(false),
         killed: AtomicBool::new(false),
@@ -101,14 +104,24 @@ impl Shared {
     }
 
     fn run(&self, job: Arc<dyn Job>, worker: usize) {
+        if let Some(limit) = job.options().timeout {
+            self.timer.watch(&job, limit);
+        }
+        let running = || {
+            self.running[worker]
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        running().push(Arc::clone(&job));
+        // After the entry: a kill either finds it there, or is seen here.
         if self.killed.load(SeqCst) {
             job.refuse(killed(&*job));
         } else {
-            if let Some(limit) = job.options().timeout {
-                self.timer.watch(&job, limit);
-            }
             job.run_here(Self::frame(worker));
         }
+        let done = running().pop();
+        // Its destructor may be the user's: not under the lock.
+        drop(done);
     }
 
     /// One accepted job fewer; the last one of a closed pool ends the workers.
@@ -142,8 +155,8 @@ impl Threads {
         if self.shared.own_worker().is_some() {
             return;
         }
-        let threads = std::mem::take(&mut *self.lock_threads());
-        for thread in threads {
+        // Others who wait here wait for the lock.
+        for thread in self.lock_threads().drain(..) {
             // A worker catches every panic of a task; one of its own is printed by the hook.
             let _ = thread.join();
         }
@@ -205,6 +218,15 @@ impl Engine for Threads {
     fn kill(&self) {
         self.shared.killed.store(true, SeqCst);
         self.shared.close();
+        for running in &self.shared.running {
+            let jobs = running
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone();
+            for job in jobs {
+                job.head().abandon(Abandon::Cancelled);
+            }
+        }
         self.join_workers();
     }
 }

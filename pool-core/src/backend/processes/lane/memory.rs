@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use rustix::fs::{self, MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::mm::{self, Advice, MapFlags, ProtFlags};
+use rustix::process::{Resource, getrlimit};
 
 use super::Control;
 use super::arena::Region;
@@ -95,7 +96,10 @@ pub(crate) struct WriteArena(Mapping);
 
 /// The reply arena in the parent: the worker may change it at any moment.
 #[derive(Debug)]
-pub(crate) struct DoubtedArena(Mapping);
+pub(crate) struct DoubtedArena {
+    mapping: Mapping,
+    file: OwnedFd,
+}
 
 /// The request arena in the worker: the parent changes no region while its task runs.
 #[derive(Debug)]
@@ -103,9 +107,13 @@ pub(crate) struct TrustedArena(Mapping);
 
 /// Makes the segments of a lane and maps them for the parent.
 pub(crate) fn create() -> io::Result<(Segments, ControlMap, WriteArena, DoubtedArena)> {
-    let control = segment("pool-control", size_of::<Control>() as u64)?;
+    let control_bytes = size_of::<Control>() as u64;
+    if file_size_limit().is_some_and(|limit| limit < control_bytes) {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    let control = segment("pool-control", control_bytes)?;
     let control_map = ControlMap::new(control.as_fd())?;
-    let mut arena_bytes = limit_by_file_size(ARENA_MAX);
+    let mut arena_bytes = arena_limit();
     loop {
         match create_arenas(arena_bytes) {
             Ok((request, reply, write, doubted)) => {
@@ -135,7 +143,10 @@ fn create_arenas(bytes: u64) -> io::Result<(OwnedFd, OwnedFd, WriteArena, Doubte
     let request = read_only(request.as_fd())?;
     let reply = segment("pool-reply", bytes)?;
     seal(reply.as_fd())?;
-    let doubted = DoubtedArena(Mapping::new(reply.as_fd(), bytes, ProtFlags::READ)?);
+    let doubted = DoubtedArena {
+        mapping: Mapping::new(reply.as_fd(), bytes, ProtFlags::READ)?,
+        file: reply.try_clone()?,
+    };
     Ok((request, reply, write, doubted))
 }
 
@@ -162,13 +173,19 @@ fn read_only(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     )?)
 }
 
-/// A file longer than the process's limit would be answered with a deadly signal.
-fn limit_by_file_size(wanted: u64) -> u64 {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
+/// How large an arena may be: a file longer than the process's limit would be answered with a
+/// deadly signal, and a limit of address space is the program's, not ours to use up.
+fn arena_limit() -> u64 {
+    let space = getrlimit(Resource::As).current.map(|limit| limit / 256);
+    let limit = [file_size_limit(), space].into_iter().flatten().min();
     match limit {
-        Some(limit) if limit < wanted => limit.next_power_of_two() / 2,
-        _ => wanted,
+        Some(limit) if limit < ARENA_MAX => (limit / 2 + 1).next_power_of_two(),
+        _ => ARENA_MAX,
     }
+}
+
+fn file_size_limit() -> Option<u64> {
+    getrlimit(Resource::Fsize).current
 }
 
 impl ControlMap {
@@ -244,18 +261,27 @@ impl WriteArena {
 }
 
 impl DoubtedArena {
+    /// Whether the worker can have written so many bytes: memory that was never touched is not
+    /// worth a copy, however long it is said to be.
+    pub(crate) fn is_plausible(&self, len: u64) -> bool {
+        const BLOCK: u64 = 512;
+        fs::fstat(&self.file).is_ok_and(|stat| {
+            u64::try_from(stat.st_blocks).is_ok_and(|blocks| len <= blocks.saturating_mul(BLOCK))
+        })
+    }
+
     /// Copies a region out; `None` when it does not lie in the arena. The worker may be writing
     /// meanwhile: then the bytes are nonsense, and no more.
     pub(crate) fn read(&self, region: Region, out: &mut [u8]) -> bool {
         debug_assert_eq!(region.len, out.len() as u64);
-        let Some(from) = self.0.region(region) else {
+        let Some(from) = self.mapping.region(region) else {
             return false;
         };
         if !from.cast::<AtomicU64>().is_aligned() {
             return false;
         }
         let words = out.len().div_ceil(8);
-        if region.offset + 8 * words as u64 > self.0.len as u64 {
+        if region.offset + 8 * words as u64 > self.mapping.len as u64 {
             return false;
         }
         // SAFETY: aligned (checked above), `words` words lie in the mapping (checked above),
