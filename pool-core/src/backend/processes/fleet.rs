@@ -37,9 +37,13 @@ enum Worker {
     Stopping {
         until: Instant,
     },
-    /// Killed; why, if it never served.
+    /// Killed, and why, while it started.
+    Unfit {
+        failure: Error,
+    },
+    /// Killed otherwise; if it served, since when.
     Dying {
-        failure: Option<Error>,
+        served: Option<(Instant, u32)>,
     },
     /// No process, and none will be.
     Gone,
@@ -96,13 +100,13 @@ impl Fleet {
                 }
                 Worker::Starting { until, pid } if until <= now => {
                     let reason = StartFailure::Silent(self.start_timeout);
-                    *worker = Worker::Dying {
-                        failure: Some(Error::WorkerStart { pid, reason }),
+                    *worker = Worker::Unfit {
+                        failure: Error::WorkerStart { pid, reason },
                     };
                     actions.push(Action::Kill(index));
                 }
                 Worker::Stopping { until } if until <= now => {
-                    *worker = Worker::Dying { failure: None };
+                    *worker = Worker::Dying { served: None };
                     actions.push(Action::Kill(index));
                 }
                 _ => {}
@@ -116,7 +120,9 @@ impl Fleet {
         let times = self.workers.iter().filter_map(|worker| match worker {
             Worker::Absent { start_at } => Some(*start_at),
             Worker::Starting { until, .. } | Worker::Stopping { until } => Some(*until),
-            Worker::Serving { .. } | Worker::Dying { .. } | Worker::Gone => None,
+            Worker::Serving { .. } | Worker::Unfit { .. } | Worker::Dying { .. } | Worker::Gone => {
+                None
+            }
         });
         times.min()
     }
@@ -145,8 +151,8 @@ impl Fleet {
             return Vec::new();
         };
         if let Err(reason) = said {
-            self.workers[index] = Worker::Dying {
-                failure: Some(Error::WorkerStart { pid, reason }),
+            self.workers[index] = Worker::Unfit {
+                failure: Error::WorkerStart { pid, reason },
             };
             return vec![Action::Kill(index)];
         }
@@ -161,13 +167,13 @@ impl Fleet {
 
     /// A worker is to be killed: it overran, or broke the protocol.
     pub(super) fn condemn(&mut self, index: usize) -> Vec<Action> {
-        match self.workers[index] {
-            Worker::Serving { .. } | Worker::Stopping { .. } => {
-                self.workers[index] = Worker::Dying { failure: None };
-                vec![Action::Kill(index)]
-            }
-            _ => Vec::new(),
-        }
+        let served = match self.workers[index] {
+            Worker::Serving { since, pid } => Some((since, pid)),
+            Worker::Stopping { .. } => None,
+            _ => return Vec::new(),
+        };
+        self.workers[index] = Worker::Dying { served };
+        vec![Action::Kill(index)]
     }
 
     /// A process has ended; whether it ever ran a task.
@@ -184,11 +190,12 @@ impl Fleet {
         let failure = match &self.workers[index] {
             Worker::Starting { pid, .. } => Some(ended(*pid, exit)),
             Worker::Serving { since, pid }
-                if !did_work && self.mode != Mode::Ending && now < *since + SETTLED_AFTER =>
-            {
+            | Worker::Dying {
+                served: Some((since, pid)),
+            } if !did_work && self.mode != Mode::Ending && now < *since + SETTLED_AFTER => {
                 Some(ended(*pid, exit))
             }
-            Worker::Dying { failure } => failure.clone(),
+            Worker::Unfit { failure } => Some(failure.clone()),
             _ => None,
         };
         match failure {
@@ -242,12 +249,12 @@ impl Fleet {
         let mut actions = Vec::new();
         for (index, worker) in self.workers.iter_mut().enumerate() {
             match worker {
-                Worker::Gone | Worker::Dying { .. } => {}
+                Worker::Gone | Worker::Unfit { .. } | Worker::Dying { .. } => {}
                 Worker::Absent { .. } => *worker = Worker::Gone,
                 _ => match gently(worker) {
                     Some(next) => *worker = next,
                     None => {
-                        *worker = Worker::Dying { failure: None };
+                        *worker = Worker::Dying { served: None };
                         actions.push(Action::Kill(index));
                     }
                 },
@@ -459,6 +466,24 @@ mod tests {
             fleet.started(0, 300, at);
             assert_eq!(fleet.hello(0, Ok(()), at), [Action::Serve(0)]);
         }
+        let actions = fleet.exited(0, KILLED, false, at);
+        assert!(matches!(actions[..], [Action::Break(_)]), "{actions:?}");
+    }
+
+    #[test]
+    fn nor_does_it_help_them_to_close_their_socket_first() {
+        let now = Instant::now();
+        let mut fleet = running(1, now);
+        let mut at = now;
+        for _ in 1..MAX_START_FAILURES {
+            assert_eq!(fleet.condemn(0), [Action::Kill(0)]);
+            assert_eq!(fleet.exited(0, KILLED, false, at), []);
+            at = fleet.next_due().unwrap();
+            assert_eq!(fleet.due(at), [Action::Start(0)]);
+            fleet.started(0, 300, at);
+            assert_eq!(fleet.hello(0, Ok(()), at), [Action::Serve(0)]);
+        }
+        assert_eq!(fleet.condemn(0), [Action::Kill(0)]);
         let actions = fleet.exited(0, KILLED, false, at);
         assert!(matches!(actions[..], [Action::Break(_)]), "{actions:?}");
     }
