@@ -125,22 +125,21 @@ behaviours! {
         drop_waits_for_everything on all;
         a_clone_keeps_the_pool on all;
         shutdown_waits_and_takes_no_more on all;
-        a_pool_that_was_shut_down_says_so on
-            [inline, threads, processes bug "bug: it says that the pool has ended"] "all";
+        a_pool_that_was_shut_down_says_so on all;
         shutdown_by_several_threads_waits_in_each on
-            [threads bug "bug: only the first caller waits", processes]
+            [threads, processes]
             "inline, submit returns when the task is done";
         submits_that_cross_a_shutdown_run_or_are_rejected on all;
         kill_cancels_what_has_no_outcome on
-            [threads bug "bug: kill does not tell running tasks", processes]
+            [threads, processes]
             "inline, every handle has its outcome";
         kill_ends_a_task_that_never_returns on [processes]
             "a thread cannot be stopped: kill would wait for ever";
         kill_wakes_who_waits on
-            [threads bug "bug: kill does not tell running tasks", processes]
+            [threads, processes]
             "inline, nobody waits";
         kill_ends_a_shutdown_that_waits on
-            [threads bug "bug: kill does not tell running tasks", processes]
+            [threads, processes]
             "inline, shutdown does not wait";
         a_kill_or_a_drop_at_any_moment on all;
         a_pool_that_nobody_used_goes_quietly on all;
@@ -197,7 +196,7 @@ behaviours! {
         of_an_argument on all;
         of_a_result on all;
         says_whether_it_is_the_argument_or_the_result on
-            [processes bug "bug: what goes wrong in the worker does not say which"]
+            [processes]
             "elsewhere nothing is encoded";
         costs_one_task_among_many on all;
         of_bytes_that_are_left_over on all;
@@ -250,23 +249,23 @@ behaviours! {
     workers {
         that_say_nothing_are_an_error on [processes] "there is no worker program";
         that_end_at_once_are_an_error on
-            [processes bug "bug: at times it is Spawn (broken pipe), without the exit code"]
+            [processes]
             "there is no worker program";
         that_talk_nonsense_are_an_error on [processes] "there is no worker program";
         of_another_version_are_an_error on [processes] "there is no worker program";
         that_cannot_be_started_are_an_error on [processes] "there is no worker program";
         that_are_other_programs_are_an_error on
-            [processes bug "bug: at times it is Spawn (broken pipe), without the exit code"]
+            [processes]
             "there is no worker program";
         that_end_after_their_hello_break_the_pool on
-            [processes bug "bug: workers are started for ever, and the tasks never resolve"]
+            [processes]
             "there is no worker program";
         that_never_serve_can_be_given_up on [processes] "there is no worker program";
         that_write_nonsense_fail_their_tasks_only on [processes] "there is no worker program";
         that_scribble_over_their_lane_harm_only_themselves on [processes]
             "there is no worker program";
         that_claim_large_results_take_no_memory_of_the_parent on
-            [processes bug "bug: the parent allocates and reads whatever length the worker claims"]
+            [processes]
             "there is no worker program";
         that_flood_their_socket_hold_up_nobody_else on [processes] "there is no worker program";
         of_another_program_serve_what_they_know on [processes] "there is no worker program";

@@ -99,7 +99,6 @@ fn the_end_of_main_waits_for_what_was_spawned() {
 }
 
 #[test]
-#[ignore = "bug: what a draining task spawns goes to a new global pool that nobody waits for"]
 fn the_end_of_main_waits_for_what_that_spawns() {
     drained("drain chain", 4);
 }
@@ -232,7 +231,6 @@ fn a_parent_that_is_asked_to_end_leaves_no_worker() {
 }
 
 #[test]
-#[ignore = "bug: the parent-death signal ends a worker before it can kill its process group"]
 fn a_parent_that_is_killed_leaves_nothing_that_its_workers_started() {
     for _ in 0..5 {
         parent_is_sent(Signal::KILL, "parent with programs");
@@ -391,7 +389,6 @@ fn little_memory_is_an_error() {
 }
 
 #[test]
-#[ignore = "bug: every lane takes half of the address space that is left"]
 fn a_pool_leaves_address_space_to_the_program() {
     run_well(&["address space"]);
 }
@@ -403,7 +400,6 @@ fn small_files_are_an_error() {
 }
 
 #[test]
-#[ignore = "bug: the control segment is made without a look at the limit: SIGXFSZ"]
 fn no_files_are_an_error() {
     let said = limited("file size", &[0, 4_096]);
     assert!(
@@ -413,7 +409,6 @@ fn no_files_are_an_error() {
 }
 
 #[test]
-#[ignore = "bug: the worker waits for ever for room that the arena will never have"]
 fn a_result_that_is_larger_than_the_arena_is_an_error() {
     run_well(&["oversized result"]);
 }
