@@ -146,7 +146,7 @@ impl fmt::Display for StartFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Silent(limit) => write!(f, "it did not say hello within {limit:?}"),
-            Self::Ended { how } => write!(f, "it ended before it said hello ({how})"),
+            Self::Ended { how } => write!(f, "it ended before it ran a task ({how})"),
             Self::Garbage => f.write_str("it sent something that is not a hello"),
             Self::Version { ours, theirs } => write!(
                 f,

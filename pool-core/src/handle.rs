@@ -100,7 +100,8 @@ impl<T> JoinHandle<T> {
 
     /// Runs `callback` when the task has an outcome, at once if it has one. Callbacks run in the
     /// order added, on the thread that finds the task finished; a panic in one is printed and
-    /// harms nothing.
+    /// harms nothing. That thread may be the one that looks after the worker processes, so a
+    /// callback does not block: it may submit, and leaves waiting to others.
     pub fn on_finish(&self, callback: impl FnOnce() + Send + 'static) {
         let head = self.cell.head();
         if head.waiters.add_callback(Box::new(callback), &head.state) {
@@ -110,9 +111,7 @@ impl<T> JoinHandle<T> {
 
     /// Cancels the task unless a worker runs it.
     pub(crate) fn cancel_queued(&self) {
-        if !self.is_running() {
-            self.cancel();
-        }
+        self.engine.cancel_queued(&*self.as_job());
     }
 
     fn wait(&self, deadline: Option<Instant>) {

@@ -61,6 +61,24 @@ behaviours! {
         moves_to_another_thread on all;
         on_a_pool_that_was_shut_down_every_task_is_rejected on all;
     }
+    chunks {
+        each_failure_is_that_of_its_own_task on all;
+        a_worker_that_dies_costs_one_of_them on [processes] "it ends the program";
+        a_worker_that_is_killed_costs_one_of_them on [processes] "it ends the program";
+        a_long_one_does_not_hold_up_those_before_it on [threads, processes]
+            "inline, one task runs at a time";
+        dropped_half_way_those_behind_a_running_one_do_not_start on [threads, processes]
+            "inline, submit runs the task: all that was pulled is done";
+        a_panic_of_the_input_loses_none on all;
+        an_argument_that_does_not_encode_spoils_no_other on all;
+        large_and_small_arguments_mix on all;
+        tasks_with_deadlines_keep_their_place on all;
+        each_knows_itself on all;
+        the_window_holds_for_chunks_too on all;
+        a_kill_in_the_middle_resolves_all on all;
+        a_shutdown_in_the_middle_resolves_all on all;
+        of_many_threads_do_not_mix on all;
+    }
     handle {
         join_timeout_gives_up_and_can_be_asked_again on [threads, processes]
             "inline, a handle is finished before it is returned";
@@ -102,6 +120,8 @@ behaviours! {
         may_submit on all;
         may_join on all;
         may_hold_and_drop_the_last_name_of_the_pool on all;
+        of_a_cancelled_queued_task_may_submit on [threads, processes]
+            "inline, nothing is queued";
     }
     cancel {
         a_queued_task_never_runs on [threads, processes]
@@ -203,6 +223,8 @@ behaviours! {
         of_a_type_that_needs_another_format on all;
     }
     timeouts {
+        of_many_hanging_tasks_leave_the_pool_whole on [processes]
+            "a thread cannot be stopped: the tasks would go on for ever";
         of_the_function_and_of_the_call on all;
         not_reached_change_nothing on all;
         count_from_the_start_of_the_task on [threads, processes]

@@ -57,6 +57,8 @@ impl Engine for Inline {
         false
     }
 
+    fn cancel_queued(&self, _: &dyn Job) {}
+
     fn shutdown(&self) {
         self.closed.store(true, Relaxed);
     }

@@ -50,6 +50,9 @@ pub(crate) trait Engine: Send + Sync {
     /// Resolves the job's handle with `Cancelled`, if it has no outcome yet; says whether it did.
     fn cancel(&self, job: &dyn Job) -> bool;
 
+    /// The same for a job that has not started; one that runs is left alone.
+    fn cancel_queued(&self, job: &dyn Job);
+
     /// Takes no more jobs, waits until all are done, then ends the workers. Called from one of
     /// the backend's own workers it does not wait. May be called again.
     fn shutdown(&self);

@@ -161,3 +161,25 @@ pub(crate) fn may_hold_and_drop_the_last_name_of_the_pool(on: &On) {
         assert_eq!(handle.join().unwrap(), 1);
     }
 }
+
+/// Cancelled in the backlog, where the pool's own lock is held for a moment.
+pub(crate) fn of_a_cancelled_queued_task_may_submit(on: &On) {
+    let gate = Gate::new();
+    let pool = on.pool_of(1);
+    let running = pool.submit(gate.hold(1));
+    let _ = gate.wait_for(1);
+    let queued: Vec<_> = (0..20).map(|i| pool.submit(add::task(i, 0))).collect();
+    let (send, sums) = mpsc::channel();
+    for handle in &queued {
+        let (pool, send) = (pool.clone(), send.clone());
+        handle.on_finish(move || send.send(pool.submit(add::task(20, 1))).unwrap());
+    }
+    for handle in &queued {
+        assert!(handle.cancel());
+    }
+    gate.open();
+    running.join().unwrap();
+    for _ in &queued {
+        assert_eq!(sums.recv().unwrap().join().unwrap(), 21);
+    }
+}

@@ -2,6 +2,7 @@
 
 pub(crate) mod callbacks;
 pub(crate) mod cancel;
+pub(crate) mod chunks;
 pub(crate) mod codec;
 pub(crate) mod context;
 pub(crate) mod crash;

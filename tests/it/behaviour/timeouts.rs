@@ -178,3 +178,17 @@ pub(crate) fn that_come_late_harm_no_later_task(on: &On) {
     pool.submit(nap::task(300)).join().unwrap();
     assert_eq!(pool.submit(pid::task()).join().unwrap(), before);
 }
+
+/// Each costs its worker, which is no reason to give the pool up.
+pub(crate) fn of_many_hanging_tasks_leave_the_pool_whole(on: &On) {
+    let gate = Gate::new();
+    let pool = on.pool_of(1);
+    for number in 0..8 {
+        let error = pool
+            .submit(gate.hold(number).timeout(SHORT))
+            .join()
+            .unwrap_err();
+        assert!(error.is_timeout(), "{error}");
+    }
+    assert_eq!(pool.submit(add::task(1, 1)).join().unwrap(), 2);
+}

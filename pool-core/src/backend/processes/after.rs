@@ -79,17 +79,10 @@ impl Fill {
             seq,
             region,
             args,
-            mut job,
+            job,
         } = self;
         lane.request.write(region, args.as_slice());
-        shared.with(|hub, after| match hub.book(index, generation) {
-            Some(book) => book.filled(seq, job, after),
-            None => {
-                // The worker died meanwhile: the task has not started.
-                job.put_args(args);
-                hub.put_back(vec![job], after);
-            }
-        });
+        shared.with(|hub, after| hub.filled(index, generation, seq, job, args, after));
     }
 }
 

@@ -12,7 +12,7 @@ use super::dispatch::{FIRST_DEPTH, Load};
 use super::lane::arena::{Region, Ring};
 use super::lane::slot::{Facts, SLOT_INLINE, SlotState, TELL_JOINER, TELL_SUPERVISOR};
 use super::lane::{Lane, SLOTS, monotonic_nanos};
-use super::wire::{Progress, kind};
+use super::wire::{Finished, Progress, kind};
 use crate::bytes::Bytes;
 use crate::cell::Claimed;
 use crate::codec::{Answer, ChunkAnswer, Frames, Reply};
@@ -133,6 +133,11 @@ impl Book {
         self.entries.len() < SLOTS
     }
 
+    /// Whether the worker has nothing to do and could be given something.
+    pub(super) fn is_hungry(&self) -> bool {
+        self.ahead() == 0 && self.has_slot()
+    }
+
     pub(super) fn load(&self) -> Load {
         Load {
             ahead: self.ahead(),
@@ -146,8 +151,13 @@ impl Book {
         self.entries.is_empty()
     }
 
-    /// Gives a job to the worker. It comes back where the lane has no room for its arguments now.
+    /// Gives a job to the worker. It comes back where the lane has no room for it now: no free
+    /// slot (the oldest may wait for a copy of its result while all others are done), or too
+    /// little of the arena.
     pub(super) fn put(&mut self, mut job: Claimed, after: &mut After) -> Result<(), Claimed> {
+        if !self.has_slot() {
+            return Err(job);
+        }
         let len = job.args().len();
         let region = if len > SLOT_INLINE {
             match self.ring.alloc(len as u64) {
@@ -316,7 +326,12 @@ impl Book {
         let Some(reply) = reply else {
             return self.garbled(job, after);
         };
-        let chunk = match self.chunk_answer(seq, &job, facts.task) {
+        let finished = Finished::of(facts.task);
+        let chunk = match self.chunk_answer(seq, &job, finished) {
+            // A worker that knows the task makes progress.
+            Ok(Some(chunk)) if chunk.ran == 0 && reply == Reply::Output => {
+                return self.garbled(job, after);
+            }
             Ok(chunk) => chunk,
             Err(Garbled) => return self.garbled(job, after),
         };
@@ -367,13 +382,13 @@ impl Book {
         &self,
         seq: u64,
         job: &Claimed,
-        ran: u64,
+        finished: Finished,
     ) -> Result<Option<Box<ChunkAnswer>>, Garbled> {
         if !job.is_chunk() {
             return Ok(None);
         }
         let all = job.options().chunk as usize;
-        let ran = usize::try_from(ran)
+        let ran = usize::try_from(finished.ran)
             .ok()
             .filter(|ran| *ran <= all)
             .ok_or(Garbled)?;
@@ -389,7 +404,7 @@ impl Book {
             ran,
             lost: None,
             rest,
-            run_time: Duration::from_nanos(self.lane.slot(seq).note()),
+            run_time: Duration::from_nanos(finished.nanos.into()),
         })))
     }
 
@@ -412,7 +427,8 @@ impl Book {
             offset: slot.facts().offset,
             len: bytes,
         };
-        let mut chunk = self.chunk_answer(seq, job, ran)?.ok_or(Garbled)?;
+        let finished = Finished { ran, nanos: 0 };
+        let mut chunk = self.chunk_answer(seq, job, finished)?.ok_or(Garbled)?;
         let mut payload = Bytes::new();
         if bytes > 0 {
             if !self.is_possible(region) {
@@ -428,7 +444,6 @@ impl Book {
             chunk.rest = frames.0.to_vec();
             chunk.lost = Some(error);
         }
-        chunk.run_time = Duration::ZERO;
         Ok(Answer {
             reply: Reply::Output,
             payload,
@@ -496,7 +511,13 @@ impl Book {
     }
 
     /// What a cancelled or overdue job is doing, and its end where it has not started.
-    pub(super) fn stop_job(&mut self, seq: u64, error: TaskError, after: &mut After) -> Stopped {
+    pub(super) fn stop_job(
+        &mut self,
+        seq: u64,
+        error: TaskError,
+        running: bool,
+        after: &mut After,
+    ) -> Stopped {
         if seq < self.done {
             return Stopped::Over;
         }
@@ -505,6 +526,9 @@ impl Book {
         let skipped = slot.skip().is_some();
         if !skipped && slot.state() != SlotState::Running {
             return Stopped::Over;
+        }
+        if !skipped && !running {
+            return Stopped::NotTried;
         }
         let Some(job) = self.entry(seq).job.take() else {
             return Stopped::Over;
@@ -519,6 +543,13 @@ impl Book {
         }
         lane.header().ask_to_stop(seq);
         Stopped::Running
+    }
+
+    /// Whether the arguments of task `seq` are being copied.
+    pub(super) fn is_filling(&self, seq: u64) -> bool {
+        let at = seq.checked_sub(self.tail);
+        at.and_then(|at| self.entries.get(at as usize))
+            .is_some_and(|entry| entry.stage == Stage::Filling)
     }
 
     /// Whether the worker runs task `seq`.
@@ -590,15 +621,16 @@ impl Book {
         let mut waiting = Vec::new();
         for seq in self.tail..self.head {
             let region = self.entry(seq).region;
+            let state = self.lane.slot(seq).state();
+            // Also one that nobody waits for any more: it was killed for it, perhaps.
+            did_work |= !matches!(state, SlotState::Free | SlotState::Ready);
             let Some(job) = self.entry(seq).job.take() else {
                 continue;
             };
-            let state = self.lane.slot(seq).state();
             if state == SlotState::Ready {
                 waiting.push(Self::restore(&self.lane, job, region));
             } else {
                 Place::Nowhere.store(&job);
-                did_work = true;
                 let mut error = TaskError::new(TaskErrorKind::WorkerLost, job.info().name)
                     .worker_is(self.pid)
                     .exit_is(exit);
@@ -651,6 +683,8 @@ struct Garbled;
 pub(super) enum Stopped {
     /// It had an outcome.
     Over,
+    /// It is running, which the caller leaves alone.
+    NotTried,
     /// It was waiting, and never runs.
     NeverRan,
     /// It was running and has been asked to stop.

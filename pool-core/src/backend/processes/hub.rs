@@ -11,6 +11,7 @@ use super::dispatch;
 use super::lane::Lane;
 use super::{Exit, TICK};
 use crate::backend::SHUT_DOWN;
+use crate::bytes::Bytes;
 use crate::cell::{Abandon, Claimed, Job};
 use crate::{TaskError, TaskErrorKind};
 
@@ -48,6 +49,12 @@ enum What {
     Grace,
 }
 
+/// What [`Hub::cancel`] did.
+pub(super) enum Cancelled {
+    No,
+    Yes { watched: bool },
+}
+
 pub(super) struct Hub {
     /// By worker; `None` while no worker serves there.
     books: Vec<Option<Book>>,
@@ -63,6 +70,8 @@ pub(super) struct Hub {
     sleeps_until: Option<Instant>,
     /// Whether the supervisor looks every tick, or has been poked to.
     ticking: bool,
+    /// How many jobs are being copied into a lane.
+    filling: usize,
 }
 
 impl Hub {
@@ -78,6 +87,7 @@ impl Hub {
             grace,
             sleeps_until: None,
             ticking: false,
+            filling: 0,
         }
     }
 
@@ -130,7 +140,9 @@ impl Hub {
         };
         let before = book.ahead();
         let timeout = job.options().timeout;
+        let fills = after.fills.len();
         book.put(job, after)?;
+        self.filling += after.fills.len() - fills;
         // Not taken where it could never be sent.
         if let Some(timeout) = timeout.filter(|_| book.ahead() > before) {
             self.set_deadline(index, timeout, after);
@@ -176,6 +188,29 @@ impl Hub {
                 Phase::Open | Phase::Draining => self.backlog.push_front(job),
             }
         }
+    }
+
+    /// The arguments of a job are copied into its lane; or that is gone, and they are back in the
+    /// job.
+    pub(super) fn filled(
+        &mut self,
+        index: usize,
+        generation: u64,
+        seq: u64,
+        mut job: Claimed,
+        args: Bytes,
+        after: &mut After,
+    ) {
+        self.filling -= 1;
+        match self.book(index, generation) {
+            Some(book) => book.filled(seq, job, after),
+            None => {
+                job.put_args(args);
+                self.put_back(vec![job], after);
+                self.turn(after);
+            }
+        }
+        self.watch_the_queue(after);
     }
 
     /// One look at everything: collects, refills, balances.
@@ -243,7 +278,10 @@ impl Hub {
     fn balance(&mut self, after: &mut After) {
         loop {
             let ahead = |book: &Option<Book>| book.as_ref().map(Book::ahead);
-            let Some(idle) = (0..self.books.len()).find(|&i| ahead(&self.books[i]) == Some(0))
+            let Some(idle) = self
+                .books
+                .iter()
+                .position(|book| book.as_ref().is_some_and(Book::is_hungry))
             else {
                 return;
             };
@@ -338,14 +376,24 @@ impl Hub {
         self.find(job).is_some_and(|(book, seq)| book.runs(seq))
     }
 
-    pub(super) fn cancel(&mut self, job: &dyn Job, after: &mut After) -> bool {
+    /// Resolves the handle, if it has no outcome; with `running`, also of a job that a worker
+    /// runs, which is then told to stop. Who waits is woken by the caller, without the lock.
+    pub(super) fn cancel(&mut self, job: &dyn Job, running: bool, after: &mut After) -> Cancelled {
         let error = TaskError::new(TaskErrorKind::Cancelled, job.info().name);
         let Some((book, seq)) = self.find(job) else {
             // In the backlog, or on its way into or out of a lane.
-            return job.head().abandon(Abandon::Cancelled);
+            return match job.head().state.abandon(Abandon::Cancelled) {
+                None => Cancelled::No,
+                Some(watched) => Cancelled::Yes { watched },
+            };
         };
         let (index, generation) = (book.index, book.generation);
-        self.stop_job(index, generation, seq, error, after)
+        if self.stop_job(index, generation, seq, error, running, after) {
+            // Who waits is in `after`.
+            Cancelled::Yes { watched: false }
+        } else {
+            Cancelled::No
+        }
     }
 
     /// Resolves the handle of a job in a lane and stops it; `false`: it has an outcome.
@@ -355,17 +403,19 @@ impl Hub {
         generation: u64,
         seq: u64,
         error: TaskError,
+        running: bool,
         after: &mut After,
     ) -> bool {
         let grace = self.grace;
         let Some(book) = self.book(index, generation) else {
             return false;
         };
-        match book.stop_job(seq, error, after) {
+        match book.stop_job(seq, error, running, after) {
             Stopped::Over => {
                 book.collect(after);
                 false
             }
+            Stopped::NotTried => false,
             Stopped::NeverRan => true,
             Stopped::Running => {
                 if let Some(at) = Instant::now().checked_add(grace) {
@@ -427,6 +477,13 @@ impl Hub {
         let Some(book) = self.book(index, generation) else {
             return;
         };
+        if book.is_filling(seq) {
+            // Its arguments are being copied: it has not started.
+            if let Some(at) = now.checked_add(TICK) {
+                self.set_alarm(at, index, generation, seq, What::Deadline, after);
+            }
+            return;
+        }
         let Some((timeout, name)) = book
             .job(seq)
             .and_then(|job| Some((job.options().timeout?, job.info().name)))
@@ -437,7 +494,7 @@ impl Hub {
         if ran >= timeout {
             let error = TaskError::new(TaskErrorKind::TimedOut, name)
                 .message_is(format!("the limit is {timeout:?}"));
-            self.stop_job(index, generation, seq, error, after);
+            self.stop_job(index, generation, seq, error, true, after);
         } else if let Some(at) = now.checked_add(timeout - ran) {
             self.set_alarm(at, index, generation, seq, What::Deadline, after);
         }
@@ -509,7 +566,9 @@ impl Hub {
 
     /// Whether the worker at `index` runs no task.
     pub(super) fn is_drained(&self) -> bool {
-        self.backlog.is_empty() && self.books.iter().flatten().all(Book::is_idle)
+        self.backlog.is_empty()
+            && self.filling == 0
+            && self.books.iter().flatten().all(Book::is_idle)
     }
 
     /// Tells every worker to end; the pool is drained.

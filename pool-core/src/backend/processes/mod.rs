@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{EventfdFlags, eventfd};
 
 use self::after::After;
-use self::hub::Hub;
+use self::hub::{Cancelled, Hub};
 use self::spawn::Recipe;
 use self::spin::Patience;
 use self::supervisor::Supervisor;
@@ -85,6 +85,23 @@ impl Shared {
         };
         after.run(self);
         result
+    }
+
+    fn cancel(&self, job: &dyn Job, running: bool) -> bool {
+        let cancelled = self.with(|hub, after| {
+            // It may be done already.
+            hub.turn(after);
+            hub.cancel(job, running, after)
+        });
+        match cancelled {
+            Cancelled::No => false,
+            Cancelled::Yes { watched } => {
+                if watched {
+                    job.head().waiters.wake_all();
+                }
+                true
+            }
+        }
     }
 
     fn poke(&self) {
@@ -205,11 +222,11 @@ impl Engine for Processes {
     }
 
     fn cancel(&self, job: &dyn Job) -> bool {
-        self.shared.with(|hub, after| {
-            // It may be done already.
-            hub.turn(after);
-            hub.cancel(job, after)
-        })
+        self.shared.cancel(job, true)
+    }
+
+    fn cancel_queued(&self, job: &dyn Job) {
+        self.shared.cancel(job, false);
     }
 
     fn shutdown(&self) {

@@ -251,8 +251,8 @@ impl Supervisor {
                 Heard::End => {
                     // It is ending, or has closed what it must not; its death says which.
                     let _ = epoll::delete(&self.epoll, &process.socket);
-                    let actions = self.fleet.condemn(index);
                     if !self.fleet.is_ending() {
+                        let actions = self.fleet.condemn(index);
                         self.act(actions);
                     }
                     return;

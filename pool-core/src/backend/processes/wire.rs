@@ -19,11 +19,33 @@ pub(super) mod kind {
     pub(crate) const CHUNK: u32 = 3;
 }
 
+/// What a worker says of a chunk that it has answered, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Finished {
+    /// How many tasks have run.
+    pub(super) ran: u32,
+    /// For how many nanoseconds, at most four seconds.
+    pub(super) nanos: u32,
+}
+
+impl Finished {
+    pub(super) fn of(word: u64) -> Self {
+        Self {
+            ran: word as u32,
+            nanos: (word >> 32) as u32,
+        }
+    }
+
+    pub(super) fn to_word(self) -> u64 {
+        u64::from(self.nanos) << 32 | u64::from(self.ran)
+    }
+}
+
 /// How far a worker is in a chunk, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Progress {
     /// How many tasks have run.
-    pub(super) ran: u64,
+    pub(super) ran: u32,
     /// How many bytes their replies take.
     pub(super) bytes: u64,
 }
@@ -33,13 +55,14 @@ impl Progress {
 
     pub(super) fn of(word: u64) -> Self {
         Self {
-            ran: word >> Self::BYTES_BITS,
+            // The rest of the word has 24 bits.
+            ran: (word >> Self::BYTES_BITS) as u32,
             bytes: word & ((1 << Self::BYTES_BITS) - 1),
         }
     }
 
     pub(super) fn to_word(self) -> u64 {
-        self.ran << Self::BYTES_BITS | self.bytes
+        u64::from(self.ran) << Self::BYTES_BITS | self.bytes
     }
 }
 

@@ -19,7 +19,9 @@ use super::lane::memory::{ControlMap, TrustedArena, WriteArena};
 use super::lane::slot::{Facts, SLOT_INLINE, Start, TELL_JOINER, TELL_SUPERVISOR};
 use super::lane::{Control, monotonic_nanos};
 use super::spin::Patience;
-use super::wire::{DING, Hello, MESSAGE_MAX, Progress, Unreadable, VERSION, Welcome, kind};
+use super::wire::{
+    DING, Finished, Hello, MESSAGE_MAX, Progress, Unreadable, VERSION, Welcome, kind,
+};
 use super::{DEPTH, Token, spawn};
 use crate::Backend;
 use crate::catalog::{Catalog, Entry};
@@ -316,7 +318,16 @@ impl Worker {
         let mut progress = Progress { ran: 0, bytes: 0 };
         for frame in Frames(args) {
             self.out.clear();
-            let reply = task.run(frame, &mut self.out);
+            let mut reply = task.run(frame, &mut self.out);
+            let needed = progress.bytes + self.out.len() as u64 + CHUNK_ROOM;
+            if needed > self.ring.capacity() / 2 {
+                // Beside the room that it would replace it has no place.
+                let len = self.out.len();
+                let limit = self.ring.capacity() / 2 - CHUNK_ROOM;
+                let message = format!("{len} bytes are more than the limit of {limit} in a map");
+                codec::report_failure(&message, &mut self.out);
+                reply = Reply::Unencodable;
+            }
             replies.clear();
             codec::append_reply(reply, &self.out, &mut replies);
             let len = replies.len() as u64;
@@ -340,9 +351,13 @@ impl Worker {
         }
         // The room that was not used goes back.
         self.ring.retract(room);
+        let finished = Finished {
+            ran: progress.ran,
+            nanos: u32::try_from(start.elapsed().as_nanos()).unwrap_or(u32::MAX),
+        };
         let facts = Facts {
             kind: Reply::Output as u32,
-            task: progress.ran,
+            task: finished.to_word(),
             len: progress.bytes,
             offset: room.offset,
         };
@@ -358,8 +373,6 @@ impl Worker {
             self.regions.extend(used.map(|used| (self.next, used)));
             slot.write(&facts, &[]);
         }
-        let ran_for = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        slot.set_note(ran_for);
     }
 
     /// A room for the `used` bytes of the old one, which move there, and `more`.

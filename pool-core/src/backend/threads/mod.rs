@@ -1,8 +1,7 @@
 //! The thread backend: work-stealing threads that park when there is nothing to do.
 //!
-//! A job goes from `submit` to a deque: the worker's own when the caller is a worker of this
-//! pool, else the shared injector. A worker takes from its own deque, then from the injector,
-//! then from the others; when it finds nothing for a while it sleeps ([`sleep`]).
+//! A job goes from `submit` to the shared injector. A worker takes from its own deque, then from the injector,
+//! then from the others' deques; when it finds nothing for a while it sleeps ([`sleep`]).
 //!
 //! A worker that joins a task runs that task itself if nobody has started it, and otherwise
 //! waits; it never runs a task that it does not wait for, since that task could need a lock that
@@ -20,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle as Thread;
 use std::time::Instant;
 
-use crossbeam_deque::{Injector, Stealer};
+use crossbeam_deque::{Injector, Steal, Stealer};
 
 use self::sleep::Sleepers;
 use self::timer::Timer;
@@ -135,15 +134,37 @@ impl Shared {
         self.closed.load(SeqCst) && self.pending.load(SeqCst) == 0
     }
 
+    /// Empties the queues of a killed pool, whose workers may be busy for long.
+    fn refuse_queued(&self) {
+        let steal = || {
+            std::iter::once(self.injector.steal())
+                .chain(self.stealers.iter().map(Stealer::steal))
+                .collect()
+        };
+        loop {
+            match steal() {
+                Steal::Success(job) => {
+                    job.refuse(killed(&*job));
+                    self.done();
+                }
+                Steal::Retry => {}
+                Steal::Empty => return,
+            }
+        }
+    }
+
     fn close(&self) {
         self.closed.store(true, SeqCst);
         self.sleepers.wake_all();
     }
 }
 
-fn killed(job: &dyn Job) -> TaskError {
+fn cancelled(job: &dyn Job) -> TaskError {
     TaskError::new(crate::TaskErrorKind::Cancelled, job.info().name)
-        .message_is("the pool was killed")
+}
+
+fn killed(job: &dyn Job) -> TaskError {
+    cancelled(job).message_is("the pool was killed")
 }
 
 impl Threads {
@@ -188,7 +209,8 @@ impl Engine for Threads {
     }
 
     fn wait(&self, job: &Arc<dyn Job>, deadline: Option<Instant>) {
-        if let Some(worker) = self.shared.own_worker() {
+        // Whoever waits for a limited time only cannot run a task for as long as it takes.
+        if let (Some(worker), None) = (self.shared.own_worker(), deadline) {
             // `run_here` claims it; the copy in the deque is found claimed and dropped.
             self.shared.run(Arc::clone(job), worker);
         }
@@ -206,8 +228,11 @@ impl Engine for Threads {
     }
 
     fn cancel(&self, job: &dyn Job) -> bool {
-        let cancelled = TaskError::new(crate::TaskErrorKind::Cancelled, job.info().name);
-        job.refuse(cancelled) || job.head().abandon(Abandon::Cancelled)
+        job.refuse(cancelled(job)) || job.head().abandon(Abandon::Cancelled)
+    }
+
+    fn cancel_queued(&self, job: &dyn Job) {
+        job.refuse(cancelled(job));
     }
 
     fn shutdown(&self) {
@@ -218,6 +243,7 @@ impl Engine for Threads {
     fn kill(&self) {
         self.shared.killed.store(true, SeqCst);
         self.shared.close();
+        self.shared.refuse_queued();
         for running in &self.shared.running {
             let jobs = running
                 .lock()

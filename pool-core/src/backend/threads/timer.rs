@@ -89,22 +89,28 @@ impl Timer {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        if let Some(thread) = thread {
+        // A callback on the timer's own thread may end the pool.
+        if let Some(thread) = thread
+            && thread.thread().id() != std::thread::current().id()
+        {
             let _ = thread.join();
         }
     }
 }
 
-fn run(queue: &Mutex<Queue>, changed: &Condvar) {
-    let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+fn run(entries: &Mutex<Queue>, changed: &Condvar) {
+    let mut queue = entries.lock().unwrap_or_else(PoisonError::into_inner);
     while !queue.stopped {
         let now = Instant::now();
         match queue.entries.peek().map(|Reverse(entry)| entry.when) {
             Some(when) if when <= now => {
                 let entry = queue.entries.pop();
+                // Waking runs foreign code, and so may the job's destructor: not under the lock.
+                drop(queue);
                 if let Some(job) = entry.and_then(|Reverse(entry)| entry.job.upgrade()) {
                     job.head().abandon(Abandon::TimedOut);
                 }
+                queue = entries.lock().unwrap_or_else(PoisonError::into_inner);
             }
             Some(when) => {
                 queue = changed

@@ -141,6 +141,14 @@ pub(crate) fn oversized_result() {
     let worker = pool.submit(pid::task()).join().unwrap();
     let error = pool.submit(zeros::task(3_000_000)).join().unwrap_err();
     assert!(error.is_codec(), "{error}");
+    // The same in a map, between others.
+    let lens = [0, 10, 3_000_000, 20, 300_000, 30];
+    for (len, outcome) in lens.iter().zip(pool.map(lens.map(zeros::task))) {
+        match outcome {
+            Ok(zeros) => assert_eq!(zeros.len(), *len),
+            Err(error) => assert!(*len == 3_000_000 && error.is_codec(), "{len}: {error}"),
+        }
+    }
     assert_eq!(
         pool.submit(zeros::task(300_000)).join().unwrap().len(),
         300_000

@@ -108,7 +108,7 @@ pub(crate) struct TrustedArena(Mapping);
 /// Makes the segments of a lane and maps them for the parent.
 pub(crate) fn create() -> io::Result<(Segments, ControlMap, WriteArena, DoubtedArena)> {
     let control_bytes = size_of::<Control>() as u64;
-    if file_size_limit().is_some_and(|limit| limit < control_bytes) {
+    if file_size_limit().is_some_and(|limit| limit < control_bytes.max(ARENA_MIN)) {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
     let control = segment("pool-control", control_bytes)?;
@@ -176,10 +176,12 @@ fn read_only(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 /// How large an arena may be: a file longer than the process's limit would be answered with a
 /// deadly signal, and a limit of address space is the program's, not ours to use up.
 fn arena_limit() -> u64 {
-    let space = getrlimit(Resource::As).current.map(|limit| limit / 256);
+    let space = getrlimit(Resource::As)
+        .current
+        .map(|limit| (limit / 256).max(ARENA_MIN));
     let limit = [file_size_limit(), space].into_iter().flatten().min();
     match limit {
-        Some(limit) if limit < ARENA_MAX => (limit / 2 + 1).next_power_of_two(),
+        Some(limit) if limit < ARENA_MAX => 1 << limit.ilog2(),
         _ => ARENA_MAX,
     }
 }

@@ -144,8 +144,7 @@ impl Slot {
     }
 
     /// What the worker notes of a task with a deadline (when it started, on the monotonic clock),
-    /// or of a chunk (while it runs, its progress; then, for how many nanoseconds it ran). 0 when
-    /// it has not.
+    /// or of a chunk (its progress). 0 when it has not.
     pub(crate) fn note(&self) -> u64 {
         // Acquire: the replies that a progress speaks of were written before.
         self.note.load(Acquire)
