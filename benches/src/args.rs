@@ -1,0 +1,104 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use lexopt::Arg::{Long, Value};
+use lexopt::ValueExt;
+
+use crate::Fault;
+use crate::group::Context;
+
+pub(crate) const HELP: &str = "\
+Measures pool-core beside its peers and the limits of the machine.
+
+usage: pool-benches peers [--python] [--json FILE] [--svg FILE] [--quick] [--only ROW]...
+       pool-benches list
+
+  --python     also multiprocessing.Pool, ProcessPoolExecutor, loky and joblib, with `python3`
+  --json FILE  every sample, for machines
+  --svg FILE   a chart
+  --quick      fewer and shorter samples: about a minute
+  --only ROW   only the groups of rows whose name starts so: `trip`, `submit.1m`; may be repeated
+  list         the rows, what they mean, and who runs in them
+";
+
+/// What the program was started for. All but `peers` and `list` are for itself.
+pub(crate) enum Command {
+    Help,
+    List,
+    Peers(Options),
+    Sample {
+        group: String,
+        subject: String,
+        context: Context,
+    },
+    /// The other side of a limit.
+    Limit(String),
+    IpcWorker(String),
+    Empty,
+    Nothing,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Options {
+    pub(crate) python: bool,
+    pub(crate) quick: bool,
+    pub(crate) json: Option<PathBuf>,
+    pub(crate) svg: Option<PathBuf>,
+    pub(crate) only: Vec<String>,
+}
+
+impl Command {
+    pub(crate) fn parse() -> Result<Self, Fault> {
+        let mut args = lexopt::Parser::from_env();
+        let mut word = |what: &str| -> Result<String, Fault> {
+            match args.next()? {
+                Some(Value(value)) => Ok(value.string()?),
+                Some(Long("help")) => Ok("help".into()),
+                Some(other) => Err(other.unexpected().into()),
+                None => Err(format!("{what} is missing; try `help`").into()),
+            }
+        };
+        match &*word("a command")? {
+            "help" => Ok(Self::Help),
+            "list" => Ok(Self::List),
+            "peers" => Options::parse(args).map(Self::Peers),
+            "sample" => Ok(Self::Sample {
+                group: word("a group")?,
+                subject: word("a subject")?,
+                context: Context {
+                    quick: word("how long")? == "quick",
+                    churn_per_us: word("a speed")?.parse()?,
+                },
+            }),
+            "limit" => Ok(Self::Limit(word("a role")?)),
+            "ipc-worker" => Ok(Self::IpcWorker(word("a name")?)),
+            "empty" => Ok(Self::Empty),
+            "nothing" => Ok(Self::Nothing),
+            other => Err(format!("there is no command `{other}`; try `help`").into()),
+        }
+    }
+}
+
+impl Options {
+    fn parse(mut args: lexopt::Parser) -> Result<Self, Fault> {
+        let mut options = Self::default();
+        while let Some(arg) = args.next()? {
+            match arg {
+                Long("python") => options.python = true,
+                Long("quick") => options.quick = true,
+                Long("json") => options.json = Some(args.value()?.into()),
+                Long("svg") => options.svg = Some(args.value()?.into()),
+                Long("only") => {
+                    let rows: Vec<OsString> = args.values()?.collect();
+                    for row in rows {
+                        options.only.push(row.string()?);
+                    }
+                }
+                other => return Err(other.unexpected().into()),
+            }
+        }
+        Ok(options)
+    }
+}
