@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::args::Options;
 use crate::child::{self, Failure};
 use crate::group::{Group, Row};
-use crate::machine::Machine;
+use crate::machine::{Machine, NOISE, Watch};
 use crate::peers::python::Script;
 use crate::stats::{quantile, sorted};
 use crate::subject::Subject;
@@ -22,6 +22,8 @@ pub(crate) struct Results {
 /// One row: who got which values.
 pub(crate) struct RowResult {
     pub(crate) row: &'static Row,
+    /// How many cores were busy with something else meanwhile.
+    pub(crate) others: Option<f64>,
     pub(crate) cells: Vec<(Subject, Cell)>,
 }
 
@@ -58,6 +60,11 @@ impl Results {
 }
 
 impl RowResult {
+    /// Whether something else disturbed the row.
+    pub(crate) fn is_noisy(&self) -> bool {
+        self.others.is_some_and(|others| others > NOISE)
+    }
+
     pub(crate) fn cell(&self, subject: Subject) -> Option<&Cell> {
         let (_, cell) = self.cells.iter().find(|(s, _)| *s == subject)?;
         Some(cell)
@@ -138,6 +145,7 @@ impl Run {
                 out: false,
             })
             .collect();
+        let watch = Watch::start();
         for _ in 0..group.rounds.of(self.quick) {
             for fare in &mut fares {
                 if !fare.out && fare.spent < group.budget.of(self.quick) {
@@ -145,11 +153,13 @@ impl Run {
                 }
             }
         }
+        let others = watch.others();
         group
             .rows
             .iter()
             .map(|row| RowResult {
                 row,
+                others,
                 cells: fares
                     .iter_mut()
                     .filter_map(|fare| Some((fare.subject, fare.cell(row)?)))

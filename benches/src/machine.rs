@@ -1,7 +1,7 @@
 //! What the numbers of a run were measured on.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -22,11 +22,36 @@ pub(crate) struct Machine {
     others: Option<f64>,
     seconds: f64,
     #[serde(skip)]
+    watch: Watch,
+}
+
+/// More cores than that busy with something else, and the numbers say little about this program.
+pub(crate) const NOISE: f64 = 0.2;
+
+/// Sees how busy the machine is with something else.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    since: Instant,
     before: Option<Busy>,
 }
 
-/// Seconds of processor time since the start: of the machine, of this program's family, and
-/// those in which the machine itself had to wait for its host.
+impl Watch {
+    pub(crate) fn start() -> Self {
+        Self {
+            since: Instant::now(),
+            before: busy(),
+        }
+    }
+
+    /// How many cores were busy with something else, on average; where the kernel tells.
+    pub(crate) fn others(&self) -> Option<f64> {
+        let (before, after) = self.before.zip(busy())?;
+        let others = (after.machine - before.machine) - (after.family - before.family);
+        Some((others / self.since.elapsed().as_secs_f64()).max(0.0))
+    }
+}
+
+/// Seconds of processor time since their start: of the machine, and of this program's family.
 #[derive(Debug, Clone, Copy)]
 struct Busy {
     machine: f64,
@@ -47,17 +72,14 @@ impl Machine {
             load_after: String::new(),
             others: None,
             seconds: 0.0,
-            before: busy(),
+            watch: Watch::start(),
         }
     }
 
     pub(crate) fn look_again(&mut self, passed: Duration) {
         self.load_after = load();
         self.seconds = passed.as_secs_f64();
-        self.others = self.before.zip(busy()).map(|(before, after)| {
-            let others = (after.machine - before.machine) - (after.family - before.family);
-            (others / self.seconds).max(0.0)
-        });
+        self.others = self.watch.others();
     }
 
     pub(crate) fn text(&self) -> String {

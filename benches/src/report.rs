@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::driver::{Cell, Results, RowResult};
 use crate::group::Unit;
+use crate::machine::NOISE;
 use crate::subject::Subject;
 use crate::{Fault, goals, groups};
 
@@ -28,6 +29,13 @@ fn row_text(text: &mut String, result: &RowResult) {
     };
     // Writing to a string cannot fail, here and below.
     let _ = writeln!(text, "\n{} — {} ({better} is better)", row.name, row.title);
+    if result.is_noisy() {
+        let others = result.others.unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "  NOISY: {others:.2} cores were busy with something else"
+        );
+    }
     let reference = result.cell(row.reference).and_then(Cell::median);
     let against = match reference {
         Some(_) => format!("× {}", row.reference),
@@ -86,13 +94,19 @@ fn goals_text(text: &mut String, results: &Results) {
                 if verdict.at_most { "≤" } else { "≥" },
                 value(verdict.asked)
             ),
-            match verdict.reached() {
-                Some(true) => "yes",
-                Some(false) => "no",
-                None => "not measured",
+            match (verdict.reached(), verdict.is_noisy) {
+                (Some(true), false) => "yes",
+                (Some(true), true) => "yes?",
+                (Some(false), false) => "no",
+                (Some(false), true) => "no?",
+                (None, _) => "not measured",
             }
         );
     }
+    let _ = writeln!(
+        text,
+        "  ? more than {NOISE} cores were busy with something else while it was measured"
+    );
 }
 
 fn unit_of(name: &str) -> Option<Unit> {
@@ -135,6 +149,7 @@ pub(crate) fn json(results: &Results) -> Result<String, Fault> {
                 "unit": unit_name(result.row.unit),
                 "less_is_better": result.row.unit.less_is_better(),
                 "reference": result.row.reference.to_string(),
+                "cores_busy_elsewhere": result.others,
                 "subjects": subjects,
             })
         })
@@ -150,6 +165,7 @@ pub(crate) fn json(results: &Results) -> Result<String, Fault> {
                 "asked": verdict.asked,
                 "at_most": verdict.at_most,
                 "reached": verdict.reached(),
+                "is_noisy": verdict.is_noisy,
             })
         })
         .collect();

@@ -81,7 +81,7 @@ fn spin(time: Duration) {
     }
 }
 
-/// How many rounds of [`churn`] last a microsecond.
+/// How many rounds of [`churn()`] last a microsecond.
 pub(crate) fn churn_per_us() -> f64 {
     const ROUNDS: u64 = 1_000_000;
     let mut speeds: Vec<f64> = (0..15)

@@ -2,7 +2,7 @@
 
 mod asked;
 
-use crate::driver::Results;
+use crate::driver::{Results, RowResult};
 use crate::subject::Subject;
 
 pub(crate) use self::asked::ALL;
@@ -28,6 +28,17 @@ enum Check {
     Steady(&'static str, &'static [Subject], f64),
 }
 
+impl Check {
+    /// What has to be measured for it.
+    fn values(&self) -> Vec<Value> {
+        match *self {
+            Self::AtMost(row, subject, _) | Self::AtLeast(row, subject, _) => vec![(row, subject)],
+            Self::Within(of, _, to) | Self::Beyond(of, _, to) => vec![of, to],
+            Self::Steady(row, subjects, _) => subjects.iter().map(|s| (row, *s)).collect(),
+        }
+    }
+}
+
 type Value = (&'static str, Subject);
 
 /// What came of it.
@@ -39,6 +50,8 @@ pub(crate) struct Verdict {
     pub(crate) at_most: bool,
     /// The row whose unit the two have; a ratio has none.
     pub(crate) row: Option<&'static str>,
+    /// Something else was running while it was measured.
+    pub(crate) is_noisy: bool,
 }
 
 impl Verdict {
@@ -77,6 +90,12 @@ impl Goal {
             asked,
             at_most,
             row,
+            is_noisy: self
+                .check
+                .values()
+                .iter()
+                .filter_map(|(row, _)| results.row(row))
+                .any(RowResult::is_noisy),
         }
     }
 }
@@ -89,14 +108,7 @@ mod tests {
     #[test]
     fn every_goal_names_rows_that_its_subjects_run_in() {
         for goal in ALL {
-            let values: Vec<Value> = match goal.check {
-                Check::AtMost(row, subject, _) | Check::AtLeast(row, subject, _) => {
-                    vec![(row, subject)]
-                }
-                Check::Within(of, _, to) | Check::Beyond(of, _, to) => vec![of, to],
-                Check::Steady(row, subjects, _) => subjects.iter().map(|s| (row, *s)).collect(),
-            };
-            for (row, subject) in values {
+            for (row, subject) in goal.check.values() {
                 let found = groups::rows().find(|(_, r)| r.name == row);
                 let (group, _) = found.unwrap_or_else(|| panic!("no row {row}: {}", goal.text));
                 assert!(
