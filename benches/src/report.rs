@@ -76,7 +76,8 @@ fn goals_text(text: &mut String, results: &Results) {
         "\ngoals\n  {:<70}{:>11}{:>13}  reached",
         "", "measured", "asked"
     );
-    for goal in goals::ALL {
+    // Those of rows that were not asked for say nothing.
+    for goal in goals::ALL.iter().filter(|goal| goal.concerns(results)) {
         let verdict = goal.check(results);
         let unit = verdict.row.and_then(unit_of);
         let value = |value| match unit {

@@ -1,9 +1,8 @@
 //! Many tasks, one ordered stream of results.
 //!
-//! Short tasks travel in chunks, since a job of its own costs more than they do. How many go
-//! together is learnt from how long the last chunks ran ([`Pace`]); a chunk never holds results
-//! back for long, because a worker hands back what it has not started when a chunk takes longer
-//! than expected.
+//! Short tasks can travel in chunks ([`Map::chunk`]), since a job of its own costs more than they
+//! do. How many go together is learnt from how long the last chunks ran ([`Pace`]); a worker hands
+//! back what it has not started when a chunk takes longer than expected.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -25,6 +24,9 @@ const CHUNKS_PER_WORKER: usize = 4;
 /// The most tasks in a chunk.
 const MAX_CHUNK: usize = 4096;
 
+/// How many tasks travel together unless [`Map::chunk`] says otherwise.
+const DEFAULT_CHUNK: usize = 1;
+
 /// The most bytes of arguments in a chunk.
 const MAX_CHUNK_BYTES: usize = 12 * 1024;
 
@@ -37,8 +39,7 @@ const CHUNK_TIME: Duration = Duration::from_micros(150);
 /// ahead of the results, and it goes on after an error. Dropping it half-way reads no more input
 /// and cancels what has not started.
 ///
-/// Short tasks travel in chunks, without anything changing in what they mean: each has its own
-/// outcome, and a worker that dies loses the one task that it ran.
+/// Each task is a job of its own, unless [`chunk`](Self::chunk) lets short ones travel together.
 pub struct Map<I: Iterator<Item: Task>> {
     pool: Pool,
     /// `None` once it has ended: an iterator is not asked again after its `None`.
@@ -67,8 +68,24 @@ impl<I: Iterator<Item: Task>> Map<I> {
             window: VecDeque::new(),
             ahead: 0,
             in_flight: None,
-            pace: Pace::new(),
+            pace: Pace::new(DEFAULT_CHUNK),
         }
+    }
+
+    /// Lets up to this many tasks travel together (at most 4,096; one unless set), for tasks of
+    /// some microseconds, which cost less than sending each by itself. How many really do is
+    /// learnt from how long they take, so that a chunk runs for a fraction of a millisecond.
+    ///
+    /// Each task keeps its own outcome, and a worker that dies loses the one task that it ran.
+    /// But the tasks of a chunk run one after another, and its results come back together: a task
+    /// that suddenly takes long keeps back the results of those before it in its chunk and delays
+    /// those behind it, tasks that wait for one another do not belong in a chunk, and when the map is
+    /// dropped a chunk that runs goes on for some milliseconds. Tasks with a timeout are sent by
+    /// themselves.
+    #[must_use]
+    pub fn chunk(mut self, tasks: usize) -> Self {
+        self.pace = Pace::new(tasks.clamp(1, MAX_CHUNK));
+        self
     }
 
     /// Bounds how many tasks are submitted and not yet returned by `next`; at least one.
@@ -294,11 +311,12 @@ impl<I: Iterator<Item: Task>> fmt::Debug for Map<I> {
 #[derive(Debug)]
 struct Pace {
     chunk: usize,
+    most: usize,
 }
 
 impl Pace {
-    fn new() -> Self {
-        Self { chunk: 1 }
+    fn new(most: usize) -> Self {
+        Self { chunk: 1, most }
     }
 
     /// `tasks` tasks took `run_time` together. Grows by steps, falls at once.
@@ -308,7 +326,7 @@ impl Pace {
         }
         let each = (run_time.as_nanos() / tasks as u128).max(1);
         let fitting = usize::try_from(CHUNK_TIME.as_nanos() / each).unwrap_or(MAX_CHUNK);
-        self.chunk = fitting.clamp(1, (self.chunk * 4).min(MAX_CHUNK));
+        self.chunk = fitting.clamp(1, (self.chunk * 4).min(self.most));
     }
 }
 
@@ -318,7 +336,7 @@ mod tests {
 
     #[test]
     fn the_pace_grows_by_steps_and_falls_at_once() {
-        let mut pace = Pace::new();
+        let mut pace = Pace::new(MAX_CHUNK);
         for expected in [4, 16, 64, 256, 1024, 4096, 4096] {
             pace.learn(10, Duration::from_nanos(100));
             assert_eq!(pace.chunk, expected);

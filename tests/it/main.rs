@@ -67,8 +67,6 @@ behaviours! {
         a_worker_that_is_killed_costs_one_of_them on [processes] "it ends the program";
         a_long_one_does_not_hold_up_those_before_it on [threads, processes]
             "inline, one task runs at a time";
-        dropped_half_way_those_behind_a_running_one_do_not_start on [threads, processes]
-            "inline, submit runs the task: all that was pulled is done";
         a_panic_of_the_input_loses_none on all;
         an_argument_that_does_not_encode_spoils_no_other on all;
         large_and_small_arguments_mix on all;

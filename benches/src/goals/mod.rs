@@ -64,6 +64,12 @@ impl Verdict {
 }
 
 impl Goal {
+    /// Whether one of its rows was measured.
+    pub(crate) fn concerns(&self, results: &Results) -> bool {
+        let values = self.check.values();
+        values.iter().any(|(row, _)| results.row(row).is_some())
+    }
+
     pub(crate) fn check(&self, results: &Results) -> Verdict {
         let median = |row, subject| results.median(row, subject);
         let ratio = |of: Value, to: Value| Some(median(of.0, of.1)? / median(to.0, to.1)?);

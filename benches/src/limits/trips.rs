@@ -25,7 +25,10 @@ impl Other {
             .stdin(stdin)
             .stdout(stdout)
             .spawn()?;
-        Ok(Self(child))
+        let other = Self(child);
+        // Afterwards, since a child inherits it.
+        super::pin(|cores| cores.first())?;
+        Ok(other)
     }
 }
 

@@ -80,7 +80,10 @@ fn warm(
 ) -> Map<impl Iterator<Item = does>> {
     let deeds = std::iter::repeat_n(Deed::Nothing, WARM as usize).chain(deeds);
     let task = |(number, deed)| does::task(gate.folder(), number, deed);
-    let mut map = on.pool_of(workers).map((0..).zip(deeds).map(task));
+    let mut map = on
+        .pool_of(workers)
+        .map((0..).zip(deeds).map(task))
+        .chunk(4096);
     for number in 0..WARM {
         assert_eq!(map.next().unwrap().unwrap().0, number);
     }
@@ -185,24 +188,6 @@ pub(crate) fn a_long_one_does_not_hold_up_those_before_it(on: &On) {
             assert_eq!(map.next().unwrap().unwrap().0, WARM + i);
         }
     });
-}
-
-pub(crate) fn dropped_half_way_those_behind_a_running_one_do_not_start(on: &On) {
-    let gate = Gate::new();
-    let deeds = (0..100_000).map(|i| if i == 1 { Deed::Hold } else { Deed::Pass });
-    let mut map = warm(on, 1, &gate, deeds);
-    assert_eq!(map.next().unwrap().unwrap().0, WARM);
-    let _ = gate.wait_for(WARM + 1);
-    // So long that nobody takes it for a short one any more.
-    std::thread::sleep(Duration::from_millis(50));
-    drop(map);
-    gate.open();
-    // The pool is gone with the map, when its last task has ended.
-    until("it has ended", || {
-        proc::children_of(std::process::id()).is_empty()
-    });
-    let started: Vec<_> = gate.starts().iter().map(|(number, _)| *number).collect();
-    assert_eq!(started, [WARM, WARM + 1]);
 }
 
 pub(crate) fn a_panic_of_the_input_loses_none(on: &On) {
