@@ -1,7 +1,10 @@
 //! Encoded arguments and results: bytes that live in place while they are few.
 
-/// How many bytes live in place. Chosen so that [`Bytes`] is 48 bytes.
-const INLINE: usize = 46;
+/// How many bytes live in place. Chosen so that [`Bytes`] is three words.
+const INLINE: usize = 22;
+
+/// How many bytes a [`Builder`] takes before it allocates.
+const STACK: usize = 96;
 
 /// A byte string without an allocation while it is short.
 #[derive(Debug)]
@@ -9,10 +12,10 @@ pub(crate) enum Bytes {
     /// The first `len` bytes of `data`.
     Inline { len: u8, data: [u8; INLINE] },
     /// More than fit in place.
-    Heap(Vec<u8>),
+    Heap(Box<[u8]>),
 }
 
-const _: () = assert!(size_of::<Bytes>() == 48);
+const _: () = assert!(size_of::<Bytes>() == 24);
 
 impl Bytes {
     pub(crate) const fn new() -> Self {
@@ -36,7 +39,7 @@ impl Bytes {
                 len: short,
                 data: [0; INLINE],
             },
-            _ => Self::Heap(vec![0; len]),
+            _ => Self::Heap(vec![0; len].into_boxed_slice()),
         }
     }
 
@@ -46,28 +49,74 @@ impl Bytes {
             Self::Heap(bytes) => bytes,
         }
     }
+}
+
+impl From<&[u8]> for Bytes {
+    fn from(bytes: &[u8]) -> Self {
+        if bytes.len() <= INLINE {
+            let mut data = [0; INLINE];
+            data[..bytes.len()].copy_from_slice(bytes);
+            Self::Inline {
+                // At most INLINE, which fits.
+                len: bytes.len() as u8,
+                data,
+            }
+        } else {
+            Self::Heap(bytes.into())
+        }
+    }
+}
+
+impl From<Vec<u8>> for Bytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Heap(bytes.into_boxed_slice())
+    }
+}
+
+/// Takes bytes as they come, on the stack while they are few.
+#[derive(Debug)]
+pub(crate) struct Builder {
+    len: usize,
+    stack: [u8; STACK],
+    /// All bytes, once they are more than the stack takes.
+    heap: Vec<u8>,
+}
+
+impl Builder {
+    pub(crate) const fn new() -> Self {
+        Self {
+            len: 0,
+            stack: [0; STACK],
+            heap: Vec::new(),
+        }
+    }
 
     pub(crate) fn push(&mut self, byte: u8) {
         self.extend(&[byte]);
     }
 
     pub(crate) fn extend(&mut self, more: &[u8]) {
-        match self {
-            Self::Heap(bytes) => bytes.extend_from_slice(more),
-            Self::Inline { len, data } => {
-                let used = usize::from(*len);
-                let end = used + more.len();
-                if let Some(room) = data.get_mut(used..end) {
-                    room.copy_from_slice(more);
-                    // `end` is at most INLINE, which fits.
-                    *len = end as u8;
-                } else {
-                    let mut bytes = Vec::with_capacity(end.max(2 * INLINE));
-                    bytes.extend_from_slice(&data[..used]);
-                    bytes.extend_from_slice(more);
-                    *self = Self::Heap(bytes);
-                }
-            }
+        let end = self.len.saturating_add(more.len());
+        match self.stack.get_mut(self.len..end) {
+            Some(room) => room.copy_from_slice(more),
+            None => self.spill(more),
+        }
+        self.len = end;
+    }
+
+    #[cold]
+    fn spill(&mut self, more: &[u8]) {
+        if self.heap.is_empty() {
+            self.heap.reserve((self.len + more.len()).max(4 * STACK));
+            self.heap.extend_from_slice(&self.stack[..self.len]);
+        }
+        self.heap.extend_from_slice(more);
+    }
+
+    pub(crate) fn finish(self) -> Bytes {
+        match self.stack.get(..self.len) {
+            Some(bytes) => bytes.into(),
+            None => self.heap.into(),
         }
     }
 }
@@ -77,24 +126,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn grows_from_inline_to_heap_and_keeps_every_byte() {
-        let mut bytes = Bytes::new();
-        let mut model = Vec::new();
-        for i in 0..200u8 {
-            if i % 3 == 0 {
-                bytes.push(i);
-                model.push(i);
-            } else {
-                bytes.extend(&[i, i ^ 0xff]);
-                model.extend([i, i ^ 0xff]);
+    fn grows_from_the_stack_to_the_heap_and_keeps_every_byte() {
+        for len in [
+            0,
+            1,
+            5,
+            INLINE,
+            INLINE + 1,
+            STACK - 1,
+            STACK,
+            STACK + 1,
+            1_000,
+        ] {
+            for step in [1, 2, 3, 90, 700] {
+                let mut bytes = Builder::new();
+                let model: Vec<u8> = (0..len).map(|i| (i * 7) as u8).collect();
+                for part in model.chunks(step) {
+                    match part {
+                        [byte] => bytes.push(*byte),
+                        part => bytes.extend(part),
+                    }
+                }
+                let bytes = bytes.finish();
+                assert_eq!(bytes.as_slice(), model);
+                assert_eq!(matches!(bytes, Bytes::Inline { .. }), len <= INLINE);
             }
-            assert_eq!(bytes.as_slice(), model);
-            assert_eq!(
-                matches!(bytes, Bytes::Inline { .. }),
-                model.len() <= INLINE,
-                "at {} bytes",
-                model.len()
-            );
         }
     }
 

@@ -6,7 +6,7 @@ use postcard::ser_flavors::Flavor;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::bytes::Bytes;
+use crate::bytes::{Builder, Bytes};
 use crate::{Task, TaskError, TaskErrorKind, bulk, panics};
 
 /// What the payload of a worker's answer is. The numbers cross the process boundary.
@@ -78,7 +78,7 @@ pub(crate) fn report_failure(message: &str, out: &mut Vec<u8>) {
 
 /// Encodes a value; a panic in its `Serialize` is an error like any other.
 pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Bytes, String> {
-    guard(|| postcard::serialize_with_flavor(value, BytesFlavor(Bytes::new())))
+    guard(|| postcard::serialize_with_flavor(value, BytesFlavor(Builder::new())))
 }
 
 /// Decodes a value that must take all the bytes.
@@ -330,7 +330,7 @@ pub(crate) fn open_reply<R: DeserializeOwned + 'static>(
     }
 }
 
-struct BytesFlavor(Bytes);
+struct BytesFlavor(Builder);
 
 impl Flavor for BytesFlavor {
     type Output = Bytes;
@@ -346,7 +346,7 @@ impl Flavor for BytesFlavor {
     }
 
     fn finalize(self) -> postcard::Result<Bytes> {
-        Ok(self.0)
+        Ok(self.0.finish())
     }
 }
 

@@ -1,15 +1,18 @@
 //! What a running task can learn of itself.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::fmt;
-use std::sync::Arc;
 
 use crate::Backend;
-use crate::cell::Job;
+use crate::cell::{self, Job};
 
 /// What a task knows of the run it is in. Got with [`current()`].
 #[derive(Clone)]
-pub struct Current(Option<Frame>);
+pub struct Current {
+    frame: Option<Frame>,
+    /// The job that it is in, where that is one of this process.
+    job: Option<Job>,
+}
 
 /// The run that the calling thread is in.
 ///
@@ -31,7 +34,12 @@ pub struct Current(Option<Frame>);
 /// ```
 #[must_use]
 pub fn current() -> Current {
-    Current(FRAME.with_borrow(Clone::clone))
+    let frame = FRAME.get();
+    let job = match frame {
+        Some(Frame { probe: None, .. }) => cell::running(),
+        _ => None,
+    };
+    Current { frame, job }
 }
 
 impl Current {
@@ -39,37 +47,33 @@ impl Current {
     /// tasks look at this now and then; on the process backend those that do not are killed.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        match self.0.as_ref().map(|frame| &frame.cancel) {
-            None | Some(Cancel::Never) => false,
-            Some(Cancel::Job(job)) => job.head().state.is_stopped(),
-            Some(Cancel::Probe(probe)) => probe(),
-        }
+        let probe = self.frame.and_then(|frame| frame.probe);
+        let asked = |job: &Job| job.head().state.is_stopped();
+        probe.is_some_and(|probe| probe()) || self.job.as_ref().is_some_and(asked)
     }
 
     /// Which run of the task this is, from 1.
     #[must_use]
     pub fn attempt(&self) -> u32 {
-        self.0.as_ref().map_or(1, |frame| frame.attempt)
+        self.frame.map_or(1, |frame| frame.attempt)
     }
 
     /// The name of the task, as in [`Task::NAME`](crate::Task::NAME).
     #[must_use]
     pub fn task_name(&self) -> &'static str {
-        self.0.as_ref().map_or("", |frame| frame.task)
+        self.frame.map_or("", |frame| frame.task)
     }
 
     /// The number of the worker that runs the task: from 0 to [`Pool::workers`](crate::Pool::workers) - 1.
     #[must_use]
     pub fn worker(&self) -> usize {
-        self.0.as_ref().map_or(0, |frame| frame.worker)
+        self.frame.map_or(0, |frame| frame.worker)
     }
 
     /// The backend that runs the task.
     #[must_use]
     pub fn backend(&self) -> Backend {
-        self.0
-            .as_ref()
-            .map_or(Backend::Inline, |frame| frame.backend)
+        self.frame.map_or(Backend::Inline, |frame| frame.backend)
     }
 }
 
@@ -86,21 +90,14 @@ impl fmt::Debug for Current {
 }
 
 /// One run of one task in one thread.
-#[derive(Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Frame {
     task: &'static str,
     attempt: u32,
     worker: usize,
     backend: Backend,
-    cancel: Cancel,
-}
-
-/// Where a run learns that it should stop.
-#[derive(Clone)]
-enum Cancel {
-    Never,
-    Job(Arc<dyn Job>),
-    Probe(fn() -> bool),
+    /// Tells whether a task that arrived as bytes should stop; others ask their job.
+    probe: Option<fn() -> bool>,
 }
 
 impl Frame {
@@ -111,31 +108,25 @@ impl Frame {
             attempt: 1,
             worker,
             backend,
-            cancel: Cancel::Never,
+            probe: None,
         }
     }
 
-    /// The run of a job of this process.
-    pub(crate) fn of<J: Job + 'static>(self, job: &Arc<J>) -> Self {
-        Self {
-            task: job.info().name,
-            cancel: Cancel::Job(Arc::clone(job) as Arc<dyn Job>),
-            ..self
-        }
+    /// The same for tasks that arrive as bytes; `probe` tells whether one should stop.
+    pub(crate) const fn probed(mut self, probe: fn() -> bool) -> Self {
+        self.probe = Some(probe);
+        self
     }
 
-    /// The run of a task that arrived as bytes; `probe` tells whether it should stop.
-    pub(crate) fn named(self, task: &'static str, probe: fn() -> bool) -> Self {
-        Self {
-            task,
-            cancel: Cancel::Probe(probe),
-            ..self
-        }
+    /// The run of this task.
+    pub(crate) const fn named(mut self, task: &'static str) -> Self {
+        self.task = task;
+        self
     }
 }
 
 thread_local! {
-    static FRAME: RefCell<Option<Frame>> = const { RefCell::new(None) };
+    static FRAME: Cell<Option<Frame>> = const { Cell::new(None) };
 }
 
 /// Runs code as the run `frame`; runs may nest. The code does not unwind.

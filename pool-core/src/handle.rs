@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::TaskError;
 use crate::backend::Engine;
-use crate::cell::{Job, Joinable};
+use crate::cell::{Handle, Job};
 
 /// The handle of a submitted task: waits for its result, or cancels it.
 ///
@@ -32,12 +32,12 @@ use crate::cell::{Job, Joinable};
 /// ```
 #[must_use = "dropping a handle detaches its task; call `join` for the result"]
 pub struct JoinHandle<T> {
-    cell: Arc<dyn Joinable<T>>,
+    cell: Handle<T>,
     engine: Arc<dyn Engine>,
 }
 
 impl<T> JoinHandle<T> {
-    pub(crate) fn new(cell: Arc<dyn Joinable<T>>, engine: Arc<dyn Engine>) -> Self {
+    pub(crate) fn new(cell: Handle<T>, engine: Arc<dyn Engine>) -> Self {
         Self { cell, engine }
     }
 
@@ -51,7 +51,7 @@ impl<T> JoinHandle<T> {
     /// The [`TaskError`] says why there is no result.
     pub fn join(self) -> Result<T, TaskError> {
         self.wait(None);
-        self.cell.take()
+        self.cell.into_outcome()
     }
 
     /// Waits for the task, at most for `limit`; `None` when it has no result by then. The task
@@ -78,13 +78,13 @@ impl<T> JoinHandle<T> {
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.poll_engine();
-        self.cell.head().is_resolved()
+        self.job().head().is_resolved()
     }
 
     /// Whether a worker runs the task now.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        !self.is_finished() && self.engine.is_running(&*self.as_job())
+        !self.is_finished() && self.engine.is_running(self.job())
     }
 
     /// Cancels the task: its handle resolves at once with
@@ -95,7 +95,7 @@ impl<T> JoinHandle<T> {
     /// worker is killed when it still runs after the pool's grace, on threads it goes on until it
     /// returns.
     pub fn cancel(&self) -> bool {
-        self.engine.cancel(&*self.as_job())
+        self.engine.cancel(self.job())
     }
 
     /// Runs `callback` when the task has an outcome, at once if it has one. Callbacks run in the
@@ -103,35 +103,35 @@ impl<T> JoinHandle<T> {
     /// harms nothing. That thread may be the one that looks after the worker processes, so a
     /// callback does not block: it may submit, and leaves waiting to others.
     pub fn on_finish(&self, callback: impl FnOnce() + Send + 'static) {
-        let head = self.cell.head();
+        let head = self.job().head();
         if head.waiters.add_callback(Box::new(callback), &head.state) {
-            self.engine.watch(&*self.as_job());
+            self.engine.watch(self.job());
         }
     }
 
     /// Cancels the task unless a worker runs it.
     pub(crate) fn cancel_queued(&self) {
-        self.engine.cancel_queued(&*self.as_job());
+        self.engine.cancel_queued(self.job());
     }
 
     fn wait(&self, deadline: Option<Instant>) {
-        if !self.cell.head().is_resolved() {
-            self.engine.wait(&self.as_job(), deadline);
+        if !self.job().head().is_resolved() {
+            self.engine.wait(self.job(), deadline);
         }
     }
 
     fn poll_engine(&self) {
-        if !self.cell.head().is_resolved() {
-            self.engine.poll(&*self.as_job());
+        if !self.job().head().is_resolved() {
+            self.engine.poll(self.job());
         }
     }
 
     fn take_resolved(&self) -> Option<Result<T, TaskError>> {
-        self.cell.head().is_resolved().then(|| self.cell.take())
+        self.job().head().is_resolved().then(|| self.cell.take())
     }
 
-    fn as_job(&self) -> Arc<dyn Job> {
-        Arc::clone(&self.cell).job()
+    fn job(&self) -> &Job {
+        self.cell.job()
     }
 }
 
@@ -139,10 +139,10 @@ impl<T> Future for JoinHandle<T> {
     type Output = Result<T, TaskError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let head = self.cell.head();
+        let head = self.job().head();
         if !head.is_resolved() && head.waiters.add_waker(context.waker(), &head.state) {
             // May find it finished, and then wakes the waker just entered.
-            self.engine.watch(&*self.as_job());
+            self.engine.watch(self.job());
         }
         match self.take_resolved() {
             Some(outcome) => Poll::Ready(outcome),
@@ -161,7 +161,7 @@ impl<T> fmt::Debug for JoinHandle<T> {
             "queued"
         };
         f.debug_struct("JoinHandle")
-            .field("task", &self.cell.info().name)
+            .field("task", &self.job().name())
             .field("state", &state)
             .finish()
     }

@@ -105,9 +105,9 @@ impl Pool {
     }
 
     pub(crate) fn submit_work<W: Work>(&self, task: W) -> JoinHandle<W::Output> {
-        let cell = JobCell::new(task);
-        self.inner.engine.submit(cell.clone());
-        JoinHandle::new(cell, self.inner.engine.clone())
+        let (handle, job) = JobCell::new(task);
+        self.inner.engine.submit(job);
+        JoinHandle::new(handle, self.inner.engine.clone())
     }
 
     /// Runs many tasks and returns their results in the order of the inputs.
@@ -355,11 +355,9 @@ pub fn spawn<T: Task>(task: T) -> JoinHandle<T::Output> {
 
 /// A handle that resolved at once: there is no pool.
 fn rejected<T: Task>(task: T, error: &Error) -> JoinHandle<T::Output> {
-    use crate::cell::Job;
-
     static NOWHERE: OnceLock<Arc<backend::inline::Inline>> = OnceLock::new();
     let nowhere = NOWHERE.get_or_init(|| Arc::new(backend::inline::Inline::new()));
-    let cell = JobCell::new(task);
-    cell.refuse(TaskError::rejected(T::NAME, error.to_string()));
-    JoinHandle::new(cell, nowhere.clone())
+    let (handle, job) = JobCell::new(task);
+    job.refuse(TaskError::rejected(T::NAME, error.to_string()));
+    JoinHandle::new(handle, nowhere.clone())
 }

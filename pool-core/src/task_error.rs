@@ -174,6 +174,14 @@ impl TaskError {
         }
     }
 
+    pub(crate) fn cancelled(task: &'static str) -> Self {
+        Self::new(TaskErrorKind::Cancelled, task)
+    }
+
+    pub(crate) fn killed(task: &'static str) -> Self {
+        Self::cancelled(task).message_is("the pool was killed")
+    }
+
     pub(crate) fn rejected(task: &'static str, why: impl Into<String>) -> Self {
         Self::new(TaskErrorKind::Rejected, task).message_is(why)
     }

@@ -201,7 +201,7 @@ impl<T: Task> Work for SentChunk<T> {
     }
 
     fn encode(&mut self) -> Result<Bytes, String> {
-        Ok(Bytes::Heap(std::mem::take(&mut self.frames)))
+        Ok(std::mem::take(&mut self.frames).into())
     }
 
     fn open(answer: Answer) -> Result<Self::Output, TaskError> {

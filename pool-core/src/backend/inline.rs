@@ -1,6 +1,5 @@
 //! The inline backend: a task runs in the calling thread, inside `submit`.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
 
@@ -32,32 +31,32 @@ impl Engine for Inline {
         1
     }
 
-    fn submit(&self, job: Arc<dyn Job>) {
+    fn submit(&self, job: Job) {
         if self.closed.load(Relaxed) {
-            job.refuse(TaskError::rejected(job.info().name, super::SHUT_DOWN));
+            job.refuse(TaskError::rejected(job.name(), super::SHUT_DOWN));
         } else {
-            job.run_here(Frame::new(Backend::Inline, 0));
+            job.run_here(Frame::new(Backend::Inline, 0), None);
         }
     }
 
-    fn wait(&self, job: &Arc<dyn Job>, deadline: Option<Instant>) {
+    fn wait(&self, job: &Job, deadline: Option<Instant>) {
         // Resolved already, unless a task joins itself.
         job.head().park_until_resolved(deadline);
     }
 
-    fn poll(&self, _: &dyn Job) {}
+    fn poll(&self, _: &Job) {}
 
-    fn watch(&self, _: &dyn Job) {}
+    fn watch(&self, _: &Job) {}
 
-    fn is_running(&self, job: &dyn Job) -> bool {
+    fn is_running(&self, job: &Job) -> bool {
         job.head().state.is_claimed()
     }
 
-    fn cancel(&self, _: &dyn Job) -> bool {
+    fn cancel(&self, _: &Job) -> bool {
         false
     }
 
-    fn cancel_queued(&self, _: &dyn Job) {}
+    fn cancel_queued(&self, _: &Job) {}
 
     fn shutdown(&self) {
         self.closed.store(true, Relaxed);

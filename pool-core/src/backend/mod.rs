@@ -32,26 +32,26 @@ pub(crate) trait Engine: Send + Sync {
     }
 
     /// Takes a job, or resolves it with `Rejected` where the backend takes none any more.
-    fn submit(&self, job: Arc<dyn Job>);
+    fn submit(&self, job: Job);
 
     /// Blocks until the job is resolved or the deadline has passed, and helps where it can.
-    fn wait(&self, job: &Arc<dyn Job>, deadline: Option<Instant>);
+    fn wait(&self, job: &Job, deadline: Option<Instant>);
 
     /// Looks, without blocking, whether the job is done, so that its cell says so.
-    fn poll(&self, job: &dyn Job);
+    fn poll(&self, job: &Job);
 
     /// Somebody watches the job's cell without calling `wait`: sees to it that its end is
     /// noticed.
-    fn watch(&self, job: &dyn Job);
+    fn watch(&self, job: &Job);
 
     /// Whether a worker runs the job now.
-    fn is_running(&self, job: &dyn Job) -> bool;
+    fn is_running(&self, job: &Job) -> bool;
 
     /// Resolves the job's handle with `Cancelled`, if it has no outcome yet; says whether it did.
-    fn cancel(&self, job: &dyn Job) -> bool;
+    fn cancel(&self, job: &Job) -> bool;
 
     /// The same for a job that has not started; one that runs is left alone.
-    fn cancel_queued(&self, job: &dyn Job);
+    fn cancel_queued(&self, job: &Job);
 
     /// Takes no more jobs, waits until all are done, then ends the workers. Called from one of
     /// the backend's own workers it does not wait. May be called again.

@@ -16,22 +16,36 @@
 //!
 //! There are two claimers: [`Job::run_here`], which runs the task in its thread and finishes it,
 //! and a backend that sends it elsewhere, which holds the claim as a [`Claimed`].
+//!
+//! A cell is reached through counted pointers, [`Job`] for backends and [`Handle`] for the one
+//! who wants the result. The count is part of the state word, so that finishing a task and giving
+//! up the claimer's pointer are one atomic operation: after it the claimer does not touch the
+//! cell again, and the handle's owner, usually on another core, has it alone. Both pointers are
+//! one word; what depends on the task's type is reached through a table of functions
+//! ([`Vtable`]), as in a trait object.
 
 mod remote;
+mod running;
+mod seat;
 mod state;
 #[cfg(test)]
 mod tests;
 mod waiters;
 
 use std::cell::UnsafeCell;
-use std::sync::Arc;
+use std::marker::PhantomData;
+use std::mem::{ManuallyDrop, MaybeUninit};
+use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
 #[cfg(feature = "processes")]
 pub(crate) use remote::{Claimed, Watched};
+pub(crate) use running::running;
+pub(crate) use seat::{OnSeat, Seat};
 pub(crate) use state::{Abandon, State};
 pub(crate) use waiters::Waiters;
 
+use self::state::{Finish, Taken};
 use crate::bytes::Bytes;
 use crate::codec::Answer;
 use crate::current::{self, Frame};
@@ -40,13 +54,13 @@ use crate::work::Work;
 use crate::{TaskError, TaskErrorKind, panics};
 
 /// The part of a cell that does not depend on the task's type and is shared by everybody.
-#[derive(Debug)]
 pub(crate) struct Head {
+    vtable: &'static Vtable,
     pub(crate) state: State,
-    pub(crate) waiters: Waiters,
     /// Where a remote backend keeps the job; that backend alone reads and writes it.
     #[cfg(feature = "processes")]
     pub(crate) place: std::sync::atomic::AtomicU64,
+    pub(crate) waiters: Waiters,
 }
 
 impl Head {
@@ -94,65 +108,221 @@ impl Head {
     }
 }
 
-/// A task inside a pool, whatever its type: what queues and backends hold.
-pub(crate) trait Job: Send + Sync {
-    fn head(&self) -> &Head;
+/// What depends on the task's type. Every function takes a pointer to the head of a cell of that
+/// type, which the caller keeps alive.
+struct Vtable {
+    info: &'static TaskInfo,
+    /// Runs the task, if the claim can be had, and gives up the caller's pointer; says whether
+    /// it ran.
+    run: unsafe fn(NonNull<Head>, Frame, Option<OnSeat<'_>>) -> bool,
+    /// Stores an error as the outcome. The caller holds the claim.
+    fail: unsafe fn(NonNull<Head>, TaskError),
+    /// Encodes the arguments; `false`: an error is stored as the outcome. The caller holds the
+    /// claim.
+    encode: unsafe fn(NonNull<Head>) -> bool,
+    /// The contents as a remote backend sees them. The caller holds the claim and has encoded.
+    remote: unsafe fn(NonNull<Head>) -> NonNull<Remote>,
+    /// Drops what is left of the contents. The caller owns them.
+    clear: unsafe fn(NonNull<Head>),
+    /// Moves the outcome to the given `Result<Output, TaskError>`. The caller has won `take`.
+    take: unsafe fn(NonNull<Head>, NonNull<()>),
+    /// Frees the cell. The caller has the last pointer.
+    free: unsafe fn(NonNull<Head>),
+}
 
-    fn info(&self) -> &'static TaskInfo;
+/// A pointer to a cell, whatever the task's type: what queues and backends hold.
+pub(crate) struct Job(NonNull<Head>);
 
-    fn options(&self) -> Options;
+// SAFETY: the head is made of atomics and a mutex; the contents are touched by one thread at a
+// time, the owner by the state word, and everything in them may be sent to another thread: `T`
+// and `T::Output` are `Send` by the bounds of `Work`.
+unsafe impl Send for Job {}
+// SAFETY: as above.
+unsafe impl Sync for Job {}
+
+impl Job {
+    pub(crate) fn head(&self) -> &Head {
+        // SAFETY: this pointer keeps the cell alive, and a head is only borrowed shared.
+        unsafe { self.0.as_ref() }
+    }
+
+    pub(crate) fn info(&self) -> &'static TaskInfo {
+        self.head().vtable.info
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.info().name
+    }
+
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
 
     /// Runs the task in this thread if nobody has claimed it; says whether it did.
-    fn run_here(self: Arc<Self>, frame: Frame) -> bool;
+    pub(crate) fn run_here(self, frame: Frame, seat: Option<OnSeat<'_>>) -> bool {
+        let this = ManuallyDrop::new(self);
+        let run = this.head().vtable.run;
+        // SAFETY: the cell is of the vtable's type, and `this` is not used again: the function
+        // gives up its pointer.
+        unsafe { run(this.0, frame, seat) }
+    }
 
     /// Takes the task out of the queue for good, if nobody has claimed it: its handle resolves
     /// with the error.
-    fn refuse(&self, error: TaskError) -> bool;
+    pub(crate) fn refuse(&self, error: TaskError) -> bool {
+        let claimed = self.head().state.claim();
+        if claimed {
+            // SAFETY: `claim` was won above.
+            unsafe { (self.head().vtable.fail)(self.0, error) };
+            // SAFETY: the claim won above is given up here, with a pointer of its own.
+            unsafe { self.clone().finish() };
+        }
+        claimed
+    }
 
-    /// Claims the task for a remote backend and encodes its arguments. `false`: there is nothing
-    /// to send (somebody claimed it, or the arguments do not encode and the handle says so).
-    fn claim_encoded(&self) -> bool;
-
-    /// The contents as a remote backend sees them.
-    ///
-    /// # Safety
-    /// The caller holds the claim, the task has not been finished, and nobody changes the
-    /// contents as long as the reference lives.
-    unsafe fn remote(&self) -> &Remote;
-
-    /// The contents as a remote backend changes them.
-    ///
-    /// # Safety
-    /// The caller holds the claim, the task has not been finished, and no other reference to the
-    /// contents exists.
-    #[allow(clippy::mut_from_ref)]
-    unsafe fn remote_mut(&self) -> &mut Remote;
-
-    /// Finishes a remotely run task: `remote()` holds its outcome. Says whether somebody waits.
+    /// Gives up the claim and this pointer, and wakes who waits; the outcome is stored.
     ///
     /// # Safety
     /// The caller holds the claim and gives it up with this call.
-    unsafe fn finish_remote(&self) -> bool;
+    unsafe fn finish(self) {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: handed on; `this` is not used again.
+        if let Some(watched) = unsafe { finish(this.0) } {
+            watched.head().waiters.wake_all();
+        }
+    }
 }
 
-/// A job whose result type is known: what handles hold.
-pub(crate) trait Joinable<R>: Job {
-    /// Takes the outcome out of a resolved cell. A second call gets `AlreadyJoined`.
-    fn take(&self) -> Result<R, TaskError>;
+/// Gives up the claim and the claimer's pointer; the outcome is stored. Who waits is woken by
+/// the caller, who gets the pointer for it.
+///
+/// # Safety
+/// The pointer is counted, the caller holds the claim, and both are given up with this call.
+unsafe fn finish(cell: NonNull<Head>) -> Option<Job> {
+    // SAFETY: the pointer keeps the cell alive until `finish` gives it up.
+    let head = unsafe { cell.as_ref() };
+    let vtable = head.vtable;
+    match head.state.finish() {
+        Finish::Released { last: false } => None,
+        Finish::Released { last: true } => {
+            // SAFETY: there is no other pointer.
+            unsafe { (vtable.free)(cell) };
+            None
+        }
+        Finish::Watched => Some(Job(cell)),
+        Finish::Abandoned => {
+            // SAFETY: an abandoned cell's contents stay the claimer's, and nobody will take them.
+            unsafe { (vtable.clear)(cell) };
+            drop(Job(cell));
+            None
+        }
+    }
+}
 
-    /// The same cell as the backends see it.
-    fn job(self: Arc<Self>) -> Arc<dyn Job>;
+impl Clone for Job {
+    fn clone(&self) -> Self {
+        self.head().state.add_ref();
+        Self(self.0)
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        let head = self.head();
+        let free = head.vtable.free;
+        if head.state.drop_ref() {
+            // SAFETY: that was the last pointer.
+            unsafe { free(self.0) };
+        }
+    }
+}
+
+/// A pointer to a cell whose result type is known: what a handle holds.
+pub(crate) struct Handle<R> {
+    job: Job,
+    result: PhantomData<fn() -> R>,
+}
+
+impl<R> Handle<R> {
+    pub(crate) fn job(&self) -> &Job {
+        &self.job
+    }
+
+    /// Takes the outcome out of a resolved cell. A second call gets `AlreadyJoined`.
+    pub(crate) fn take(&self) -> Result<R, TaskError> {
+        let name = self.job.name();
+        match self.job.head().state.take() {
+            // SAFETY: `take` was won.
+            Taken::Contents => unsafe { self.outcome() },
+            Taken::Abandoned(reason) => Err(TaskError::abandoned(reason, name)),
+            Taken::Already => Err(TaskError::new(TaskErrorKind::AlreadyJoined, name)),
+        }
+    }
+
+    /// The same for the last look at the cell.
+    pub(crate) fn into_outcome(self) -> Result<R, TaskError> {
+        if self.job.head().state.is_finished_and_only() {
+            // SAFETY: the outcome is there, nobody has taken it, and nobody else can.
+            unsafe { self.outcome() }
+        } else {
+            self.take()
+        }
+    }
+
+    /// Moves the outcome out.
+    ///
+    /// # Safety
+    /// The caller owns the contents, which are an outcome.
+    unsafe fn outcome(&self) -> Result<R, TaskError> {
+        let mut outcome = MaybeUninit::<Result<R, TaskError>>::uninit();
+        let to = NonNull::from(&mut outcome).cast();
+        // SAFETY: a handle is made for the output of its cell's work (`JobCell::new`), so `to`
+        // has the type that the function writes; the rest is handed on.
+        unsafe { (self.job.head().vtable.take)(self.job.0, to) };
+        // SAFETY: the function has written it.
+        unsafe { outcome.assume_init() }
+    }
 }
 
 /// The contents of a cell while and after a remote backend has it.
 #[derive(Debug)]
 pub(crate) enum Remote {
-    /// The encoded arguments.
-    Args(Bytes),
+    /// The encoded arguments, and how the task is to be run.
+    Args(Bytes, Limits),
     /// The worker's answer, still encoded.
     Answer(Answer),
     /// There is no answer.
     Failed(TaskError),
+}
+
+/// [`Options`] in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limits(u64);
+
+impl Limits {
+    const CHUNK: u64 = 1 << 63;
+    const NONE: u64 = Self::CHUNK - 1;
+
+    pub(crate) fn of(options: Options) -> Self {
+        Self(match options {
+            Options { chunk: 0, timeout } => timeout.map_or(Self::NONE, |limit| {
+                // 292 years are for ever.
+                u64::try_from(limit.as_nanos()).map_or(Self::NONE, |nanos| nanos.min(Self::NONE))
+            }),
+            Options { chunk, .. } => Self::CHUNK | u64::from(chunk),
+        })
+    }
+
+    pub(crate) fn options(self) -> Options {
+        Options {
+            timeout: (self.0 < Self::NONE).then(|| Duration::from_nanos(self.0)),
+            chunk: if self.0 & Self::CHUNK == 0 {
+                0
+            } else {
+                self.0 as u32
+            },
+        }
+    }
 }
 
 enum Contents<T: Work> {
@@ -162,66 +332,180 @@ enum Contents<T: Work> {
     Empty,
 }
 
-/// See the module's documentation.
+/// See the module's documentation. The head comes first, so that a pointer to it is one to the
+/// cell.
+#[repr(C)]
 pub(crate) struct JobCell<T: Work> {
     head: Head,
-    options: Options,
     contents: UnsafeCell<Contents<T>>,
 }
 
-// SAFETY: `contents` is the only part that is not `Sync` by itself. It is touched by one thread
-// at a time, the owner by the state word (table above), and everything in it may be sent to
-// another thread: `T` and `T::Output` are `Send` by the bounds of `Work`.
-unsafe impl<T: Work> Sync for JobCell<T> {}
+#[cfg(all(target_pointer_width = "64", feature = "processes"))]
+const _: () = {
+    // So a small task is 80 bytes, and 96 with the allocator's own word.
+    assert!(size_of::<Head>() == 40);
+    assert!(size_of::<Remote>() == 40);
+};
 
 impl<T: Work> JobCell<T> {
-    pub(crate) fn new(task: T) -> Arc<Self> {
-        Arc::new(Self {
+    const VTABLE: Vtable = Vtable {
+        info: &T::INFO,
+        run: Self::run,
+        fail: Self::fail,
+        encode: Self::encode,
+        remote: Self::remote,
+        clear: Self::clear,
+        take: Self::take,
+        free: Self::free,
+    };
+
+    /// A new cell: the handle's pointer and the backend's.
+    #[allow(clippy::new_ret_no_self)]
+    pub(crate) fn new(task: T) -> (Handle<T::Output>, Job) {
+        let cell = Box::new(Self {
             head: Head {
+                vtable: &Self::VTABLE,
                 state: State::new(),
-                waiters: Waiters::new(),
                 #[cfg(feature = "processes")]
                 place: std::sync::atomic::AtomicU64::new(u64::MAX),
+                waiters: Waiters::new(),
             },
-            options: task.options(),
             contents: UnsafeCell::new(Contents::Call(task)),
-        })
+        });
+        let cell = NonNull::from(Box::leak(cell)).cast();
+        let handle = Handle {
+            job: Job(cell),
+            result: PhantomData,
+        };
+        (handle, Job(cell))
     }
 
     /// The contents, for the thread that owns them by the state word.
     ///
     /// # Safety
-    /// The caller has just won `claim` or `take`, or holds the claim and has not finished; no
-    /// other reference to the contents exists.
-    #[allow(clippy::mut_from_ref)]
-    unsafe fn contents(&self) -> &mut Contents<T> {
+    /// The cell is of this type and lives; the caller owns the contents, and no other reference
+    /// to them exists as long as this one does.
+    unsafe fn contents<'a>(cell: NonNull<Head>) -> &'a mut Contents<T> {
+        // SAFETY: the cell is of this type and lives.
+        let cell = unsafe { cell.cast::<Self>().as_ref() };
         // SAFETY: the caller owns the contents.
-        unsafe { &mut *self.contents.get() }
+        unsafe { &mut *cell.contents.get() }
     }
 
     /// Takes the contents out.
     ///
     /// # Safety
     /// As for [`contents`](Self::contents).
-    unsafe fn swap(&self, new: Contents<T>) -> Contents<T> {
+    unsafe fn swap(cell: NonNull<Head>, new: Contents<T>) -> Contents<T> {
         // SAFETY: handed on to the caller.
-        std::mem::replace(unsafe { self.contents() }, new)
+        std::mem::replace(unsafe { Self::contents(cell) }, new)
     }
 
-    /// Stores the outcome, gives up the claim and wakes who waits.
+    // ---- the vtable ----
+
+    unsafe fn run(cell: NonNull<Head>, frame: Frame, seat: Option<OnSeat<'_>>) -> bool {
+        let job = Job(cell);
+        if !job.head().state.claim() {
+            return false;
+        }
+        // SAFETY: `claim` was won above.
+        let Contents::Call(task) = (unsafe { Self::swap(cell, Contents::Empty) }) else {
+            unreachable!("a queued cell holds its call");
+        };
+        let limit = task.options().timeout;
+        let started = limit.map(|_| Instant::now());
+        let deadline = match (started, limit) {
+            (Some(started), Some(limit)) => started.checked_add(limit),
+            _ => None,
+        };
+        let outcome = seat::enter(seat, &job, deadline, || {
+            running::enter(&job, || {
+                current::enter(frame.named(T::INFO.name), || task.run())
+            })
+        });
+        let outcome = match outcome {
+            Ok(mut outcome) => {
+                if overran(started, limit) {
+                    drop_quietly(outcome);
+                    outcome = Err(TaskError::new(TaskErrorKind::TimedOut, T::INFO.name));
+                }
+                outcome
+            }
+            Err(seat::Closed) => Err(TaskError::killed(T::INFO.name)),
+        };
+        // SAFETY: the claim won above; there is nothing in the contents to be dropped.
+        unsafe { Self::contents_are(cell, Contents::Output(outcome)) };
+        // SAFETY: the claim won above is given up here.
+        unsafe { job.finish() };
+        true
+    }
+
+    /// Stores new contents in the place of empty ones.
     ///
     /// # Safety
-    /// The caller holds the claim and gives it up with this call.
-    unsafe fn finish(&self, outcome: Result<T::Output, TaskError>) {
+    /// As for [`contents`](Self::contents).
+    unsafe fn contents_are(cell: NonNull<Head>, new: Contents<T>) {
         // SAFETY: handed on to the caller.
-        drop_quietly(unsafe { self.swap(Contents::Output(outcome)) });
-        match self.head.state.finish() {
-            Some(true) => self.head.waiters.wake_all(),
-            Some(false) => {}
-            // Abandoned: nobody will take the outcome, and it is still ours.
-            // SAFETY: an abandoned cell's contents stay the claimer's.
-            None => drop_quietly(unsafe { self.swap(Contents::Empty) }),
+        let contents = unsafe { Self::contents(cell) };
+        debug_assert!(matches!(contents, Contents::Empty));
+        // SAFETY: a valid place for contents; the old ones own nothing.
+        unsafe { std::ptr::write(contents, new) };
+    }
+
+    unsafe fn fail(cell: NonNull<Head>, error: TaskError) {
+        // SAFETY: handed on to the caller.
+        drop_quietly(unsafe { Self::swap(cell, Contents::Output(Err(error))) });
+    }
+
+    unsafe fn encode(cell: NonNull<Head>) -> bool {
+        // SAFETY: the caller holds the claim.
+        let contents = unsafe { Self::contents(cell) };
+        let Contents::Call(task) = contents else {
+            unreachable!("a queued cell holds its call");
+        };
+        let limits = Limits::of(task.options());
+        let (new, encoded) = match task.encode() {
+            Ok(args) => (Contents::Remote(Remote::Args(args, limits)), true),
+            Err(message) => {
+                let error = TaskError::new(TaskErrorKind::Encode, T::INFO.name)
+                    .message_is(format!("its arguments: {message}"));
+                (Contents::Output(Err(error)), false)
+            }
+        };
+        drop_quietly(std::mem::replace(contents, new));
+        encoded
+    }
+
+    unsafe fn remote(cell: NonNull<Head>) -> NonNull<Remote> {
+        // SAFETY: the caller holds the claim.
+        match unsafe { Self::contents(cell) } {
+            Contents::Remote(remote) => NonNull::from(remote),
+            _ => unreachable!("a remotely claimed cell holds what travels"),
         }
+    }
+
+    unsafe fn clear(cell: NonNull<Head>) {
+        // SAFETY: the caller owns the contents.
+        drop_quietly(unsafe { Self::swap(cell, Contents::Empty) });
+    }
+
+    unsafe fn take(cell: NonNull<Head>, to: NonNull<()>) {
+        // SAFETY: the caller has won `take`.
+        let outcome = match unsafe { Self::swap(cell, Contents::Empty) } {
+            Contents::Output(outcome) => outcome,
+            Contents::Remote(Remote::Failed(error)) => Err(error),
+            Contents::Remote(Remote::Answer(answer)) => T::open(answer),
+            Contents::Remote(Remote::Args(..)) | Contents::Call(_) | Contents::Empty => {
+                unreachable!("a finished cell holds an outcome")
+            }
+        };
+        // SAFETY: the caller has room for this type there.
+        unsafe { to.cast().write(outcome) };
+    }
+
+    unsafe fn free(cell: NonNull<Head>) {
+        // SAFETY: made by `Box::leak` in `new`, and nobody else has a pointer.
+        drop(unsafe { Box::from_raw(cell.cast::<Self>().as_ptr()) });
     }
 }
 
@@ -229,8 +513,9 @@ impl<T: Work> JobCell<T> {
 // which may be a worker: a panic in its destructor must not end that thread.
 impl<T: Work> Drop for JobCell<T> {
     fn drop(&mut self) {
-        if std::mem::needs_drop::<(T, T::Output)>() {
-            drop_quietly(std::mem::replace(self.contents.get_mut(), Contents::Empty));
+        let contents = self.contents.get_mut();
+        if !matches!(contents, Contents::Empty) {
+            drop_quietly(std::mem::replace(contents, Contents::Empty));
         }
     }
 }
@@ -246,127 +531,4 @@ fn drop_quietly<T>(value: T) {
 /// What the clock says of a task that cannot be stopped: checked when it returns.
 fn overran(started: Option<Instant>, limit: Option<Duration>) -> bool {
     matches!((started, limit), (Some(started), Some(limit)) if started.elapsed() > limit)
-}
-
-impl<T: Work> Job for JobCell<T> {
-    fn head(&self) -> &Head {
-        &self.head
-    }
-
-    fn info(&self) -> &'static TaskInfo {
-        &T::INFO
-    }
-
-    fn options(&self) -> Options {
-        self.options
-    }
-
-    fn run_here(self: Arc<Self>, frame: Frame) -> bool {
-        if !self.head.state.claim() {
-            return false;
-        }
-        // SAFETY: `claim` was won above.
-        let Contents::Call(task) = (unsafe { self.swap(Contents::Empty) }) else {
-            unreachable!("a queued cell holds its call");
-        };
-        let started = self.options.timeout.map(|_| Instant::now());
-        let mut outcome = current::enter(frame.of(&self), || task.run());
-        if overran(started, self.options.timeout) {
-            drop_quietly(outcome);
-            outcome = Err(TaskError::new(TaskErrorKind::TimedOut, T::INFO.name));
-        }
-        // SAFETY: the claim won above is given up here.
-        unsafe { self.finish(outcome) };
-        true
-    }
-
-    fn refuse(&self, error: TaskError) -> bool {
-        let claimed = self.head.state.claim();
-        if claimed {
-            // SAFETY: `claim` was won above and is given up here.
-            unsafe { self.finish(Err(error)) };
-        }
-        claimed
-    }
-
-    fn claim_encoded(&self) -> bool {
-        if !self.head.state.claim() {
-            return false;
-        }
-        // SAFETY: `claim` was won above.
-        let contents = unsafe { self.contents() };
-        let Contents::Call(task) = contents else {
-            unreachable!("a queued cell holds its call");
-        };
-        match task.encode() {
-            Ok(args) => {
-                drop_quietly(std::mem::replace(
-                    contents,
-                    Contents::Remote(Remote::Args(args)),
-                ));
-                true
-            }
-            Err(message) => {
-                let error = TaskError::new(TaskErrorKind::Encode, T::INFO.name)
-                    .message_is(format!("its arguments: {message}"));
-                // SAFETY: the claim won above is given up here.
-                unsafe { self.finish(Err(error)) };
-                false
-            }
-        }
-    }
-
-    unsafe fn remote(&self) -> &Remote {
-        // SAFETY: the caller holds the claim and nobody changes the contents meanwhile.
-        match unsafe { &*self.contents.get() } {
-            Contents::Remote(remote) => remote,
-            _ => unreachable!("a remotely claimed cell holds what travels"),
-        }
-    }
-
-    unsafe fn remote_mut(&self) -> &mut Remote {
-        // SAFETY: handed on to the caller.
-        match unsafe { self.contents() } {
-            Contents::Remote(remote) => remote,
-            _ => unreachable!("a remotely claimed cell holds what travels"),
-        }
-    }
-
-    unsafe fn finish_remote(&self) -> bool {
-        match self.head.state.finish() {
-            Some(watched) => watched,
-            None => {
-                // SAFETY: an abandoned cell's contents stay the claimer's.
-                drop(unsafe { self.swap(Contents::Empty) });
-                false
-            }
-        }
-    }
-}
-
-impl<T: Work> Joinable<T::Output> for JobCell<T> {
-    fn take(&self) -> Result<T::Output, TaskError> {
-        match self.head.state.take() {
-            state::Taken::Contents => {}
-            state::Taken::Abandoned(reason) => {
-                return Err(TaskError::abandoned(reason, T::INFO.name));
-            }
-            state::Taken::Already => {
-                return Err(TaskError::new(TaskErrorKind::AlreadyJoined, T::INFO.name));
-            }
-        }
-        // SAFETY: `take` was won above.
-        match unsafe { self.swap(Contents::Empty) } {
-            Contents::Output(outcome) => outcome,
-            Contents::Remote(Remote::Failed(error)) => Err(error),
-            Contents::Remote(Remote::Answer(answer)) => T::open(answer),
-            Contents::Remote(Remote::Args(_)) | Contents::Call(_) | Contents::Empty => {
-                unreachable!("a finished cell holds an outcome")
-            }
-        }
-    }
-
-    fn job(self: Arc<Self>) -> Arc<dyn Job> {
-        self
-    }
 }

@@ -1,9 +1,8 @@
 //! The claim of a backend that runs a task elsewhere.
 
 use std::mem::ManuallyDrop;
-use std::sync::Arc;
 
-use super::{Head, Job, Remote};
+use super::{Head, Job, Remote, finish};
 use crate::bytes::Bytes;
 use crate::codec::Answer;
 use crate::task::{Options, TaskInfo};
@@ -15,23 +14,28 @@ use crate::{TaskError, TaskErrorKind};
 /// or by value: that makes it the one door to the contents of the cell. Dropping it unfinished
 /// resolves the handle too, so no path through a backend can leave a handle waiting for ever.
 pub(crate) struct Claimed {
-    job: Arc<dyn Job>,
+    job: Job,
 }
 
 /// A finished job whose handle somebody watches. Waking runs foreign code (wakers, callbacks),
 /// so it is put off until no lock is held; a dropped one wakes too.
 #[must_use]
 pub(crate) struct Watched {
-    job: Arc<dyn Job>,
+    job: Job,
 }
 
 impl Claimed {
     /// Claims a job; `None` when there is nothing to send.
-    pub(crate) fn new(job: Arc<dyn Job>) -> Option<Self> {
-        // Not `then_some`: a `Claimed` without a claim must not be made, not even to be dropped.
-        if job.claim_encoded() {
+    pub(crate) fn new(job: Job) -> Option<Self> {
+        if !job.head().state.claim() {
+            return None;
+        }
+        // SAFETY: `claim` was won above.
+        if unsafe { (job.head().vtable.encode)(job.0) } {
             Some(Self { job })
         } else {
+            // SAFETY: the claim is given up; the error is stored.
+            unsafe { job.finish() };
             None
         }
     }
@@ -44,22 +48,26 @@ impl Claimed {
         self.job.info()
     }
 
+    /// How the task is to be run; of an answered one nothing is known any more.
     pub(crate) fn options(&self) -> Options {
-        self.job.options()
+        match self.remote() {
+            Remote::Args(_, limits) => limits.options(),
+            _ => Options::default(),
+        }
     }
 
     pub(crate) fn is_chunk(&self) -> bool {
         self.options().chunk > 0
     }
 
-    pub(crate) fn is(&self, job: &dyn Job) -> bool {
-        std::ptr::eq(self.job.head(), job.head())
+    pub(crate) fn is(&self, job: &Job) -> bool {
+        self.job.is(job)
     }
 
     /// The encoded arguments; empty when they were taken.
     pub(crate) fn args(&self) -> &[u8] {
         match self.remote() {
-            Remote::Args(args) => args.as_slice(),
+            Remote::Args(args, _) => args.as_slice(),
             _ => &[],
         }
     }
@@ -67,14 +75,16 @@ impl Claimed {
     /// Moves the arguments out, for a copy that is made without the lock.
     pub(crate) fn take_args(&mut self) -> Bytes {
         match self.remote_mut() {
-            Remote::Args(args) => std::mem::replace(args, Bytes::new()),
+            Remote::Args(args, _) => std::mem::replace(args, Bytes::new()),
             _ => Bytes::new(),
         }
     }
 
     /// Puts arguments back that were taken out, for another run.
     pub(crate) fn put_args(&mut self, args: Bytes) {
-        *self.remote_mut() = Remote::Args(args);
+        if let Remote::Args(old, _) = self.remote_mut() {
+            *old = args;
+        }
     }
 
     /// Finishes with a worker's answer.
@@ -90,25 +100,25 @@ impl Claimed {
     }
 
     fn remote(&self) -> &Remote {
+        // SAFETY: the claim is this value's, and the arguments were encoded in `new`.
+        let remote = unsafe { (self.job.head().vtable.remote)(self.job.0) };
         // SAFETY: this is the only `Claimed` of the claim and it is borrowed, so nobody changes
         // the contents; it ends with `finish`.
-        unsafe { self.job.remote() }
+        unsafe { remote.as_ref() }
     }
 
     fn remote_mut(&mut self) -> &mut Remote {
+        // SAFETY: as in `remote`.
+        let mut remote = unsafe { (self.job.head().vtable.remote)(self.job.0) };
         // SAFETY: this is the only `Claimed` of the claim, it is borrowed mutably, and it ends
         // with `finish`.
-        unsafe { self.job.remote_mut() }
+        unsafe { remote.as_mut() }
     }
 
     fn finish(self) -> Option<Watched> {
-        let this = ManuallyDrop::new(self);
-        // SAFETY: `this` is never touched again but for moving the pointer out, so the claim
-        // ends here.
-        let watched = unsafe { this.job.finish_remote() };
-        // SAFETY: `this` is not dropped, so the pointer is moved out exactly once.
-        let job = unsafe { std::ptr::read(&raw const this.job) };
-        watched.then_some(Watched { job })
+        let cell = ManuallyDrop::new(self).job.0;
+        // SAFETY: the value is never touched again: claim and pointer end here.
+        unsafe { finish(cell) }.map(|job| Watched { job })
     }
 }
 
@@ -117,10 +127,8 @@ impl Drop for Claimed {
         let error = TaskError::new(TaskErrorKind::Cancelled, self.info().name)
             .message_is("the pool ended before the task did");
         *self.remote_mut() = Remote::Failed(error);
-        // SAFETY: the claim ends with this value.
-        if unsafe { self.job.finish_remote() } {
-            self.head().waiters.wake_all();
-        }
+        // SAFETY: the claim ends with this value; the pointer is dropped after this.
+        unsafe { self.job.clone().finish() };
     }
 }
 

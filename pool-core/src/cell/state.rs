@@ -1,35 +1,53 @@
-//! The state word of a task: its phases, its flags, and who may change them when.
+//! The state word of a task: its phases, its flags, how many pointers there are to its cell, and
+//! who may change them when.
 
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
 /// The phase, in the two lowest bits.
-const PHASE: u32 = 0b11;
-const QUEUED: u32 = 0;
-const CLAIMED: u32 = 1;
-const FINISHED: u32 = 2;
-const TAKEN: u32 = 3;
+const PHASE: u64 = 0b11;
+const QUEUED: u64 = 0;
+const CLAIMED: u64 = 1;
+const FINISHED: u64 = 2;
+const TAKEN: u64 = 3;
 
 /// Somebody waits for the outcome. Set by a waiter, after it has entered itself in the list of
 /// waiters; read by whoever resolves the task, in the same operation that resolves it.
-const WATCHED: u32 = 1 << 2;
+const WATCHED: u64 = 1 << 2;
 
 /// The task is asked to stop. Set with an abandonment; read by the running task.
-const STOP: u32 = 1 << 3;
+const STOP: u64 = 1 << 3;
 
 /// The handle was resolved without the claimer, and why. Set at most once, never cleared.
-const CANCELLED: u32 = 1 << 4;
-const TIMED_OUT: u32 = 1 << 5;
-const ABANDONED: u32 = CANCELLED | TIMED_OUT;
+const CANCELLED: u64 = 1 << 4;
+const TIMED_OUT: u64 = 1 << 5;
+const ABANDONED: u64 = CANCELLED | TIMED_OUT;
 
 /// The outcome of an abandoned task was handed out.
-const ABANDONED_TAKEN: u32 = 1 << 6;
+const ABANDONED_TAKEN: u64 = 1 << 6;
+
+/// One pointer to the cell; the count takes the bits from here on.
+const REF: u64 = 1 << 8;
+
+/// A new cell: queued, with two pointers, the handle's and the backend's.
+const NEW: u64 = QUEUED | (2 * REF);
 
 /// Why a handle was resolved before its task ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Abandon {
     Cancelled,
     TimedOut,
+}
+
+/// What [`State::finish`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Finish {
+    /// Nobody waits, and the claimer's pointer is given up.
+    Released { last: bool },
+    /// Somebody waits, whom the claimer must wake; it keeps its pointer for that.
+    Watched,
+    /// The handle was resolved before: contents and pointer stay the claimer's.
+    Abandoned,
 }
 
 /// What [`State::take`] found.
@@ -46,29 +64,68 @@ pub(crate) enum Taken {
 /// The state word. Each transition is one atomic operation; see the table in the module above
 /// for what each phase says of the cell's contents.
 #[derive(Debug)]
-pub(crate) struct State(AtomicU32);
+pub(crate) struct State(AtomicU64);
 
 impl State {
     pub(crate) const fn new() -> Self {
-        Self(AtomicU32::new(QUEUED))
+        Self(AtomicU64::new(NEW))
     }
 
     /// Queued → claimed. The winner owns the contents.
     pub(crate) fn claim(&self) -> bool {
-        self.update(|word| {
-            (word & (PHASE | ABANDONED) == QUEUED).then_some(word & !PHASE | CLAIMED)
-        })
-        .is_some()
+        // Most cells are untouched since they were made; trying that first fetches the cache
+        // line once, for writing, instead of twice.
+        let mut word = NEW;
+        loop {
+            let claimed = word & !PHASE | CLAIMED;
+            match self.0.compare_exchange_weak(word, claimed, AcqRel, Acquire) {
+                Ok(_) => return true,
+                Err(now) if now & (PHASE | ABANDONED) != QUEUED => return false,
+                Err(now) => word = now,
+            }
+        }
     }
 
-    /// Claimed → finished, by the claimer, after it has stored the outcome. `None`: the handle
-    /// was resolved before, and the contents stay the claimer's. Else: whether somebody waits.
-    pub(crate) fn finish(&self) -> Option<bool> {
-        self.update(|word| {
+    /// Claimed → finished, by the claimer, after it has stored the outcome; gives up its pointer
+    /// in the same step where it can.
+    pub(crate) fn finish(&self) -> Finish {
+        let before = self.update(|word| {
             debug_assert_eq!(word & PHASE, CLAIMED, "only a claimer finishes");
-            (word & ABANDONED == 0).then_some(word & !PHASE | FINISHED)
-        })
-        .map(|word| word & WATCHED != 0)
+            let finished = word & !PHASE | FINISHED;
+            match word {
+                _ if word & ABANDONED != 0 => None,
+                _ if word & WATCHED != 0 => Some(finished),
+                _ => Some(finished - REF),
+            }
+        });
+        match before {
+            None => Finish::Abandoned,
+            Some(word) if word & WATCHED != 0 => Finish::Watched,
+            Some(word) => Finish::Released {
+                last: word / REF == 1,
+            },
+        }
+    }
+
+    /// Whether the caller's pointer is the only one, and nobody has resolved or taken the task in
+    /// another way: then outcome and cell are the caller's.
+    pub(crate) fn is_finished_and_only(&self) -> bool {
+        // Acquire: what others did with the cell came before they gave up their pointers.
+        let word = self.0.load(Acquire);
+        word & !WATCHED & !STOP == FINISHED | REF
+    }
+
+    /// One pointer more.
+    pub(crate) fn add_ref(&self) {
+        // Relaxed: made from a pointer that exists, like an `Arc`'s.
+        let before = self.0.fetch_add(REF, Relaxed);
+        debug_assert!(before / REF > 0, "a pointer comes from a pointer");
+    }
+
+    /// One pointer fewer; `true`: it was the last, and the cell is the caller's.
+    pub(crate) fn drop_ref(&self) -> bool {
+        // Who has the only pointer has it alone: there is nobody to race with.
+        self.0.load(Acquire) / REF == 1 || self.0.fetch_sub(REF, AcqRel) / REF == 1
     }
 
     /// Resolves the handle without the claimer and asks the task to stop. `None`: it is resolved
@@ -132,11 +189,11 @@ impl State {
     /// The word before the change, or `None` where `change` refuses it.
     ///
     /// AcqRel: each transition hands the contents over, from the last owner to the next.
-    fn update(&self, change: impl Fn(u32) -> Option<u32>) -> Option<u32> {
+    fn update(&self, change: impl Fn(u64) -> Option<u64>) -> Option<u64> {
         self.0.fetch_update(AcqRel, Acquire, change).ok()
     }
 }
 
-fn resolved(word: u32) -> bool {
+fn resolved(word: u64) -> bool {
     word & PHASE >= FINISHED || word & ABANDONED != 0
 }

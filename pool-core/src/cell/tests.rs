@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::state::{Abandon, State, Taken};
+use super::state::{Abandon, Finish, State, Taken};
 use super::*;
 use crate::{Backend, Task};
 
@@ -24,7 +24,10 @@ impl Task for Add {
     }
 }
 
-fn cell() -> Arc<JobCell<Add>> {
+/// Miri looks at every step, and takes its time.
+const ROUNDS: usize = if cfg!(miri) { 20 } else { 2_000 };
+
+fn cell() -> (Handle<u32>, Job) {
     JobCell::new(Add(1, 2))
 }
 
@@ -55,9 +58,12 @@ impl Task for MakeBomb {
 
 #[test]
 fn a_detached_result_whose_destructor_panics_harms_nobody() {
-    let cell = JobCell::new(MakeBomb);
-    assert!(cell.clone().run_here(frame()));
-    drop(cell);
+    let (handle, job) = JobCell::new(MakeBomb);
+    drop(handle);
+    assert!(job.run_here(frame(), None));
+    let (handle, job) = JobCell::new(MakeBomb);
+    assert!(job.run_here(frame(), None));
+    drop(handle);
 }
 
 /// Runs the same rounds again and again on two threads that start each at the same moment.
@@ -89,7 +95,7 @@ fn a_queued_task_is_claimed_once() {
     assert!(state.claim());
     assert!(!state.claim());
     assert!(state.is_claimed());
-    assert_eq!(state.finish(), Some(false));
+    assert_eq!(state.finish(), Finish::Released { last: false });
     assert!(state.is_resolved() && !state.is_claimed());
     assert!(!state.claim());
 }
@@ -98,7 +104,7 @@ fn a_queued_task_is_claimed_once() {
 fn an_outcome_is_taken_once() {
     let state = State::new();
     assert!(state.claim());
-    assert_eq!(state.finish(), Some(false));
+    assert_eq!(state.finish(), Finish::Released { last: false });
     assert_eq!(state.take(), Taken::Contents);
     assert_eq!(state.take(), Taken::Already);
 }
@@ -111,7 +117,7 @@ fn an_abandoned_task_is_resolved_and_stays_the_claimers() {
         assert_eq!(state.abandon(reason), Some(false));
         assert!(state.is_resolved() && state.is_stopped());
         assert_eq!(state.abandon(Abandon::Cancelled), None);
-        assert_eq!(state.finish(), None);
+        assert_eq!(state.finish(), Finish::Abandoned);
         assert_eq!(state.take(), Taken::Abandoned(reason));
         assert_eq!(state.take(), Taken::Already);
     }
@@ -130,42 +136,42 @@ fn a_watcher_is_seen_by_who_resolves_or_sees_it_resolved() {
     let state = State::new();
     assert!(state.claim());
     assert!(state.watch());
-    assert_eq!(state.finish(), Some(true));
+    assert_eq!(state.finish(), Finish::Watched);
     assert!(!state.watch());
 }
 
 #[test]
 fn runs_once_and_hands_out_the_result_once() {
-    let cell = cell();
-    assert!(cell.clone().run_here(frame()));
-    assert!(!cell.clone().run_here(frame()));
-    assert_eq!(cell.take().unwrap(), 3);
+    let (handle, job) = cell();
+    assert!(job.clone().run_here(frame(), None));
+    assert!(!job.clone().run_here(frame(), None));
+    assert_eq!(handle.take().unwrap(), 3);
     assert_eq!(
-        cell.take().unwrap_err().kind(),
+        handle.take().unwrap_err().kind(),
         TaskErrorKind::AlreadyJoined
     );
 }
 
 #[test]
 fn a_refused_task_never_runs() {
-    let cell = cell();
-    assert!(cell.refuse(TaskError::rejected("add", "closed")));
-    assert!(!cell.clone().run_here(frame()));
-    assert!(cell.take().unwrap_err().is_rejected());
+    let (handle, job) = cell();
+    assert!(job.refuse(TaskError::rejected("add", "closed")));
+    assert!(!job.clone().run_here(frame(), None));
+    assert!(handle.take().unwrap_err().is_rejected());
 }
 
 #[test]
 fn cancel_and_run_resolve_exactly_once() {
     race(
-        2_000,
+        ROUNDS,
         cell,
-        |cell| {
-            cell.clone().run_here(frame());
+        |(_, job)| {
+            job.clone().run_here(frame(), None);
         },
-        |cell| {
-            cell.head().abandon(Abandon::Cancelled);
+        |(_, job)| {
+            job.head().abandon(Abandon::Cancelled);
         },
-        |cell| match cell.take() {
+        |(handle, _)| match handle.take() {
             Ok(value) => assert_eq!(value, 3),
             Err(error) => assert!(error.is_cancelled(), "{error}"),
         },
@@ -175,17 +181,17 @@ fn cancel_and_run_resolve_exactly_once() {
 #[test]
 fn two_runners_and_one_runs() {
     race(
-        2_000,
+        ROUNDS,
         || (cell(), AtomicUsize::new(0)),
-        |(cell, runs)| {
-            runs.fetch_add(usize::from(cell.clone().run_here(frame())), SeqCst);
+        |((_, job), runs)| {
+            runs.fetch_add(usize::from(job.clone().run_here(frame(), None)), SeqCst);
         },
-        |(cell, runs)| {
-            runs.fetch_add(usize::from(cell.clone().run_here(frame())), SeqCst);
+        |((_, job), runs)| {
+            runs.fetch_add(usize::from(job.clone().run_here(frame(), None)), SeqCst);
         },
-        |(cell, runs)| {
+        |((handle, _), runs)| {
             assert_eq!(runs.into_inner(), 1);
-            assert_eq!(cell.take().unwrap(), 3);
+            assert_eq!(handle.take().unwrap(), 3);
         },
     );
 }
@@ -193,30 +199,30 @@ fn two_runners_and_one_runs() {
 #[test]
 fn a_parked_thread_is_woken_whenever_it_comes() {
     race(
-        2_000,
+        ROUNDS,
         cell,
-        |cell| {
-            cell.clone().run_here(frame());
+        |(_, job)| {
+            job.clone().run_here(frame(), None);
         },
-        |cell| cell.head().park_until_resolved(None),
-        |cell| assert_eq!(cell.take().unwrap(), 3),
+        |(_, job)| job.head().park_until_resolved(None),
+        |(handle, _)| assert_eq!(handle.take().unwrap(), 3),
     );
 }
 
 #[test]
 fn a_callback_runs_once_whenever_it_comes() {
     race(
-        2_000,
+        ROUNDS,
         || (cell(), Arc::new(AtomicUsize::new(0))),
-        |(cell, _)| {
-            cell.clone().run_here(frame());
+        |((_, job), _)| {
+            job.clone().run_here(frame(), None);
         },
-        |(cell, calls)| {
+        |((_, job), calls)| {
             let calls = calls.clone();
             let count = Box::new(move || {
                 calls.fetch_add(1, SeqCst);
             });
-            cell.head().waiters.add_callback(count, &cell.head().state);
+            job.head().waiters.add_callback(count, &job.head().state);
         },
         |(_, calls)| assert_eq!(calls.load(SeqCst), 1),
     );
@@ -224,18 +230,18 @@ fn a_callback_runs_once_whenever_it_comes() {
 
 #[test]
 fn parking_ends_with_the_deadline_and_leaves_one_entry() {
-    let cell = cell();
+    let (_handle, job) = cell();
     for _ in 0..10 {
         let soon = Instant::now() + Duration::from_millis(1);
-        cell.head().park_until_resolved(Some(soon));
+        job.head().park_until_resolved(Some(soon));
         assert!(Instant::now() >= soon);
     }
-    assert_eq!(cell.head().waiters.len(), 1);
+    assert_eq!(job.head().waiters.len(), 1);
 }
 
 #[test]
 fn callbacks_run_in_order_and_a_panicking_one_harms_nobody() {
-    let cell = cell();
+    let (_handle, job) = cell();
     let seen = Arc::new(Mutex::new(Vec::new()));
     for i in 0..5 {
         let seen = seen.clone();
@@ -243,11 +249,9 @@ fn callbacks_run_in_order_and_a_panicking_one_harms_nobody() {
             seen.lock().unwrap().push(i);
             assert!(i != 2, "callback {i} fails");
         });
-        cell.head()
-            .waiters
-            .add_callback(callback, &cell.head().state);
+        job.head().waiters.add_callback(callback, &job.head().state);
     }
-    cell.clone().run_here(frame());
+    job.clone().run_here(frame(), None);
     assert_eq!(*seen.lock().unwrap(), [0, 1, 2, 3, 4]);
 }
 
@@ -259,13 +263,13 @@ fn a_future_leaves_one_waker_however_often_it_is_polled() {
             self.0.fetch_add(1, SeqCst);
         }
     }
-    let cell = cell();
+    let (_handle, job) = cell();
     let [old, new] = [(); 2].map(|()| Arc::new(Count(AtomicUsize::new(0))));
     for count in [&old, &old, &new] {
         let waker = Waker::from(count.clone());
-        assert!(cell.head().waiters.add_waker(&waker, &cell.head().state));
+        assert!(job.head().waiters.add_waker(&waker, &job.head().state));
     }
-    cell.clone().run_here(frame());
+    job.clone().run_here(frame(), None);
     assert_eq!((old.0.load(SeqCst), new.0.load(SeqCst)), (0, 1));
 }
 
@@ -284,46 +288,44 @@ mod claimed {
         }
     }
 
-    fn claimed() -> (Arc<JobCell<Add>>, Claimed) {
-        let cell = cell();
-        let claimed = Claimed::new(cell.clone()).unwrap();
-        (cell, claimed)
+    fn claimed() -> (Handle<u32>, Claimed) {
+        let (handle, job) = cell();
+        (handle, Claimed::new(job).unwrap())
     }
 
     #[test]
     fn holds_the_encoded_arguments_and_gives_the_answer_back() {
-        let (cell, mut claimed) = claimed();
+        let (handle, mut claimed) = claimed();
         assert_eq!(claimed.args(), [1, 2]);
         let args = claimed.take_args();
         assert_eq!(claimed.args(), []);
         claimed.put_args(args);
         assert_eq!(claimed.args(), [1, 2]);
-        let mut payload = Bytes::new();
-        payload.push(42);
+        let payload = Bytes::from(&[42][..]);
         assert!(claimed.answer(answer(payload)).is_none());
-        assert_eq!(cell.take().unwrap(), 42);
+        assert_eq!(handle.take().unwrap(), 42);
     }
 
     #[test]
     fn there_is_one_claim() {
-        let (cell, claimed) = claimed();
-        assert!(Claimed::new(cell.clone()).is_none());
-        assert!(!cell.clone().run_here(frame()));
+        let (handle, claimed) = claimed();
+        assert!(Claimed::new(handle.job().clone()).is_none());
+        assert!(!handle.job().clone().run_here(frame(), None));
         drop(claimed);
     }
 
     #[test]
     fn a_dropped_claim_resolves_the_handle() {
-        let (cell, claimed) = claimed();
+        let (handle, claimed) = claimed();
         drop(claimed);
-        assert!(cell.take().unwrap_err().is_cancelled());
+        assert!(handle.take().unwrap_err().is_cancelled());
     }
 
     #[test]
     fn an_answer_that_does_not_decode_is_an_error_of_that_task() {
-        let (cell, claimed) = claimed();
+        let (handle, claimed) = claimed();
         assert!(claimed.answer(answer(Bytes::new())).is_none());
-        let error = cell.take().unwrap_err();
+        let error = handle.take().unwrap_err();
         assert!(error.is_codec(), "{error}");
         assert_eq!(error.worker_pid(), Some(7));
     }
@@ -331,24 +333,171 @@ mod claimed {
     #[test]
     fn answer_and_cancel_resolve_exactly_once() {
         race(
-            2_000,
+            ROUNDS,
             || {
-                let (cell, claimed) = claimed();
-                (cell, Mutex::new(Some(claimed)))
+                let (handle, claimed) = claimed();
+                (handle, Mutex::new(Some(claimed)))
             },
             |(_, claimed)| {
-                let mut payload = Bytes::new();
-                payload.push(42);
+                let payload = Bytes::from(&[42][..]);
                 let claimed = claimed.lock().unwrap().take().unwrap();
                 drop(claimed.answer(answer(payload)));
             },
-            |(cell, _)| {
-                cell.head().abandon(Abandon::Cancelled);
+            |(handle, _)| {
+                handle.job().head().abandon(Abandon::Cancelled);
             },
-            |(cell, _)| match cell.take() {
+            |(handle, _)| match handle.take() {
                 Ok(value) => assert_eq!(value, 42),
                 Err(error) => assert!(error.is_cancelled(), "{error}"),
             },
         );
+    }
+}
+
+#[test]
+fn whoever_has_the_last_pointer_takes_the_outcome_along() {
+    for _ in 0..ROUNDS {
+        let (handle, job) = cell();
+        let start = Barrier::new(2);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                start.wait();
+                assert!(job.run_here(frame(), None));
+            });
+            start.wait();
+            while !handle.job().head().is_resolved() {
+                std::hint::spin_loop();
+            }
+            assert_eq!(handle.into_outcome().unwrap(), 3);
+        });
+    }
+}
+
+#[test]
+fn an_outcome_that_was_taken_is_not_taken_again_by_the_last_pointer() {
+    let (handle, job) = cell();
+    assert!(job.run_here(frame(), None));
+    assert_eq!(handle.take().unwrap(), 3);
+    let error = handle.into_outcome().unwrap_err();
+    assert_eq!(error.kind(), TaskErrorKind::AlreadyJoined);
+}
+
+#[test]
+fn a_task_can_hold_on_to_its_own_job() {
+    #[derive(Serialize, Deserialize)]
+    struct Keep;
+    static KEPT: Mutex<Option<crate::Current>> = Mutex::new(None);
+    impl Task for Keep {
+        type Output = ();
+        const NAME: &'static str = "keep";
+        fn run(self) {
+            *KEPT.lock().unwrap() = Some(crate::current());
+        }
+    }
+    let (handle, job) = JobCell::new(Keep);
+    assert!(job.run_here(frame(), None));
+    assert!(handle.into_outcome().is_ok());
+    let kept = KEPT.lock().unwrap().take().unwrap();
+    assert!(!kept.is_cancelled());
+    assert_eq!(kept.task_name(), "keep");
+}
+
+mod seat {
+    use super::*;
+
+    /// Tells when it has started, and runs until it is told to end.
+    #[derive(Serialize, Deserialize)]
+    struct Wait;
+
+    static STEPS: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
+
+    impl Task for Wait {
+        type Output = ();
+        const NAME: &'static str = "wait";
+        fn run(self) {
+            STEPS[0].store(1, SeqCst);
+            while STEPS[1].load(SeqCst) == 0 {
+                thread::yield_now();
+            }
+        }
+    }
+
+    fn on(seat: &Seat) -> Option<OnSeat<'_>> {
+        Some(OnSeat {
+            seat,
+            alarm: &|_| {},
+        })
+    }
+
+    #[test]
+    fn shows_what_runs_and_is_empty_afterwards() {
+        let seat = Seat::new();
+        let (handle, job) = JobCell::new(Wait);
+        thread::scope(|scope| {
+            scope.spawn(|| job.run_here(frame(), on(&seat)));
+            while STEPS[0].load(SeqCst) == 0 {
+                thread::yield_now();
+            }
+            let jobs = seat.jobs();
+            assert_eq!(jobs.len(), 1);
+            assert!(jobs[0].0.is(handle.job()));
+            STEPS[1].store(1, SeqCst);
+        });
+        assert!(seat.jobs().is_empty());
+    }
+
+    #[test]
+    fn a_closed_one_lets_nothing_start() {
+        let seat = Seat::new();
+        seat.close();
+        let (handle, job) = cell();
+        assert!(job.run_here(frame(), on(&seat)));
+        assert!(handle.into_outcome().unwrap_err().is_cancelled());
+    }
+
+    /// Visitors come and go while a worker enters and leaves; nested once in a while.
+    #[test]
+    fn visitors_never_see_a_job_that_is_gone() {
+        #[derive(Serialize, Deserialize)]
+        struct Nest(u32);
+        static SEAT: Seat = Seat::new();
+        impl Task for Nest {
+            type Output = u32;
+            const NAME: &'static str = "nest";
+            fn run(self) -> u32 {
+                if self.0 == 0 {
+                    return 0;
+                }
+                let (handle, job) = JobCell::new(Nest(self.0 - 1));
+                job.run_here(frame(), on(&SEAT));
+                1 + handle.into_outcome().unwrap()
+            }
+        }
+        let done = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            let visits: Vec<_> = (0..2)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let mut most = 0;
+                        while done.load(SeqCst) == 0 {
+                            let jobs = SEAT.jobs();
+                            assert!(jobs.iter().all(|(job, _)| job.name() == "nest"));
+                            most = most.max(jobs.len());
+                        }
+                        most
+                    })
+                })
+                .collect();
+            for i in 0..10 * ROUNDS as u32 {
+                let (handle, job) = JobCell::new(Nest(i % 4));
+                job.run_here(frame(), on(&SEAT));
+                assert_eq!(handle.into_outcome().unwrap(), i % 4);
+            }
+            done.store(1, SeqCst);
+            for visit in visits {
+                assert!(visit.join().unwrap() <= 4);
+            }
+        });
+        assert!(SEAT.jobs().is_empty());
     }
 }

@@ -38,12 +38,16 @@ impl Waiter {
     }
 }
 
-/// The list of waiters of one task. It allocates only when somebody waits.
-pub(crate) struct Waiters(Mutex<Vec<Waiter>>);
+/// The list of waiters of one task. It allocates only when somebody waits, and is small when
+/// nobody does, which is why the vector is in a box.
+pub(crate) struct Waiters(Mutex<List>);
+
+#[allow(clippy::box_collection)]
+type List = Option<Box<Vec<Waiter>>>;
 
 impl Waiters {
     pub(crate) const fn new() -> Self {
-        Self(Mutex::new(Vec::new()))
+        Self(Mutex::new(None))
     }
 
     /// Enters the calling thread; `false` when the task is resolved already. The thread is
@@ -52,6 +56,7 @@ impl Waiters {
         let current = std::thread::current();
         {
             let mut list = self.lock();
+            let list = list.get_or_insert_default();
             let known = list.iter().any(
                 |waiter| matches!(waiter, Waiter::Thread(thread) if thread.id() == current.id()),
             );
@@ -66,6 +71,7 @@ impl Waiters {
     pub(crate) fn add_waker(&self, waker: &Waker, state: &State) -> bool {
         {
             let mut list = self.lock();
+            let list = list.get_or_insert_default();
             let known = list.iter_mut().find_map(|waiter| match waiter {
                 Waiter::Waker(known) => Some(known),
                 _ => None,
@@ -84,7 +90,7 @@ impl Waiters {
     }
 
     fn add(&self, waiter: Waiter, state: &State) -> bool {
-        self.lock().push(waiter);
+        self.lock().get_or_insert_default().push(waiter);
         self.watch(state)
     }
 
@@ -99,18 +105,18 @@ impl Waiters {
 
     /// Wakes everybody, in the order in which they came. The task is resolved.
     pub(crate) fn wake_all(&self) {
-        let list = std::mem::take(&mut *self.lock());
-        for waiter in list {
+        let list = self.lock().take();
+        for waiter in *list.unwrap_or_default() {
             waiter.wake();
         }
     }
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.lock().len()
+        self.lock().as_ref().map_or(0, |list| list.len())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Waiter>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, List> {
         // No code that can panic runs under this lock, but a clone of a waker; the list is whole
         // at every moment.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

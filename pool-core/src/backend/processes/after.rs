@@ -93,7 +93,7 @@ impl Fetch {
         let watched = if payload.try_reserve_exact(len).is_ok() {
             payload.resize(len, 0);
             self.lane.reply.read(self.region, &mut payload);
-            self.answer.payload = Bytes::Heap(payload);
+            self.answer.payload = payload.into();
             self.job.answer(self.answer)
         } else {
             let error = TaskError::new(TaskErrorKind::Decode, self.job.info().name)

@@ -505,7 +505,7 @@ impl Book {
     fn restore(lane: &Lane, mut job: Claimed, region: Option<Region>) -> Claimed {
         Place::Nowhere.store(&job);
         if let Some(region) = region.filter(|region| region.len > COPY_UNDER_LOCK as u64) {
-            job.put_args(Bytes::Heap(lane.request.read_back(region)));
+            job.put_args(lane.request.read_back(region).into());
         }
         job
     }

@@ -351,7 +351,7 @@ impl Hub {
     }
 
     /// The lane and number of a job that is in a lane.
-    pub(super) fn find(&self, job: &dyn Job) -> Option<(&Book, u64)> {
+    pub(super) fn find(&self, job: &Job) -> Option<(&Book, u64)> {
         let Place::Lane { index, seq } = Place::of(job.head()) else {
             return None;
         };
@@ -362,7 +362,7 @@ impl Hub {
     }
 
     /// Somebody waits for the job without driving: its end must be noticed.
-    pub(super) fn watch(&mut self, job: &dyn Job, after: &mut After) {
+    pub(super) fn watch(&mut self, job: &Job, after: &mut After) {
         self.turn(after);
         if let Some((book, seq)) = self.find(job)
             && !book.tell_supervisor(seq)
@@ -372,13 +372,13 @@ impl Hub {
         self.watch_the_queue(after);
     }
 
-    pub(super) fn is_running(&self, job: &dyn Job) -> bool {
+    pub(super) fn is_running(&self, job: &Job) -> bool {
         self.find(job).is_some_and(|(book, seq)| book.runs(seq))
     }
 
     /// Resolves the handle, if it has no outcome; with `running`, also of a job that a worker
     /// runs, which is then told to stop. Who waits is woken by the caller, without the lock.
-    pub(super) fn cancel(&mut self, job: &dyn Job, running: bool, after: &mut After) -> Cancelled {
+    pub(super) fn cancel(&mut self, job: &Job, running: bool, after: &mut After) -> Cancelled {
         let error = TaskError::new(TaskErrorKind::Cancelled, job.info().name);
         let Some((book, seq)) = self.find(job) else {
             // In the backlog, or on its way into or out of a lane.

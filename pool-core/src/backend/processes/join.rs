@@ -19,17 +19,17 @@ enum Spot {
 }
 
 impl Shared {
-    pub(super) fn wait(&self, job: &Arc<dyn Job>, deadline: Option<Instant>) {
+    pub(super) fn wait(&self, job: &Job, deadline: Option<Instant>) {
         loop {
             let over = deadline.is_some_and(|deadline| Instant::now() >= deadline);
-            match self.spot(&**job) {
+            match self.spot(job) {
                 Spot::Resolved => return,
                 _ if over => return,
                 Spot::Lane(lane, seq, bell) => {
-                    self.wait_in_lane(&**job, &lane, seq, bell, deadline);
+                    self.wait_in_lane(job, &lane, seq, bell, deadline);
                 }
                 Spot::Elsewhere => {
-                    if self.wait_elsewhere(&**job, deadline) {
+                    if self.wait_elsewhere(job, deadline) {
                         return;
                     }
                 }
@@ -38,7 +38,7 @@ impl Shared {
     }
 
     /// Makes a turn and says where the job is now.
-    fn spot(&self, job: &dyn Job) -> Spot {
+    fn spot(&self, job: &Job) -> Spot {
         let found = self.with(|hub, after| {
             hub.turn(after);
             let (book, seq) = hub.find(job)?;
@@ -56,14 +56,7 @@ impl Shared {
     }
 
     /// Waits for the slot; returns when there is a reason to look again.
-    fn wait_in_lane(
-        &self,
-        job: &dyn Job,
-        lane: &Lane,
-        seq: u64,
-        bell: u32,
-        deadline: Option<Instant>,
-    ) {
+    fn wait_in_lane(&self, job: &Job, lane: &Lane, seq: u64, bell: u32, deadline: Option<Instant>) {
         let slot = lane.slot(seq);
         let settled = || slot.state().is_settled() || job.head().is_resolved();
         if self.patience.spin_until(settled) {
@@ -78,7 +71,7 @@ impl Shared {
     }
 
     /// Waits until the job is in a lane or resolved; says whether it is resolved, or time is over.
-    fn wait_elsewhere(&self, job: &dyn Job, deadline: Option<Instant>) -> bool {
+    fn wait_elsewhere(&self, job: &Job, deadline: Option<Instant>) -> bool {
         // Driving may bring it into a lane.
         let moved = self.patience.spin_until(|| {
             self.with(|hub, after| {

@@ -87,7 +87,7 @@ impl Shared {
         result
     }
 
-    fn cancel(&self, job: &dyn Job, running: bool) -> bool {
+    fn cancel(&self, job: &Job, running: bool) -> bool {
         let cancelled = self.with(|hub, after| {
             // It may be done already.
             hub.turn(after);
@@ -198,34 +198,34 @@ impl Engine for Processes {
         true
     }
 
-    fn submit(&self, job: Arc<dyn Job>) {
+    fn submit(&self, job: Job) {
         // Encodes in the caller's thread and without a lock: that is the user's code.
         if let Some(job) = Claimed::new(job) {
             self.shared.with(|hub, after| hub.submit(job, after));
         }
     }
 
-    fn wait(&self, job: &Arc<dyn Job>, deadline: Option<Instant>) {
+    fn wait(&self, job: &Job, deadline: Option<Instant>) {
         self.shared.wait(job, deadline);
     }
 
-    fn poll(&self, _: &dyn Job) {
+    fn poll(&self, _: &Job) {
         self.shared.with(Hub::turn);
     }
 
-    fn watch(&self, job: &dyn Job) {
+    fn watch(&self, job: &Job) {
         self.shared.with(|hub, after| hub.watch(job, after));
     }
 
-    fn is_running(&self, job: &dyn Job) -> bool {
+    fn is_running(&self, job: &Job) -> bool {
         self.shared.with(|hub, _| hub.is_running(job))
     }
 
-    fn cancel(&self, job: &dyn Job) -> bool {
+    fn cancel(&self, job: &Job) -> bool {
         self.shared.cancel(job, true)
     }
 
-    fn cancel_queued(&self, job: &dyn Job) {
+    fn cancel_queued(&self, job: &Job) {
         self.shared.cancel(job, false);
     }
 

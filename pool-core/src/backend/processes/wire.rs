@@ -180,7 +180,11 @@ impl Identity {
             stat.st_ino,
             stat.st_size as u64,
             stat.st_mtime as u64,
-            stat.st_mtime_nsec,
+            // Signed where rustix goes through the C library.
+            #[allow(clippy::unnecessary_cast)]
+            {
+                stat.st_mtime_nsec as u64
+            },
         ];
         let build = facts
             .iter()

@@ -226,7 +226,7 @@ impl Worker {
             lane,
             control: lane.control.get(),
             catalog,
-            frame: Frame::new(Backend::Processes, index),
+            frame: Frame::new(Backend::Processes, index).probed(is_asked_to_stop),
             patience: Patience::new(),
             next: 0,
             ring: Ring::new(lane.arena_bytes),
@@ -284,7 +284,7 @@ impl Worker {
         self.out.clear();
         match (task, args) {
             (Some(task), Some(args)) => {
-                let frame = self.frame.clone().named(task.name(), is_asked_to_stop);
+                let frame = self.frame.named(task.name());
                 current::enter(frame, || {
                     if facts.kind == kind::CHUNK {
                         self.run_chunk(task, args);

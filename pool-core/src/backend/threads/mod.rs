@@ -1,46 +1,58 @@
 //! The thread backend: work-stealing threads that park when there is nothing to do.
 //!
-//! A job goes from `submit` to the shared injector. A worker takes from its own deque, then from the injector,
-//! then from the others' deques; when it finds nothing for a while it sleeps ([`sleep`]).
+//! A job that is submitted from outside goes to the shared queue, one that a worker's task submits
+//! to that worker's own stack; [`worker`] says in which order they are run. A worker that finds
+//! nothing for a while sleeps ([`sleep`]).
 //!
 //! A worker that joins a task runs that task itself if nobody has started it, and otherwise
 //! waits; it never runs a task that it does not wait for, since that task could need a lock that
 //! the waiting one holds. So a nested wait always has somebody who makes progress: the task it
 //! waits for is run here, or runs elsewhere, where the same holds.
+//!
+//! The end of a pool needs no count of its jobs. A worker ends when it has seen the pool closed
+//! and then found every queue empty. A job that is pushed later, because its submitter had looked
+//! just before the pool was closed, is found by the last worker to end, or by that submitter, who
+//! looks again after its push.
 
 mod sleep;
 mod timer;
 mod worker;
 
-use std::cell::Cell;
-use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle as Thread;
 use std::time::Instant;
 
-use crossbeam_deque::{Injector, Steal, Stealer};
+use crossbeam_deque::{Injector, Steal};
+use crossbeam_utils::CachePadded;
 
 use self::sleep::Sleepers;
 use self::timer::Timer;
+use self::worker::{Queues, Stealers};
 use super::{Backend, Engine, SHUT_DOWN};
-use crate::cell::{Abandon, Job};
+use crate::cell::{Abandon, Job, OnSeat, Seat};
 use crate::current::Frame;
 use crate::{Error, TaskError};
 
 /// What the workers share.
 struct Shared {
-    injector: Injector<Arc<dyn Job>>,
-    stealers: Vec<Stealer<Arc<dyn Job>>>,
+    injector: Injector<Job>,
+    workers: Vec<CachePadded<Worker>>,
     sleepers: Sleepers,
     timer: Timer,
-    /// What each worker runs, for a kill; the last entry is the innermost of nested runs.
-    running: Vec<Mutex<Vec<Arc<dyn Job>>>>,
-    /// Jobs that were accepted and are not done. The workers end when the pool is closed and
-    /// this is zero.
-    pending: AtomicUsize,
     closed: AtomicBool,
     killed: AtomicBool,
+    /// Workers that have not ended.
+    alive: AtomicUsize,
+}
+
+/// What others see of a worker.
+struct Worker {
+    stealers: Stealers,
+    /// What it runs.
+    seat: Seat,
+    /// How many jobs it has begun.
+    ran: AtomicU32,
 }
 
 /// The pool's side: `Shared` plus the threads to be joined.
@@ -49,37 +61,36 @@ struct Threads {
     threads: Mutex<Vec<Thread<()>>>,
 }
 
-thread_local! {
-    /// The pool whose worker this thread is, and its number there.
-    static WORKER: Cell<(*const Shared, usize)> = const { Cell::new((ptr::null(), 0)) };
-}
-
 pub(super) fn start(workers: usize) -> Result<Arc<dyn Engine>, Error> {
-    let deques: Vec<_> = (0..workers)
-        .map(|_| crossbeam_deque::Worker::new_fifo())
-        .collect();
+    let queues: Vec<_> = (0..workers).map(|_| Queues::new()).collect();
+    let worker = |queues: &Queues| {
+        CachePadded::new(Worker {
+            stealers: queues.stealers(),
+            seat: Seat::new(),
+            ran: AtomicU32::new(0),
+        })
+    };
     let shared = Arc::new(Shared {
         injector: Injector::new(),
-        stealers: deques
-            .iter()
-            .map(crossbeam_deque::Worker::stealer)
-            .collect(),
+        workers: queues.iter().map(worker).collect(),
         sleepers: Sleepers::new(workers),
         timer: Timer::new(),
-        running: (0..workers).map(|_| Mutex::default()).collect(),
-        pending: AtomicUsize::new(0),
         closed: AtomicBool::new(false),
         killed: AtomicBool::new(false),
+        alive: AtomicUsize::new(workers),
     });
     let pool = Threads {
         shared,
         threads: Mutex::new(Vec::with_capacity(workers)),
     };
-    for (index, deque) in deques.into_iter().enumerate() {
+    for (index, queues) in queues.into_iter().enumerate() {
         let shared = pool.shared.clone();
         let thread = std::thread::Builder::new()
             .name(format!("pool-worker-{index}"))
-            .spawn(move || worker::run(&shared, &deque, index));
+            .spawn(move || {
+                worker::run(&shared, queues, index);
+                shared.one_ended();
+            });
         match thread {
             Ok(thread) => pool.lock_threads().push(thread),
             Err(error) => {
@@ -92,60 +103,46 @@ pub(super) fn start(workers: usize) -> Result<Arc<dyn Engine>, Error> {
 }
 
 impl Shared {
-    fn frame(worker: usize) -> Frame {
-        Frame::new(Backend::Threads, worker)
-    }
-
-    /// The number of the calling thread among this pool's workers.
-    fn own_worker(&self) -> Option<usize> {
-        let (pool, index) = WORKER.get();
-        ptr::eq(pool, self).then_some(index)
-    }
-
-    fn run(&self, job: Arc<dyn Job>, worker: usize) {
-        if let Some(limit) = job.options().timeout {
-            self.timer.watch(&job, limit);
-        }
-        let running = || {
-            self.running[worker]
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
+    fn run(self: &Arc<Self>, job: Job, worker: usize) {
+        let alarm = |at| self.timer.look_by(at, self);
+        let on = OnSeat {
+            seat: &self.workers[worker].seat,
+            alarm: &alarm,
         };
-        running().push(Arc::clone(&job));
-        // After the entry: a kill either finds it there, or is seen here.
-        if self.killed.load(SeqCst) {
-            job.refuse(killed(&*job));
-        } else {
-            job.run_here(Self::frame(worker));
+        job.run_here(Frame::new(Backend::Threads, worker), Some(on));
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(SeqCst)
+    }
+
+    fn has_work(&self) -> bool {
+        !self.injector.is_empty() || self.workers.iter().any(|w| !w.stealers.is_empty())
+    }
+
+    /// A worker has ended; after the last one nobody runs what is still pushed.
+    fn one_ended(&self) {
+        if self.alive.fetch_sub(1, SeqCst) == 1 {
+            self.refuse_queued();
+            self.timer.stop();
         }
-        let done = running().pop();
-        // Its destructor may be the user's: not under the lock.
-        drop(done);
     }
 
-    /// One accepted job fewer; the last one of a closed pool ends the workers.
-    fn done(&self) {
-        if self.pending.fetch_sub(1, SeqCst) == 1 && self.closed.load(SeqCst) {
-            self.sleepers.wake_all();
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        self.closed.load(SeqCst) && self.pending.load(SeqCst) == 0
-    }
-
-    /// Empties the queues of a killed pool, whose workers may be busy for long.
+    /// Empties the queues: the pool was killed, and its workers may be busy for long; or they have
+    /// ended.
     fn refuse_queued(&self) {
-        let steal = || {
+        let steal = || -> Steal<Job> {
             std::iter::once(self.injector.steal())
-                .chain(self.stealers.iter().map(Stealer::steal))
+                .chain(self.workers.iter().map(|worker| worker.stealers.steal()))
                 .collect()
         };
         loop {
             match steal() {
+                Steal::Success(job) if self.killed.load(SeqCst) => {
+                    job.refuse(TaskError::killed(job.name()));
+                }
                 Steal::Success(job) => {
-                    job.refuse(killed(&*job));
-                    self.done();
+                    job.refuse(TaskError::rejected(job.name(), SHUT_DOWN));
                 }
                 Steal::Retry => {}
                 Steal::Empty => return,
@@ -159,21 +156,13 @@ impl Shared {
     }
 }
 
-fn cancelled(job: &dyn Job) -> TaskError {
-    TaskError::new(crate::TaskErrorKind::Cancelled, job.info().name)
-}
-
-fn killed(job: &dyn Job) -> TaskError {
-    cancelled(job).message_is("the pool was killed")
-}
-
 impl Threads {
     fn lock_threads(&self) -> std::sync::MutexGuard<'_, Vec<Thread<()>>> {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn join_workers(&self) {
-        if self.shared.own_worker().is_some() {
+        if worker::own_index(&self.shared).is_some() {
             return;
         }
         // Others who wait here wait for the lock.
@@ -181,7 +170,7 @@ impl Threads {
             // A worker catches every panic of a task; one of its own is printed by the hook.
             let _ = thread.join();
         }
-        self.shared.timer.stop();
+        self.shared.timer.join();
     }
 }
 
@@ -191,48 +180,55 @@ impl Engine for Threads {
     }
 
     fn workers(&self) -> usize {
-        self.shared.stealers.len()
+        self.shared.workers.len()
     }
 
-    fn submit(&self, job: Arc<dyn Job>) {
+    fn submit(&self, job: Job) {
         let shared = &*self.shared;
-        // Counted before `closed` is read, so that a pool which is closed at the same moment
-        // either sees the job or refuses it.
-        shared.pending.fetch_add(1, SeqCst);
-        if shared.closed.load(SeqCst) {
-            job.refuse(TaskError::rejected(job.info().name, SHUT_DOWN));
-            shared.done();
+        if shared.is_closed() {
+            job.refuse(TaskError::rejected(job.name(), SHUT_DOWN));
             return;
         }
+        // A worker empties its own stack before it ends.
+        let Err(job) = worker::push(shared, job) else {
+            shared.sleepers.wake_one();
+            return;
+        };
         shared.injector.push(job);
+        // There is a fence in it: if `closed` is not seen below, whoever closes the pool comes
+        // later, and its workers see the job.
         shared.sleepers.wake_one();
+        if shared.is_closed() && shared.alive.load(SeqCst) == 0 {
+            shared.refuse_queued();
+        }
     }
 
-    fn wait(&self, job: &Arc<dyn Job>, deadline: Option<Instant>) {
+    fn wait(&self, job: &Job, deadline: Option<Instant>) {
         // Whoever waits for a limited time only cannot run a task for as long as it takes.
-        if let (Some(worker), None) = (self.shared.own_worker(), deadline) {
-            // `run_here` claims it; the copy in the deque is found claimed and dropped.
-            self.shared.run(Arc::clone(job), worker);
+        if deadline.is_none()
+            && let Some((job, worker)) = worker::take(&self.shared, job)
+        {
+            self.shared.run(job, worker);
         }
         if !sleep::spin_until(|| job.head().is_resolved()) {
             job.head().park_until_resolved(deadline);
         }
     }
 
-    fn poll(&self, _: &dyn Job) {}
+    fn poll(&self, _: &Job) {}
 
-    fn watch(&self, _: &dyn Job) {}
+    fn watch(&self, _: &Job) {}
 
-    fn is_running(&self, job: &dyn Job) -> bool {
+    fn is_running(&self, job: &Job) -> bool {
         job.head().state.is_claimed()
     }
 
-    fn cancel(&self, job: &dyn Job) -> bool {
-        job.refuse(cancelled(job)) || job.head().abandon(Abandon::Cancelled)
+    fn cancel(&self, job: &Job) -> bool {
+        job.refuse(TaskError::cancelled(job.name())) || job.head().abandon(Abandon::Cancelled)
     }
 
-    fn cancel_queued(&self, job: &dyn Job) {
-        job.refuse(cancelled(job));
+    fn cancel_queued(&self, job: &Job) {
+        job.refuse(TaskError::cancelled(job.name()));
     }
 
     fn shutdown(&self) {
@@ -242,14 +238,13 @@ impl Engine for Threads {
 
     fn kill(&self) {
         self.shared.killed.store(true, SeqCst);
+        for worker in &self.shared.workers {
+            worker.seat.close();
+        }
         self.shared.close();
         self.shared.refuse_queued();
-        for running in &self.shared.running {
-            let jobs = running
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone();
-            for job in jobs {
+        for worker in &self.shared.workers {
+            for (job, _) in worker.seat.jobs() {
                 job.head().abandon(Abandon::Cancelled);
             }
         }

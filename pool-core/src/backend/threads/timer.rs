@@ -1,94 +1,101 @@
 //! Deadlines of tasks on threads: the handle resolves when the time is over, the task goes on.
+//!
+//! There is no entry for each task: a worker enters what it runs on its seat together with the
+//! deadline, and this thread looks at all seats when the first one is due. A task that is done in
+//! time leaves nothing behind, however long its limit.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle as Thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::cell::{Abandon, Job};
+use super::Shared;
+use crate::cell::Abandon;
 
 /// A thread that is started by the first task with a deadline.
+#[derive(Debug)]
 pub(super) struct Timer {
-    shared: Arc<(Mutex<Queue>, Condvar)>,
+    state: Mutex<State>,
+    changed: Condvar,
     thread: Mutex<Option<Thread<()>>>,
 }
 
-#[derive(Default)]
-struct Queue {
-    entries: BinaryHeap<Reverse<Entry>>,
+#[derive(Debug, Default)]
+struct State {
+    /// When the seats are to be looked at.
+    next: Option<Instant>,
+    started: bool,
     stopped: bool,
-}
-
-struct Entry {
-    when: Instant,
-    job: Weak<dyn Job>,
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        self.when == other.when
-    }
-}
-impl Eq for Entry {}
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Entry {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.when.cmp(&other.when)
-    }
 }
 
 impl Timer {
     pub(super) fn new() -> Self {
         Self {
-            shared: Arc::default(),
+            state: Mutex::default(),
+            changed: Condvar::new(),
             thread: Mutex::new(None),
         }
     }
 
-    /// The job starts now and may run for `limit`.
-    pub(super) fn watch(&self, job: &Arc<dyn Job>, limit: Duration) {
-        let Some(when) = Instant::now().checked_add(limit) else {
+    /// A task whose deadline this is has been entered on a seat.
+    pub(super) fn look_by(&self, at: Instant, pool: &Arc<Shared>) {
+        let mut state = self.lock();
+        if state.next.is_some_and(|next| next <= at) {
             return;
-        };
-        self.ensure_thread();
-        let (queue, changed) = &*self.shared;
-        let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_next = queue.entries.peek().is_none_or(|Reverse(e)| when < e.when);
-        queue.entries.push(Reverse(Entry {
-            when,
-            job: Arc::downgrade(job),
-        }));
-        if is_next {
-            changed.notify_one();
         }
-    }
-
-    fn ensure_thread(&self) {
-        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        if thread.is_none() {
-            let shared = Arc::clone(&self.shared);
+        state.next = Some(at);
+        if state.started {
+            drop(state);
+            self.changed.notify_one();
+        } else if !state.stopped {
+            state.started = true;
+            let pool = Arc::clone(pool);
             // Without the thread the deadline is still checked when the task returns.
-            *thread = std::thread::Builder::new()
+            let thread = std::thread::Builder::new()
                 .name("pool-timer".into())
-                .spawn(move || run(&shared.0, &shared.1))
-                .ok();
+                .spawn(move || pool.timer.run(&pool));
+            *self.lock_thread() = thread.ok();
         }
     }
 
+    fn run(&self, pool: &Shared) {
+        let mut state = self.lock();
+        while !state.stopped {
+            let now = Instant::now();
+            match state.next {
+                Some(at) if at <= now => {
+                    // Whoever enters a seat from here on says so again.
+                    state.next = None;
+                    drop(state);
+                    let next = look(pool, now);
+                    state = self.lock();
+                    state.next = [state.next, next].into_iter().flatten().min();
+                }
+                Some(at) => {
+                    state = self
+                        .changed
+                        .wait_timeout(state, at - now)
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0;
+                }
+                None => {
+                    state = self
+                        .changed
+                        .wait(state)
+                        .unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
+    }
+
+    /// The pool's last worker has ended.
     pub(super) fn stop(&self) {
-        let (queue, changed) = &*self.shared;
-        queue.lock().unwrap_or_else(PoisonError::into_inner).stopped = true;
-        changed.notify_one();
-        let thread = self
-            .thread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        self.lock().stopped = true;
+        self.changed.notify_one();
+    }
+
+    /// Waits for the thread's end.
+    pub(super) fn join(&self) {
+        let thread = self.lock_thread().take();
         // A callback on the timer's own thread may end the pool.
         if let Some(thread) = thread
             && thread.thread().id() != std::thread::current().id()
@@ -96,31 +103,31 @@ impl Timer {
             let _ = thread.join();
         }
     }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_thread(&self) -> MutexGuard<'_, Option<Thread<()>>> {
+        self.thread.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-fn run(entries: &Mutex<Queue>, changed: &Condvar) {
-    let mut queue = entries.lock().unwrap_or_else(PoisonError::into_inner);
-    while !queue.stopped {
-        let now = Instant::now();
-        match queue.entries.peek().map(|Reverse(entry)| entry.when) {
-            Some(when) if when <= now => {
-                let entry = queue.entries.pop();
-                // Waking runs foreign code, and so may the job's destructor: not under the lock.
-                drop(queue);
-                if let Some(job) = entry.and_then(|Reverse(entry)| entry.job.upgrade()) {
-                    job.head().abandon(Abandon::TimedOut);
-                }
-                queue = entries.lock().unwrap_or_else(PoisonError::into_inner);
+/// Ends the handles of overdue tasks; says when the next one is due.
+fn look(pool: &Shared, now: Instant) -> Option<Instant> {
+    let running = pool.workers.iter().flat_map(|worker| worker.seat.jobs());
+    let mut next = None;
+    for (job, deadline) in running {
+        match deadline {
+            // Waking runs foreign code; no seat is locked.
+            Some(at) if at <= now => {
+                job.head().abandon(Abandon::TimedOut);
             }
-            Some(when) => {
-                queue = changed
-                    .wait_timeout(queue, when - now)
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .0;
+            Some(at) if !job.head().is_resolved() => {
+                next = Some(next.map_or(at, |next: Instant| next.min(at)));
             }
-            None => {
-                queue = changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
-            }
+            _ => {}
         }
     }
+    next
 }

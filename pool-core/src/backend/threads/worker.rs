@@ -1,57 +1,287 @@
-//! The loop of one worker thread.
+//! One worker thread: where it finds its next job, and in which order.
+//!
+//! A worker looks, in this order, at
+//!
+//! 1. its own stack: jobs that its tasks submitted, the newest first, as one would call them;
+//! 2. its own batch: jobs that it took out of the shared queue together;
+//! 3. the batch of a worker that has been at one task since the last look: those jobs are older
+//!    than any in the shared queue;
+//! 4. the shared queue, from which it takes a batch that should last for [`BATCH_TIME`];
+//! 5. the batches and the stacks of the others.
+//!
+//! Now and then the shared queue comes first, so that a task which submits its successor does not
+//! keep all others waiting.
 
+use std::cell::RefCell;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
-use crossbeam_deque::{Steal, Worker as Deque};
+use crossbeam_deque::{Steal, Stealer, Worker as Deque};
 use crossbeam_utils::sync::Parker;
 
+use super::Shared;
 use super::sleep::spin_until;
-use super::{Shared, WORKER};
 use crate::cell::Job;
 
-/// Runs jobs until the pool is closed and all are done.
-pub(super) fn run(shared: &Arc<Shared>, deque: &Deque<Arc<dyn Job>>, index: usize) {
-    WORKER.set((Arc::as_ptr(shared), index));
-    let parker = Parker::new();
-    loop {
-        if let Some(job) = find(shared, deque, index) {
-            shared.run(job, index);
-            shared.done();
-        } else if shared.is_over() {
-            return;
-        } else if !spin_until(|| has_work(shared) || shared.is_over()) {
-            shared
-                .sleepers
-                .sleep(index, &parker, || has_work(shared) || shared.is_over());
+/// How long the jobs of a batch should take together. So long at most one of them waits behind
+/// another one although a worker is free.
+const BATCH_TIME: Duration = Duration::from_micros(20);
+
+/// The most jobs in a batch.
+const MAX_BATCH: usize = 32;
+
+/// After how many jobs the shared queue comes first.
+const FAIRNESS: u32 = 61;
+
+/// A worker's own queues.
+struct Local {
+    /// Which pool's worker this is.
+    pool: *const Shared,
+    index: usize,
+    stack: Deque<Job>,
+}
+
+thread_local! {
+    static LOCAL: RefCell<Option<Local>> = const { RefCell::new(None) };
+}
+
+/// What others can steal from a worker.
+pub(super) struct Stealers {
+    stack: Stealer<Job>,
+    batch: Stealer<Job>,
+}
+
+impl Stealers {
+    pub(super) fn is_empty(&self) -> bool {
+        self.batch.is_empty() && self.stack.is_empty()
+    }
+
+    pub(super) fn steal(&self) -> Steal<Job> {
+        self.batch.steal().or_else(|| self.stack.steal())
+    }
+}
+
+/// The queues of a worker to be.
+pub(super) struct Queues {
+    stack: Deque<Job>,
+    batch: Deque<Job>,
+}
+
+impl Queues {
+    pub(super) fn new() -> Self {
+        Self {
+            stack: Deque::new_lifo(),
+            batch: Deque::new_fifo(),
+        }
+    }
+
+    pub(super) fn stealers(&self) -> Stealers {
+        Stealers {
+            stack: self.stack.stealer(),
+            batch: self.batch.stealer(),
         }
     }
 }
 
-fn find(shared: &Shared, deque: &Deque<Arc<dyn Job>>, index: usize) -> Option<Arc<dyn Job>> {
-    if let Some(job) = deque.pop() {
-        return Some(job);
+/// The number of the calling thread among the pool's workers.
+pub(super) fn own_index(pool: &Shared) -> Option<usize> {
+    with_local(pool, |local| local.index)
+}
+
+/// Puts a job on the stack of the calling thread; it comes back where that is no worker of the
+/// pool.
+pub(super) fn push(pool: &Shared, job: Job) -> Result<(), Job> {
+    let mut job = Some(job);
+    with_local(pool, |local| job.take().map(|job| local.stack.push(job)));
+    match job {
+        None => Ok(()),
+        Some(job) => Err(job),
     }
-    loop {
-        // From the injector a batch comes along; it can be stolen from this deque.
-        let mut found = shared.injector.steal_batch_and_pop(deque);
-        if found.is_empty() {
-            let others = (1..shared.stealers.len()).map(|i| (index + i) % shared.stealers.len());
-            found = others.map(|i| shared.stealers[i].steal()).collect();
-        }
-        match found {
-            Steal::Success(job) => {
-                // The rest of the batch is work for whoever sleeps.
-                if !deque.is_empty() {
-                    shared.sleepers.wake_one();
+}
+
+/// Takes the job off the stack of the calling thread, if it is the newest there; else another
+/// pointer to it. With the number of the worker, which this must be.
+pub(super) fn take(pool: &Shared, job: &Job) -> Option<(Job, usize)> {
+    with_local(pool, |local| {
+        let newest = local.stack.pop();
+        let job = match newest {
+            Some(newest) if newest.is(job) => newest,
+            other => {
+                if let Some(other) = other {
+                    local.stack.push(other);
                 }
-                return Some(job);
+                job.clone()
             }
+        };
+        (job, local.index)
+    })
+}
+
+fn with_local<T>(pool: &Shared, work: impl FnOnce(&Local) -> T) -> Option<T> {
+    LOCAL
+        .try_with(|local| {
+            let local = local.borrow();
+            let local = local.as_ref().filter(|own| std::ptr::eq(own.pool, pool))?;
+            Some(work(local))
+        })
+        .ok()
+        .flatten()
+}
+
+/// Runs jobs until the pool is closed and all are done.
+pub(super) fn run(shared: &Arc<Shared>, queues: Queues, index: usize) {
+    LOCAL.set(Some(Local {
+        pool: Arc::as_ptr(shared),
+        index,
+        stack: queues.stack,
+    }));
+    let mut worker = Worker {
+        shared,
+        index,
+        batch: queues.batch,
+        // With one worker there is nobody who could run what waits in a batch.
+        size: if shared.workers.len() == 1 {
+            MAX_BATCH
+        } else {
+            1
+        },
+        taken: 0,
+        since: Instant::now(),
+        looks: 0,
+        ran: 0,
+        seen: vec![0; shared.workers.len()],
+    };
+    worker.run();
+    // Jobs on it would be dropped without an outcome; there are none.
+    let local = LOCAL.take();
+    debug_assert!(local.is_none_or(|local| local.stack.is_empty()));
+}
+
+struct Worker<'a> {
+    shared: &'a Arc<Shared>,
+    index: usize,
+    batch: Deque<Job>,
+    /// How many jobs to take at once, learnt from how long the last ones took.
+    size: usize,
+    /// How many were taken at the last look at the shared queue, and when that was.
+    taken: usize,
+    since: Instant,
+    looks: u32,
+    /// How many jobs this worker has begun.
+    ran: u32,
+    /// How many each other worker had begun at the last look.
+    seen: Vec<u32>,
+}
+
+impl Worker<'_> {
+    fn run(&mut self) {
+        let parker = Parker::new();
+        let shared = self.shared;
+        loop {
+            // Before the look: what was submitted before the pool was closed is seen by it.
+            let closed = shared.is_closed();
+            if let Some(job) = self.find() {
+                self.ran = self.ran.wrapping_add(1);
+                shared.workers[self.index].ran.store(self.ran, Relaxed);
+                shared.run(job, self.index);
+            } else if closed {
+                return;
+            } else {
+                // How long the next job waits for here says nothing of how long it takes.
+                self.taken = 0;
+                let ready = || shared.has_work() || shared.is_closed();
+                if !spin_until(ready) {
+                    shared.sleepers.sleep(self.index, &parker, ready);
+                }
+            }
+        }
+    }
+
+    fn find(&mut self) -> Option<Job> {
+        self.looks = self.looks.wrapping_add(1);
+        if self.looks.is_multiple_of(FAIRNESS)
+            && let Some(job) = retry(|| self.shared.injector.steal())
+        {
+            return Some(job);
+        }
+        let newest = with_local(self.shared, |local| local.stack.pop()).flatten();
+        newest
+            .or_else(|| self.batch.pop())
+            .or_else(|| self.steal(true))
+            .or_else(|| self.steal_shared())
+            .or_else(|| self.steal(false))
+    }
+
+    /// Takes from another worker; with `stuck`, from its batch and only if it has not begun a job
+    /// since the last look.
+    fn steal(&mut self, stuck: bool) -> Option<Job> {
+        let workers = &self.shared.workers;
+        for i in (1..workers.len()).map(|i| (self.index + i) % workers.len()) {
+            let other = &workers[i];
+            if stuck {
+                let ran = other.ran.load(Relaxed);
+                let moved = std::mem::replace(&mut self.seen[i], ran) != ran;
+                if moved || other.stealers.batch.is_empty() {
+                    continue;
+                }
+            }
+            let found = retry(|| match stuck {
+                true => other.stealers.batch.steal(),
+                false => other.stealers.steal(),
+            });
+            if found.is_some() {
+                if !other.stealers.is_empty() {
+                    self.shared.sleepers.wake_one();
+                }
+                return found;
+            }
+        }
+        None
+    }
+
+    fn steal_shared(&mut self) -> Option<Job> {
+        let injector = &self.shared.injector;
+        if injector.is_empty() {
+            return None;
+        }
+        if self.workers() > 1 {
+            self.learn();
+        }
+        let found = retry(|| injector.steal_batch_with_limit_and_pop(&self.batch, self.size));
+        if found.is_some() {
+            self.taken = 1 + self.batch.len();
+            // The rest is work for whoever sleeps.
+            if !self.batch.is_empty() || !injector.is_empty() {
+                self.shared.sleepers.wake_one();
+            }
+        }
+        found
+    }
+
+    fn workers(&self) -> usize {
+        self.shared.workers.len()
+    }
+
+    /// How long the last batch took says how large the next one is.
+    fn learn(&mut self) {
+        let now = Instant::now();
+        if self.taken > 0 {
+            let took = now.saturating_duration_since(self.since);
+            let each = (took.as_nanos() / self.taken as u128).max(1);
+            let fitting = usize::try_from(BATCH_TIME.as_nanos() / each).unwrap_or(MAX_BATCH);
+            self.size = fitting.clamp(1, (2 * self.size).min(MAX_BATCH));
+        }
+        self.since = now;
+    }
+}
+
+fn retry(steal: impl Fn() -> Steal<Job>) -> Option<Job> {
+    loop {
+        match steal() {
+            Steal::Success(job) => return Some(job),
             Steal::Empty => return None,
             Steal::Retry => {}
         }
     }
-}
-
-fn has_work(shared: &Shared) -> bool {
-    !shared.injector.is_empty() || shared.stealers.iter().any(|s| !s.is_empty())
 }
