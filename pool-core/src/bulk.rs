@@ -50,6 +50,7 @@ macro_rules! numbers {
 numbers! { u8 i8 u16 i16 u32 i32 u64 i64 u128 i128 usize isize f32 f64 }
 
 /// `value.serialize(out)`, in one block where that can be.
+#[inline]
 pub(crate) fn serialize<T: Serialize + Any, S: Serializer>(
     value: &T,
     out: S,
@@ -61,6 +62,7 @@ pub(crate) fn serialize<T: Serialize + Any, S: Serializer>(
 }
 
 /// `T::deserialize(input)`, in one block where it was serialized so.
+#[inline]
 pub(crate) fn deserialize<'de, T: DeserializeOwned + Any, D: Deserializer<'de>>(
     input: D,
 ) -> Result<T, D::Error> {

@@ -18,6 +18,7 @@ pub(crate) enum Bytes {
 const _: () = assert!(size_of::<Bytes>() == 24);
 
 impl Bytes {
+    #[inline]
     pub(crate) const fn new() -> Self {
         Self::Inline {
             len: 0,
@@ -25,6 +26,7 @@ impl Bytes {
         }
     }
 
+    #[inline]
     pub(crate) fn as_slice(&self) -> &[u8] {
         match self {
             Self::Inline { len, data } => &data[..usize::from(*len)],
@@ -33,6 +35,7 @@ impl Bytes {
     }
 
     /// Room for exactly `len` bytes, to be filled by the caller.
+    #[inline]
     pub(crate) fn zeroed(len: usize) -> Self {
         match u8::try_from(len) {
             Ok(short) if len <= INLINE => Self::Inline {
@@ -43,6 +46,7 @@ impl Bytes {
         }
     }
 
+    #[inline]
     pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
         match self {
             Self::Inline { len, data } => &mut data[..usize::from(*len)],
@@ -51,7 +55,14 @@ impl Bytes {
     }
 }
 
+impl Default for Bytes {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl From<&[u8]> for Bytes {
+    #[inline]
     fn from(bytes: &[u8]) -> Self {
         if bytes.len() <= INLINE {
             let mut data = [0; INLINE];
@@ -68,6 +79,7 @@ impl From<&[u8]> for Bytes {
 }
 
 impl From<Vec<u8>> for Bytes {
+    #[inline]
     fn from(bytes: Vec<u8>) -> Self {
         Self::Heap(bytes.into_boxed_slice())
     }
@@ -83,6 +95,7 @@ pub(crate) struct Builder {
 }
 
 impl Builder {
+    #[inline]
     pub(crate) const fn new() -> Self {
         Self {
             len: 0,
@@ -91,10 +104,12 @@ impl Builder {
         }
     }
 
+    #[inline]
     pub(crate) fn push(&mut self, byte: u8) {
         self.extend(&[byte]);
     }
 
+    #[inline]
     pub(crate) fn extend(&mut self, more: &[u8]) {
         let end = self.len.saturating_add(more.len());
         match self.stack.get_mut(self.len..end) {
@@ -113,6 +128,7 @@ impl Builder {
         self.heap.extend_from_slice(more);
     }
 
+    #[inline]
     pub(crate) fn finish(self) -> Bytes {
         match self.stack.get(..self.len) {
             Some(bytes) => bytes.into(),

@@ -27,6 +27,7 @@ pub(crate) enum Reply {
 
 impl Reply {
     /// The answer's kind as a worker wrote it, if it is one.
+    #[inline]
     pub(crate) fn from_wire(number: u32) -> Option<Self> {
         [
             Self::Output,
@@ -104,11 +105,13 @@ impl<'de, T: DeserializeOwned + 'static> Deserialize<'de> for Sent<T> {
     }
 }
 
+#[inline]
 fn append<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), postcard::Error> {
     postcard::serialize_with_flavor(value, VecFlavor(out))
 }
 
 /// Runs user code of a codec: an error or a panic in it becomes its text.
+#[inline]
 fn guard<T>(code: impl FnOnce() -> Result<T, postcard::Error>) -> Result<T, String> {
     match panics::catch(code) {
         Ok(Ok(value)) => Ok(value),
@@ -227,14 +230,13 @@ pub(crate) fn run_encoded(
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) reply: Reply,
-    pub(crate) payload: Bytes,
     pub(crate) worker: u32,
-    /// For a chunk, what there is to know beside its replies.
-    pub(crate) chunk: Option<Box<ChunkAnswer>>,
+    pub(crate) payload: Bytes,
 }
 
+/// What there is to know of a chunk beside its replies.
 #[derive(Debug)]
-pub(crate) struct ChunkAnswer {
+pub(crate) struct ChunkFacts {
     /// How many tasks have replies.
     pub(crate) ran: usize,
     /// Why the one after those has none: its worker died.
@@ -335,16 +337,19 @@ struct BytesFlavor(Builder);
 impl Flavor for BytesFlavor {
     type Output = Bytes;
 
+    #[inline]
     fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
         self.0.push(byte);
         Ok(())
     }
 
+    #[inline]
     fn try_extend(&mut self, more: &[u8]) -> postcard::Result<()> {
         self.0.extend(more);
         Ok(())
     }
 
+    #[inline]
     fn finalize(self) -> postcard::Result<Bytes> {
         Ok(self.0.finish())
     }
@@ -355,16 +360,19 @@ struct VecFlavor<'a>(&'a mut Vec<u8>);
 impl Flavor for VecFlavor<'_> {
     type Output = ();
 
+    #[inline]
     fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
         self.0.push(byte);
         Ok(())
     }
 
+    #[inline]
     fn try_extend(&mut self, more: &[u8]) -> postcard::Result<()> {
         self.0.extend_from_slice(more);
         Ok(())
     }
 
+    #[inline]
     fn finalize(self) -> postcard::Result<()> {
         Ok(())
     }

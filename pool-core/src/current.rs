@@ -119,6 +119,7 @@ impl Frame {
     }
 
     /// The run of this task.
+    #[inline]
     pub(crate) const fn named(mut self, task: &'static str) -> Self {
         self.task = task;
         self
@@ -130,6 +131,7 @@ thread_local! {
 }
 
 /// Runs code as the run `frame`; runs may nest. The code does not unwind.
+#[inline]
 pub(crate) fn enter<T>(frame: Frame, code: impl FnOnce() -> T) -> T {
     let outer = FRAME.replace(Some(frame));
     let result = code();

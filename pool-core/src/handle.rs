@@ -3,12 +3,11 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use crate::TaskError;
-use crate::backend::Engine;
+use crate::backend::EngineRef;
 use crate::cell::{Handle, Job};
 
 /// The handle of a submitted task: waits for its result, or cancels it.
@@ -33,11 +32,11 @@ use crate::cell::{Handle, Job};
 #[must_use = "dropping a handle detaches its task; call `join` for the result"]
 pub struct JoinHandle<T> {
     cell: Handle<T>,
-    engine: Arc<dyn Engine>,
+    engine: EngineRef,
 }
 
 impl<T> JoinHandle<T> {
-    pub(crate) fn new(cell: Handle<T>, engine: Arc<dyn Engine>) -> Self {
+    pub(crate) fn new(cell: Handle<T>, engine: EngineRef) -> Self {
         Self { cell, engine }
     }
 

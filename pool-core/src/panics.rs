@@ -35,6 +35,7 @@ thread_local! {
 }
 
 /// Runs user code; a panic in it is an error with its message and place.
+#[inline]
 pub(crate) fn catch<T>(code: impl FnOnce() -> T) -> Result<T, Panic> {
     install_hook();
     let outer = CATCHING.replace(true);
@@ -56,6 +57,7 @@ pub(crate) fn catch<T>(code: impl FnOnce() -> T) -> Result<T, Panic> {
     })
 }
 
+#[inline]
 fn install_hook() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use crate::backend::{self, Config, Engine};
+use crate::backend::{self, Config, EngineRef};
 use crate::cell::JobCell;
 use crate::work::Work;
 use crate::{Backend, Error, JoinHandle, Map, Task, TaskError};
@@ -34,7 +34,7 @@ pub struct Pool {
 }
 
 struct Inner {
-    engine: Arc<dyn Engine>,
+    engine: EngineRef,
 }
 
 impl Drop for Inner {
@@ -57,7 +57,7 @@ impl Pool {
     /// debugging, and as the baseline of measurements.
     #[must_use]
     pub fn inline() -> Self {
-        Self::over(Arc::new(backend::inline::Inline::new()))
+        Self::over(Arc::new(Box::new(backend::inline::Inline::new())))
     }
 
     /// A pool of threads, as many as the process may use CPUs.
@@ -86,7 +86,7 @@ impl Pool {
         PoolBuilder::new()
     }
 
-    fn over(engine: Arc<dyn Engine>) -> Self {
+    fn over(engine: EngineRef) -> Self {
         Self {
             inner: Arc::new(Inner { engine }),
         }
@@ -355,8 +355,8 @@ pub fn spawn<T: Task>(task: T) -> JoinHandle<T::Output> {
 
 /// A handle that resolved at once: there is no pool.
 fn rejected<T: Task>(task: T, error: &Error) -> JoinHandle<T::Output> {
-    static NOWHERE: OnceLock<Arc<backend::inline::Inline>> = OnceLock::new();
-    let nowhere = NOWHERE.get_or_init(|| Arc::new(backend::inline::Inline::new()));
+    static NOWHERE: OnceLock<EngineRef> = OnceLock::new();
+    let nowhere = NOWHERE.get_or_init(|| Arc::new(Box::new(backend::inline::Inline::new())));
     let (handle, job) = JobCell::new(task);
     job.refuse(TaskError::rejected(T::NAME, error.to_string()));
     JoinHandle::new(handle, nowhere.clone())

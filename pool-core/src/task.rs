@@ -129,6 +129,13 @@ pub struct Options {
     pub(crate) chunk: u32,
 }
 
+impl Options {
+    /// Whether there is nothing that a backend must know.
+    pub(crate) fn is_none(&self) -> bool {
+        self.timeout.is_none() && self.chunk == 0
+    }
+}
+
 /// What the macro records of a task, known at compile time.
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy)]

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
 use crate::bytes::Bytes;
-use crate::codec::{self, Answer, Frames};
+use crate::codec::{self, Answer, ChunkFacts, Frames};
 use crate::task::{Options, TaskInfo};
 use crate::{Task, TaskError, TaskErrorKind, panics};
 
@@ -27,8 +27,8 @@ pub(crate) trait Work: Send + 'static {
     /// The arguments as they travel, or what went wrong in words.
     fn encode(&mut self) -> Result<Bytes, String>;
 
-    /// What came back from a worker.
-    fn open(answer: Answer) -> Result<Self::Output, TaskError>;
+    /// What came back from a worker; `chunk` for a job that is a chunk.
+    fn open(answer: Answer, chunk: Option<ChunkFacts>) -> Result<Self::Output, TaskError>;
 }
 
 impl<T: Task> Work for T {
@@ -51,7 +51,7 @@ impl<T: Task> Work for T {
         codec::encode(self)
     }
 
-    fn open(answer: Answer) -> Result<T::Output, TaskError> {
+    fn open(answer: Answer, _: Option<ChunkFacts>) -> Result<T::Output, TaskError> {
         let payload = answer.payload.as_slice();
         codec::open_reply(answer.reply, payload, T::NAME, answer.worker)
     }
@@ -119,7 +119,7 @@ impl<T: Task> Work for LocalChunk<T> {
         Err("a local chunk does not travel".into())
     }
 
-    fn open(_: Answer) -> Result<Self::Output, TaskError> {
+    fn open(_: Answer, _: Option<ChunkFacts>) -> Result<Self::Output, TaskError> {
         Err(TaskError::new(TaskErrorKind::Decode, T::NAME))
     }
 }
@@ -144,6 +144,11 @@ impl<T: Task> SentChunk<T> {
             len,
             task: PhantomData,
         }
+    }
+
+    fn with_frames(frames: Vec<u8>) -> Self {
+        let len = Frames(&frames).count();
+        Self::of(frames, len)
     }
 
     /// Adds a task; its arguments may not encode.
@@ -204,7 +209,7 @@ impl<T: Task> Work for SentChunk<T> {
         Ok(std::mem::take(&mut self.frames).into())
     }
 
-    fn open(answer: Answer) -> Result<Self::Output, TaskError> {
+    fn open(answer: Answer, chunk: Option<ChunkFacts>) -> Result<Self::Output, TaskError> {
         let garbled = || {
             TaskError::new(TaskErrorKind::Decode, T::NAME)
                 .worker_is(answer.worker)
@@ -215,7 +220,7 @@ impl<T: Task> Work for SentChunk<T> {
             let payload = answer.payload.as_slice();
             codec::open_reply::<()>(answer.reply, payload, T::NAME, answer.worker)?;
         }
-        let chunk = answer.chunk.as_ref().ok_or_else(garbled)?;
+        let chunk = chunk.ok_or_else(garbled)?;
         let mut outcomes = Vec::with_capacity(chunk.ran + usize::from(chunk.lost.is_some()));
         let mut replies = codec::replies(answer.payload.as_slice());
         for (reply, payload) in replies.by_ref().take(chunk.ran) {
@@ -225,11 +230,11 @@ impl<T: Task> Work for SentChunk<T> {
         if outcomes.len() != chunk.ran {
             return Err(garbled());
         }
-        outcomes.extend(chunk.lost.clone().map(Err));
+        outcomes.extend(chunk.lost.map(Err));
         Ok(Ran {
             outcomes,
-            rest: Self::of(chunk.rest.clone(), Frames(&chunk.rest).count()),
             run_time: chunk.run_time,
+            rest: Self::with_frames(chunk.rest),
         })
     }
 }

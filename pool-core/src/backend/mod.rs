@@ -61,6 +61,9 @@ pub(crate) trait Engine: Send + Sync {
     fn kill(&self);
 }
 
+/// A backend in use. One word, since every handle has one.
+pub(crate) type EngineRef = Arc<Box<dyn Engine>>;
+
 /// What the builder hands to a backend.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
@@ -77,9 +80,9 @@ pub(crate) struct Config {
 ///
 /// # Errors
 /// What [`PoolBuilder::build`](crate::PoolBuilder::build) says.
-pub(crate) fn start(kind: Backend, config: Config) -> Result<Arc<dyn Engine>, Error> {
+pub(crate) fn start(kind: Backend, config: Config) -> Result<EngineRef, Error> {
     match kind {
-        Backend::Inline => Ok(Arc::new(inline::Inline::new())),
+        Backend::Inline => Ok(Arc::new(Box::new(inline::Inline::new()))),
         Backend::Threads => threads::start(config.workers),
         #[cfg(feature = "processes")]
         Backend::Processes => processes::start(config),

@@ -47,7 +47,7 @@ pub(crate) use waiters::Waiters;
 
 use self::state::{Finish, Taken};
 use crate::bytes::Bytes;
-use crate::codec::Answer;
+use crate::codec::{Answer, ChunkFacts};
 use crate::current::{self, Frame};
 use crate::task::{Options, TaskInfo};
 use crate::work::Work;
@@ -57,9 +57,9 @@ use crate::{TaskError, TaskErrorKind, panics};
 pub(crate) struct Head {
     vtable: &'static Vtable,
     pub(crate) state: State,
-    /// Where a remote backend keeps the job; that backend alone reads and writes it.
+    /// Where a remote backend put the job last, for that backend alone.
     #[cfg(feature = "processes")]
-    pub(crate) place: std::sync::atomic::AtomicU64,
+    pub(crate) place: std::sync::atomic::AtomicU32,
     pub(crate) waiters: Waiters,
 }
 
@@ -141,24 +141,29 @@ unsafe impl Send for Job {}
 unsafe impl Sync for Job {}
 
 impl Job {
+    #[inline]
     pub(crate) fn head(&self) -> &Head {
         // SAFETY: this pointer keeps the cell alive, and a head is only borrowed shared.
         unsafe { self.0.as_ref() }
     }
 
+    #[inline]
     pub(crate) fn info(&self) -> &'static TaskInfo {
         self.head().vtable.info
     }
 
+    #[inline]
     pub(crate) fn name(&self) -> &'static str {
         self.info().name
     }
 
+    #[inline]
     pub(crate) fn is(&self, other: &Self) -> bool {
         self.0 == other.0
     }
 
     /// Runs the task in this thread if nobody has claimed it; says whether it did.
+    #[inline]
     pub(crate) fn run_here(self, frame: Frame, seat: Option<OnSeat<'_>>) -> bool {
         let this = ManuallyDrop::new(self);
         let run = this.head().vtable.run;
@@ -184,6 +189,7 @@ impl Job {
     ///
     /// # Safety
     /// The caller holds the claim and gives it up with this call.
+    #[inline]
     unsafe fn finish(self) {
         let this = ManuallyDrop::new(self);
         // SAFETY: handed on; `this` is not used again.
@@ -198,6 +204,7 @@ impl Job {
 ///
 /// # Safety
 /// The pointer is counted, the caller holds the claim, and both are given up with this call.
+#[inline]
 unsafe fn finish(cell: NonNull<Head>) -> Option<Job> {
     // SAFETY: the pointer keeps the cell alive until `finish` gives it up.
     let head = unsafe { cell.as_ref() };
@@ -244,6 +251,7 @@ pub(crate) struct Handle<R> {
 }
 
 impl<R> Handle<R> {
+    #[inline]
     pub(crate) fn job(&self) -> &Job {
         &self.job
     }
@@ -260,6 +268,7 @@ impl<R> Handle<R> {
     }
 
     /// The same for the last look at the cell.
+    #[inline]
     pub(crate) fn into_outcome(self) -> Result<R, TaskError> {
         if self.job.head().state.is_finished_and_only() {
             // SAFETY: the outcome is there, nobody has taken it, and nobody else can.
@@ -273,6 +282,7 @@ impl<R> Handle<R> {
     ///
     /// # Safety
     /// The caller owns the contents, which are an outcome.
+    #[inline]
     unsafe fn outcome(&self) -> Result<R, TaskError> {
         let mut outcome = MaybeUninit::<Result<R, TaskError>>::uninit();
         let to = NonNull::from(&mut outcome).cast();
@@ -284,45 +294,20 @@ impl<R> Handle<R> {
     }
 }
 
-/// The contents of a cell while and after a remote backend has it.
+/// The contents of a cell while and after a remote backend has it. The rare ones are in a box, so
+/// that every cell is small.
 #[derive(Debug)]
 pub(crate) enum Remote {
-    /// The encoded arguments, and how the task is to be run.
-    Args(Bytes, Limits),
+    /// The encoded arguments.
+    Args(Bytes),
+    /// The same of a task with options.
+    ArgsWith(Box<(Bytes, Options)>),
     /// The worker's answer, still encoded.
     Answer(Answer),
+    /// The same of a chunk.
+    ChunkAnswer(Box<(Answer, ChunkFacts)>),
     /// There is no answer.
     Failed(TaskError),
-}
-
-/// [`Options`] in one word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Limits(u64);
-
-impl Limits {
-    const CHUNK: u64 = 1 << 63;
-    const NONE: u64 = Self::CHUNK - 1;
-
-    pub(crate) fn of(options: Options) -> Self {
-        Self(match options {
-            Options { chunk: 0, timeout } => timeout.map_or(Self::NONE, |limit| {
-                // 292 years are for ever.
-                u64::try_from(limit.as_nanos()).map_or(Self::NONE, |nanos| nanos.min(Self::NONE))
-            }),
-            Options { chunk, .. } => Self::CHUNK | u64::from(chunk),
-        })
-    }
-
-    pub(crate) fn options(self) -> Options {
-        Options {
-            timeout: (self.0 < Self::NONE).then(|| Duration::from_nanos(self.0)),
-            chunk: if self.0 & Self::CHUNK == 0 {
-                0
-            } else {
-                self.0 as u32
-            },
-        }
-    }
 }
 
 enum Contents<T: Work> {
@@ -342,9 +327,9 @@ pub(crate) struct JobCell<T: Work> {
 
 #[cfg(all(target_pointer_width = "64", feature = "processes"))]
 const _: () = {
-    // So a small task is 80 bytes, and 96 with the allocator's own word.
-    assert!(size_of::<Head>() == 40);
-    assert!(size_of::<Remote>() == 40);
+    // So a small task is 56 bytes, and 64 with the allocator's own word.
+    assert!(size_of::<Head>() == 24);
+    assert!(size_of::<Remote>() == 32);
 };
 
 impl<T: Work> JobCell<T> {
@@ -367,7 +352,7 @@ impl<T: Work> JobCell<T> {
                 vtable: &Self::VTABLE,
                 state: State::new(),
                 #[cfg(feature = "processes")]
-                place: std::sync::atomic::AtomicU64::new(u64::MAX),
+                place: std::sync::atomic::AtomicU32::new(0),
                 waiters: Waiters::new(),
             },
             contents: UnsafeCell::new(Contents::Call(task)),
@@ -463,9 +448,13 @@ impl<T: Work> JobCell<T> {
         let Contents::Call(task) = contents else {
             unreachable!("a queued cell holds its call");
         };
-        let limits = Limits::of(task.options());
+        let options = task.options();
         let (new, encoded) = match task.encode() {
-            Ok(args) => (Contents::Remote(Remote::Args(args, limits)), true),
+            Ok(args) if options.is_none() => (Contents::Remote(Remote::Args(args)), true),
+            Ok(args) => {
+                let remote = Remote::ArgsWith(Box::new((args, options)));
+                (Contents::Remote(remote), true)
+            }
             Err(message) => {
                 let error = TaskError::new(TaskErrorKind::Encode, T::INFO.name)
                     .message_is(format!("its arguments: {message}"));
@@ -494,10 +483,14 @@ impl<T: Work> JobCell<T> {
         let outcome = match unsafe { Self::swap(cell, Contents::Empty) } {
             Contents::Output(outcome) => outcome,
             Contents::Remote(Remote::Failed(error)) => Err(error),
-            Contents::Remote(Remote::Answer(answer)) => T::open(answer),
-            Contents::Remote(Remote::Args(..)) | Contents::Call(_) | Contents::Empty => {
-                unreachable!("a finished cell holds an outcome")
+            Contents::Remote(Remote::Answer(answer)) => T::open(answer, None),
+            Contents::Remote(Remote::ChunkAnswer(answer)) => {
+                let (answer, chunk) = *answer;
+                T::open(answer, Some(chunk))
             }
+            Contents::Remote(Remote::Args(_) | Remote::ArgsWith(_))
+            | Contents::Call(_)
+            | Contents::Empty => unreachable!("a finished cell holds an outcome"),
         };
         // SAFETY: the caller has room for this type there.
         unsafe { to.cast().write(outcome) };

@@ -4,7 +4,7 @@ use std::mem::ManuallyDrop;
 
 use super::{Head, Job, Remote, finish};
 use crate::bytes::Bytes;
-use crate::codec::Answer;
+use crate::codec::{Answer, ChunkFacts};
 use crate::task::{Options, TaskInfo};
 use crate::{TaskError, TaskErrorKind};
 
@@ -26,6 +26,7 @@ pub(crate) struct Watched {
 
 impl Claimed {
     /// Claims a job; `None` when there is nothing to send.
+    #[inline]
     pub(crate) fn new(job: Job) -> Option<Self> {
         if !job.head().state.claim() {
             return None;
@@ -40,56 +41,72 @@ impl Claimed {
         }
     }
 
+    #[inline]
     pub(crate) fn head(&self) -> &Head {
         self.job.head()
     }
 
+    #[inline]
     pub(crate) fn info(&self) -> &'static TaskInfo {
         self.job.info()
     }
 
     /// How the task is to be run; of an answered one nothing is known any more.
+    #[inline]
     pub(crate) fn options(&self) -> Options {
         match self.remote() {
-            Remote::Args(_, limits) => limits.options(),
+            Remote::ArgsWith(with) => with.1,
             _ => Options::default(),
         }
     }
 
+    #[inline]
     pub(crate) fn is_chunk(&self) -> bool {
         self.options().chunk > 0
     }
 
+    #[inline]
     pub(crate) fn is(&self, job: &Job) -> bool {
         self.job.is(job)
     }
 
     /// The encoded arguments; empty when they were taken.
+    #[inline]
     pub(crate) fn args(&self) -> &[u8] {
         match self.remote() {
-            Remote::Args(args, _) => args.as_slice(),
+            Remote::Args(args) => args.as_slice(),
+            Remote::ArgsWith(with) => with.0.as_slice(),
             _ => &[],
         }
     }
 
     /// Moves the arguments out, for a copy that is made without the lock.
     pub(crate) fn take_args(&mut self) -> Bytes {
-        match self.remote_mut() {
-            Remote::Args(args, _) => std::mem::replace(args, Bytes::new()),
-            _ => Bytes::new(),
-        }
+        self.args_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Puts arguments back that were taken out, for another run.
     pub(crate) fn put_args(&mut self, args: Bytes) {
-        if let Remote::Args(old, _) = self.remote_mut() {
+        if let Some(old) = self.args_mut() {
             *old = args;
         }
     }
 
+    fn args_mut(&mut self) -> Option<&mut Bytes> {
+        match self.remote_mut() {
+            Remote::Args(args) => Some(args),
+            Remote::ArgsWith(with) => Some(&mut with.0),
+            _ => None,
+        }
+    }
+
     /// Finishes with a worker's answer.
-    pub(crate) fn answer(mut self, answer: Answer) -> Option<Watched> {
-        *self.remote_mut() = Remote::Answer(answer);
+    #[inline]
+    pub(crate) fn answer(mut self, answer: Answer, chunk: Option<ChunkFacts>) -> Option<Watched> {
+        *self.remote_mut() = match chunk {
+            None => Remote::Answer(answer),
+            Some(chunk) => Remote::ChunkAnswer(Box::new((answer, chunk))),
+        };
         self.finish()
     }
 
@@ -99,6 +116,7 @@ impl Claimed {
         self.finish()
     }
 
+    #[inline]
     fn remote(&self) -> &Remote {
         // SAFETY: the claim is this value's, and the arguments were encoded in `new`.
         let remote = unsafe { (self.job.head().vtable.remote)(self.job.0) };
@@ -107,6 +125,7 @@ impl Claimed {
         unsafe { remote.as_ref() }
     }
 
+    #[inline]
     fn remote_mut(&mut self) -> &mut Remote {
         // SAFETY: as in `remote`.
         let mut remote = unsafe { (self.job.head().vtable.remote)(self.job.0) };

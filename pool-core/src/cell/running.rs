@@ -11,6 +11,7 @@ thread_local! {
 }
 
 /// Runs code of a job.
+#[inline]
 pub(super) fn enter<T>(job: &Job, code: impl FnOnce() -> T) -> T {
     struct Leave(Option<NonNull<Head>>);
     impl Drop for Leave {

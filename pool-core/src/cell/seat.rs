@@ -44,15 +44,18 @@ struct Entry {
 #[derive(Debug)]
 pub(super) struct Closed;
 
+#[inline]
 fn tags(word: *mut Entry) -> usize {
     word.addr() & (LOCKED | CLOSED)
 }
 
+#[inline]
 fn entry(word: *mut Entry) -> *mut Entry {
     word.map_addr(|addr| addr & !(LOCKED | CLOSED))
 }
 
 /// Runs code of a job on a seat, if there is one and it is open.
+#[inline]
 pub(super) fn enter<T>(
     on: Option<OnSeat<'_>>,
     job: &Job,
@@ -88,6 +91,7 @@ impl Seat {
         Self(AtomicPtr::new(ptr::null_mut()))
     }
 
+    #[inline]
     fn enter(&self, inner: *mut Entry) -> Result<(), Closed> {
         let mut outer = entry(self.0.load(Relaxed));
         loop {
@@ -103,6 +107,7 @@ impl Seat {
         }
     }
 
+    #[inline]
     fn leave(&self, inner: *mut Entry, outer: *mut Entry) {
         let mut word = inner;
         loop {

@@ -1,36 +1,37 @@
 //! The state word of a task: its phases, its flags, how many pointers there are to its cell, and
 //! who may change them when.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
 /// The phase, in the two lowest bits.
-const PHASE: u64 = 0b11;
-const QUEUED: u64 = 0;
-const CLAIMED: u64 = 1;
-const FINISHED: u64 = 2;
-const TAKEN: u64 = 3;
+const PHASE: u32 = 0b11;
+const QUEUED: u32 = 0;
+const CLAIMED: u32 = 1;
+const FINISHED: u32 = 2;
+const TAKEN: u32 = 3;
 
 /// Somebody waits for the outcome. Set by a waiter, after it has entered itself in the list of
 /// waiters; read by whoever resolves the task, in the same operation that resolves it.
-const WATCHED: u64 = 1 << 2;
+const WATCHED: u32 = 1 << 2;
 
 /// The task is asked to stop. Set with an abandonment; read by the running task.
-const STOP: u64 = 1 << 3;
+const STOP: u32 = 1 << 3;
 
 /// The handle was resolved without the claimer, and why. Set at most once, never cleared.
-const CANCELLED: u64 = 1 << 4;
-const TIMED_OUT: u64 = 1 << 5;
-const ABANDONED: u64 = CANCELLED | TIMED_OUT;
+const CANCELLED: u32 = 1 << 4;
+const TIMED_OUT: u32 = 1 << 5;
+const ABANDONED: u32 = CANCELLED | TIMED_OUT;
 
 /// The outcome of an abandoned task was handed out.
-const ABANDONED_TAKEN: u64 = 1 << 6;
+const ABANDONED_TAKEN: u32 = 1 << 6;
 
 /// One pointer to the cell; the count takes the bits from here on.
-const REF: u64 = 1 << 8;
+const REF: u32 = 1 << 8;
+const REFS: u32 = !(REF - 1);
 
 /// A new cell: queued, with two pointers, the handle's and the backend's.
-const NEW: u64 = QUEUED | (2 * REF);
+const NEW: u32 = QUEUED | (2 * REF);
 
 /// Why a handle was resolved before its task ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,14 +65,16 @@ pub(crate) enum Taken {
 /// The state word. Each transition is one atomic operation; see the table in the module above
 /// for what each phase says of the cell's contents.
 #[derive(Debug)]
-pub(crate) struct State(AtomicU64);
+pub(crate) struct State(AtomicU32);
 
 impl State {
+    #[inline]
     pub(crate) const fn new() -> Self {
-        Self(AtomicU64::new(NEW))
+        Self(AtomicU32::new(NEW))
     }
 
     /// Queued → claimed. The winner owns the contents.
+    #[inline]
     pub(crate) fn claim(&self) -> bool {
         // Most cells are untouched since they were made; trying that first fetches the cache
         // line once, for writing, instead of twice.
@@ -88,6 +91,7 @@ impl State {
 
     /// Claimed → finished, by the claimer, after it has stored the outcome; gives up its pointer
     /// in the same step where it can.
+    #[inline]
     pub(crate) fn finish(&self) -> Finish {
         let before = self.update(|word| {
             debug_assert_eq!(word & PHASE, CLAIMED, "only a claimer finishes");
@@ -109,23 +113,29 @@ impl State {
 
     /// Whether the caller's pointer is the only one, and nobody has resolved or taken the task in
     /// another way: then outcome and cell are the caller's.
+    #[inline]
     pub(crate) fn is_finished_and_only(&self) -> bool {
         // Acquire: what others did with the cell came before they gave up their pointers.
         let word = self.0.load(Acquire);
-        word & !WATCHED & !STOP == FINISHED | REF
+        word & (REFS | PHASE | ABANDONED) == FINISHED | REF
     }
 
     /// One pointer more.
+    #[inline]
     pub(crate) fn add_ref(&self) {
         // Relaxed: made from a pointer that exists, like an `Arc`'s.
-        let before = self.0.fetch_add(REF, Relaxed);
-        debug_assert!(before / REF > 0, "a pointer comes from a pointer");
+        let before = self.0.fetch_add(REF, Relaxed) & REFS;
+        // As `Arc` does: so many pointers can only be leaked ones.
+        if before > REFS / 2 {
+            std::process::abort();
+        }
     }
 
     /// One pointer fewer; `true`: it was the last, and the cell is the caller's.
+    #[inline]
     pub(crate) fn drop_ref(&self) -> bool {
         // Who has the only pointer has it alone: there is nobody to race with.
-        self.0.load(Acquire) / REF == 1 || self.0.fetch_sub(REF, AcqRel) / REF == 1
+        self.0.load(Acquire) & REFS == REF || self.0.fetch_sub(REF, AcqRel) & REFS == REF
     }
 
     /// Resolves the handle without the claimer and asks the task to stop. `None`: it is resolved
@@ -140,6 +150,7 @@ impl State {
     }
 
     /// Finished → taken, or the first look at an abandoned task.
+    #[inline]
     pub(crate) fn take(&self) -> Taken {
         let before = self.update(|word| {
             if word & ABANDONED != 0 {
@@ -165,10 +176,12 @@ impl State {
     }
 
     /// Whether somebody waits.
+    #[inline]
     pub(crate) fn is_watched(&self) -> bool {
         self.0.load(Relaxed) & WATCHED != 0
     }
 
+    #[inline]
     pub(crate) fn is_resolved(&self) -> bool {
         // Acquire: pairs with the release in `finish` and `abandon`, so that what the claimer
         // wrote is visible to whoever sees the task resolved.
@@ -176,6 +189,7 @@ impl State {
     }
 
     /// Whether a claimer has the task and its handle is not resolved.
+    #[inline]
     pub(crate) fn is_claimed(&self) -> bool {
         let word = self.0.load(Acquire);
         word & PHASE == CLAIMED && !resolved(word)
@@ -189,11 +203,13 @@ impl State {
     /// The word before the change, or `None` where `change` refuses it.
     ///
     /// AcqRel: each transition hands the contents over, from the last owner to the next.
-    fn update(&self, change: impl Fn(u64) -> Option<u64>) -> Option<u64> {
+    #[inline]
+    fn update(&self, change: impl Fn(u32) -> Option<u32>) -> Option<u32> {
         self.0.fetch_update(AcqRel, Acquire, change).ok()
     }
 }
 
-fn resolved(word: u64) -> bool {
+#[inline]
+fn resolved(word: u32) -> bool {
     word & PHASE >= FINISHED || word & ABANDONED != 0
 }

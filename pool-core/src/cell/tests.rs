@@ -284,7 +284,6 @@ mod claimed {
             reply: Reply::Output,
             payload,
             worker: 7,
-            chunk: None,
         }
     }
 
@@ -302,7 +301,7 @@ mod claimed {
         claimed.put_args(args);
         assert_eq!(claimed.args(), [1, 2]);
         let payload = Bytes::from(&[42][..]);
-        assert!(claimed.answer(answer(payload)).is_none());
+        assert!(claimed.answer(answer(payload), None).is_none());
         assert_eq!(handle.take().unwrap(), 42);
     }
 
@@ -324,7 +323,7 @@ mod claimed {
     #[test]
     fn an_answer_that_does_not_decode_is_an_error_of_that_task() {
         let (handle, claimed) = claimed();
-        assert!(claimed.answer(answer(Bytes::new())).is_none());
+        assert!(claimed.answer(answer(Bytes::new()), None).is_none());
         let error = handle.take().unwrap_err();
         assert!(error.is_codec(), "{error}");
         assert_eq!(error.worker_pid(), Some(7));
@@ -341,7 +340,7 @@ mod claimed {
             |(_, claimed)| {
                 let payload = Bytes::from(&[42][..]);
                 let claimed = claimed.lock().unwrap().take().unwrap();
-                drop(claimed.answer(answer(payload)));
+                drop(claimed.answer(answer(payload), None));
             },
             |(handle, _)| {
                 handle.job().head().abandon(Abandon::Cancelled);

@@ -7,7 +7,10 @@
 //! wait.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::ptr;
+use std::sync::atomic::AtomicPtr;
+use std::sync::atomic::Ordering::{AcqRel, Acquire};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::thread::Thread;
 
@@ -38,16 +41,15 @@ impl Waiter {
     }
 }
 
-/// The list of waiters of one task. It allocates only when somebody waits, and is small when
-/// nobody does, which is why the vector is in a box.
-pub(crate) struct Waiters(Mutex<List>);
+/// The list of waiters of one task: one word, until somebody waits.
+pub(crate) struct Waiters(AtomicPtr<List>);
 
-#[allow(clippy::box_collection)]
-type List = Option<Box<Vec<Waiter>>>;
+type List = Mutex<Vec<Waiter>>;
 
 impl Waiters {
+    #[inline]
     pub(crate) const fn new() -> Self {
-        Self(Mutex::new(None))
+        Self(AtomicPtr::new(ptr::null_mut()))
     }
 
     /// Enters the calling thread; `false` when the task is resolved already. The thread is
@@ -56,7 +58,6 @@ impl Waiters {
         let current = std::thread::current();
         {
             let mut list = self.lock();
-            let list = list.get_or_insert_default();
             let known = list.iter().any(
                 |waiter| matches!(waiter, Waiter::Thread(thread) if thread.id() == current.id()),
             );
@@ -71,7 +72,6 @@ impl Waiters {
     pub(crate) fn add_waker(&self, waker: &Waker, state: &State) -> bool {
         {
             let mut list = self.lock();
-            let list = list.get_or_insert_default();
             let known = list.iter_mut().find_map(|waiter| match waiter {
                 Waiter::Waker(known) => Some(known),
                 _ => None,
@@ -90,7 +90,7 @@ impl Waiters {
     }
 
     fn add(&self, waiter: Waiter, state: &State) -> bool {
-        self.lock().get_or_insert_default().push(waiter);
+        self.lock().push(waiter);
         self.watch(state)
     }
 
@@ -104,22 +104,57 @@ impl Waiters {
     }
 
     /// Wakes everybody, in the order in which they came. The task is resolved.
+    #[inline]
     pub(crate) fn wake_all(&self) {
-        let list = self.lock().take();
-        for waiter in *list.unwrap_or_default() {
+        if self.0.load(Acquire).is_null() {
+            return;
+        }
+        let list = std::mem::take(&mut *self.lock());
+        for waiter in list {
             waiter.wake();
         }
     }
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.lock().as_ref().map_or(0, |list| list.len())
+        self.lock().len()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, List> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Waiter>> {
         // No code that can panic runs under this lock, but a clone of a waker; the list is whole
         // at every moment.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.list().lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The list, which is made now if there is none.
+    fn list(&self) -> &List {
+        let mut list = self.0.load(Acquire);
+        if list.is_null() {
+            let new = Box::into_raw(Box::default());
+            match self
+                .0
+                .compare_exchange(ptr::null_mut(), new, AcqRel, Acquire)
+            {
+                Ok(_) => list = new,
+                Err(other) => {
+                    // SAFETY: from `Box::into_raw`, and nobody has seen it.
+                    drop(unsafe { Box::from_raw(new) });
+                    list = other;
+                }
+            }
+        }
+        // SAFETY: from `Box::into_raw`; it stays until `self` is dropped.
+        unsafe { &*list }
+    }
+}
+
+impl Drop for Waiters {
+    fn drop(&mut self) {
+        let list = *self.0.get_mut();
+        if !list.is_null() {
+            // SAFETY: from `Box::into_raw`, and nobody else is left.
+            drop(unsafe { Box::from_raw(list) });
+        }
     }
 }
 

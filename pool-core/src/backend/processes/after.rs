@@ -8,7 +8,7 @@ use super::lane::Lane;
 use super::lane::arena::Region;
 use crate::bytes::Bytes;
 use crate::cell::{Claimed, Watched};
-use crate::codec::Answer;
+use crate::codec::{Answer, ChunkFacts};
 use crate::{TaskError, TaskErrorKind};
 
 /// Collected under the lock, done by [`Shared::with`] after it.
@@ -45,10 +45,12 @@ pub(super) struct Fetch {
     pub(super) seq: u64,
     pub(super) region: Region,
     pub(super) answer: Answer,
+    pub(super) chunk: Option<ChunkFacts>,
     pub(super) job: Claimed,
 }
 
 impl After {
+    #[inline]
     pub(super) fn run(self, shared: &Shared) {
         for lane in self.wake {
             lane.header().wake_worker();
@@ -71,6 +73,7 @@ impl After {
 }
 
 impl Fill {
+    #[inline]
     fn run(self, shared: &Shared) {
         let Self {
             lane,
@@ -87,6 +90,7 @@ impl Fill {
 }
 
 impl Fetch {
+    #[inline]
     fn run(mut self, shared: &Shared) {
         let mut payload = Vec::new();
         let len = self.region.len as usize;
@@ -94,7 +98,7 @@ impl Fetch {
             payload.resize(len, 0);
             self.lane.reply.read(self.region, &mut payload);
             self.answer.payload = payload.into();
-            self.job.answer(self.answer)
+            self.job.answer(self.answer, self.chunk)
         } else {
             let error = TaskError::new(TaskErrorKind::Decode, self.job.info().name)
                 .worker_is(self.answer.worker)

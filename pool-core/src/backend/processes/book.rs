@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use super::Exit;
@@ -12,10 +11,11 @@ use super::dispatch::{FIRST_DEPTH, Load};
 use super::lane::arena::{Region, Ring};
 use super::lane::slot::{Facts, SLOT_INLINE, SlotState, TELL_JOINER, TELL_SUPERVISOR};
 use super::lane::{Lane, SLOTS, monotonic_nanos};
+use super::place::Place;
 use super::wire::{Finished, Progress, kind};
 use crate::bytes::Bytes;
-use crate::cell::Claimed;
-use crate::codec::{Answer, ChunkAnswer, Frames, Reply};
+use crate::cell::{Claimed, Job};
+use crate::codec::{Answer, ChunkFacts, Frames, Reply};
 use crate::{TaskError, TaskErrorKind};
 
 /// Payloads above this many bytes are copied without the hub's lock.
@@ -23,41 +23,6 @@ pub(super) const COPY_UNDER_LOCK: usize = 16 * 1024;
 
 /// After how long without progress a lane is stuck behind a long task.
 const STUCK_AFTER: Duration = Duration::from_millis(2);
-
-/// The places of a job, in its head's `place` word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
-    /// Not in a lane: in the backlog, on its way, or finished.
-    Nowhere,
-    /// Task `seq` of the lane of worker `index`.
-    Lane { index: usize, seq: u64 },
-}
-
-impl Place {
-    const SEQ_BITS: u32 = 48;
-    const NOWHERE: u64 = u64::MAX;
-
-    pub(super) fn store(self, job: &Claimed) {
-        let word = match self {
-            Self::Nowhere => Self::NOWHERE,
-            Self::Lane { index, seq } => {
-                (index as u64) << Self::SEQ_BITS | seq & ((1 << Self::SEQ_BITS) - 1)
-            }
-        };
-        // Relaxed: read and written under the hub's lock.
-        job.head().place.store(word, Relaxed);
-    }
-
-    pub(super) fn of(head: &crate::cell::Head) -> Self {
-        match head.place.load(Relaxed) {
-            Self::NOWHERE => Self::Nowhere,
-            word => Self::Lane {
-                index: (word >> Self::SEQ_BITS) as usize,
-                seq: word & ((1 << Self::SEQ_BITS) - 1),
-            },
-        }
-    }
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
@@ -76,8 +41,6 @@ struct Entry {
     job: Option<Claimed>,
     region: Option<Region>,
     stage: Stage,
-    /// When a task with a deadline was first found running.
-    seen_running: Option<Instant>,
 }
 
 /// The tasks of a lane are numbered; `tail <= done <= head`.
@@ -102,9 +65,12 @@ pub(super) struct Book {
     /// What `done` was at the supervisor's looks, and since when.
     seen: (u64, Instant),
     stuck: bool,
+    /// When which task with a deadline was first found running.
+    seen_running: Option<(u64, Instant)>,
 }
 
 impl Book {
+    #[inline]
     pub(super) fn new(lane: Arc<Lane>, pid: u32, index: usize, generation: u64) -> Self {
         let ring = Ring::new(lane.arena_bytes);
         Self {
@@ -121,23 +87,28 @@ impl Book {
             corrupt: false,
             seen: (0, Instant::now()),
             stuck: false,
+            seen_running: None,
         }
     }
 
     /// Tasks that were given to the worker and not collected yet.
+    #[inline]
     pub(super) fn ahead(&self) -> usize {
         (self.head - self.done) as usize
     }
 
+    #[inline]
     fn has_slot(&self) -> bool {
         self.entries.len() < SLOTS
     }
 
     /// Whether the worker has nothing to do and could be given something.
+    #[inline]
     pub(super) fn is_hungry(&self) -> bool {
         self.ahead() == 0 && self.has_slot()
     }
 
+    #[inline]
     pub(super) fn load(&self) -> Load {
         Load {
             ahead: self.ahead(),
@@ -147,11 +118,12 @@ impl Book {
     }
 
     /// Whether nothing of the lane is in use.
+    #[inline]
     pub(super) fn is_idle(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Gives a job to the worker. It comes back where the lane has no room for it now: no free
+    /// Gives a job to the worker, to whom it is to be announced. It comes back where the lane has no room for it now: no free
     /// slot (the oldest may wait for a copy of its result while all others are done), or too
     /// little of the arena.
     pub(super) fn put(&mut self, mut job: Claimed, after: &mut After) -> Result<(), Claimed> {
@@ -196,7 +168,6 @@ impl Book {
             job: None,
             region,
             stage: Stage::Filling,
-            seen_running: None,
         };
         match region {
             Some(region) if len > COPY_UNDER_LOCK => {
@@ -219,25 +190,25 @@ impl Book {
             }
             None => slot.write(&facts, job.args()),
         }
-        self.publish(seq, &job, after);
+        self.publish(seq, &job);
         entry.job = Some(job);
         entry.stage = Stage::Placed;
         self.entries.push_back(entry);
         Ok(())
     }
 
-    fn publish(&self, seq: u64, job: &Claimed, after: &mut After) {
-        Place::Lane {
-            index: self.index,
-            seq,
-        }
-        .store(job);
-        let tell = if job.head().state.is_watched() {
-            TELL_SUPERVISOR
-        } else {
-            0
-        };
+    #[inline]
+    fn publish(&self, seq: u64, job: &Claimed) {
+        Place::new(self.index, seq).note(job);
+        let watched = job.head().state.is_watched();
+        let tell = if watched { TELL_SUPERVISOR } else { 0 };
         self.lane.slot(seq).publish(tell);
+    }
+
+    /// Tasks were published: sees to it that the worker is awake. Once for all that were published
+    /// together, since it waits until they have left this processor.
+    #[inline]
+    pub(super) fn announce(&self, after: &mut After) {
         if self.lane.header().must_wake_worker() {
             after.wake.push(Arc::clone(&self.lane));
         }
@@ -248,14 +219,12 @@ impl Book {
         if job.head().is_resolved() {
             // Cancelled meanwhile: the worker passes over it.
             self.lane.slot(seq).publish_skipped();
-            if self.lane.header().must_wake_worker() {
-                after.wake.push(Arc::clone(&self.lane));
-            }
         } else {
-            self.publish(seq, &job, after);
+            self.publish(seq, &job);
             self.entry(seq).job = Some(job);
         }
         self.entry(seq).stage = Stage::Placed;
+        self.announce(after);
     }
 
     /// The result of task `seq` is copied out.
@@ -264,6 +233,7 @@ impl Book {
         self.free();
     }
 
+    #[inline]
     fn entry(&mut self, seq: u64) -> &mut Entry {
         &mut self.entries[(seq - self.tail) as usize]
     }
@@ -279,39 +249,57 @@ impl Book {
             &[],
         );
         slot.publish(0);
-        if self.lane.header().must_wake_worker() {
-            after.wake.push(Arc::clone(&self.lane));
-        }
+        self.announce(after);
     }
 
     /// Takes out what the worker has done; says how many.
     pub(super) fn collect(&mut self, after: &mut After) -> usize {
         let before = self.done;
-        while self.done < self.head && !self.corrupt {
-            let seq = self.done;
-            let at = (seq - self.tail) as usize;
-            if self.entries[at].stage == Stage::Filling {
+        while !self.corrupt {
+            let run = self.done_run();
+            if run == 0 {
+                self.corrupt |= self.is_garbled_at(self.done);
                 break;
             }
-            match self.lane.slot(seq).state() {
-                SlotState::Done => {}
-                SlotState::Ready | SlotState::Running | SlotState::Skip => break,
-                SlotState::Free | SlotState::Corrupt => {
-                    self.corrupt = true;
+            for seq in self.done..self.done + run {
+                let entry = self.entry(seq);
+                entry.stage = Stage::Collected;
+                if let Some(job) = entry.job.take() {
+                    self.take_reply(seq, job, after);
+                }
+                self.done += 1;
+                if self.corrupt {
                     break;
                 }
             }
-            self.entries[at].stage = Stage::Collected;
-            if let Some(job) = self.entries[at].job.take() {
-                self.take_reply(seq, job, after);
-            }
-            self.done += 1;
         }
         let collected = (self.done - before) as usize;
         if collected > 0 {
             self.free();
         }
         collected
+    }
+
+    /// How many tasks from `done` on are done, as far as one looks at once. Nothing but loads: so
+    /// the processor fetches these slots, which the worker has written, all at the same time. In
+    /// the loop that collects them it would wait for each.
+    #[inline]
+    fn done_run(&self) -> u64 {
+        const LOOK_AHEAD: u64 = 16;
+        let most = (self.head - self.done).min(LOOK_AHEAD);
+        (0..most)
+            .take_while(|i| self.lane.slot(self.done + i).state() == SlotState::Done)
+            .count() as u64
+    }
+
+    /// Whether the slot is in a state that the worker cannot have brought it to.
+    fn is_garbled_at(&self, seq: u64) -> bool {
+        seq < self.head
+            && !self.is_filling(seq)
+            && match self.lane.slot(seq).state() {
+                SlotState::Done | SlotState::Ready | SlotState::Running | SlotState::Skip => false,
+                SlotState::Free | SlotState::Corrupt => true,
+            }
     }
 
     fn take_reply(&mut self, seq: u64, job: Claimed, after: &mut After) {
@@ -335,12 +323,10 @@ impl Book {
             Ok(chunk) => chunk,
             Err(Garbled) => return self.garbled(job, after),
         };
-        Place::Nowhere.store(&job);
         let mut answer = Answer {
             reply,
-            payload: Bytes::new(),
             worker: self.pid,
-            chunk,
+            payload: Bytes::new(),
         };
         if !inline && facts.len > COPY_UNDER_LOCK as u64 {
             self.entry(seq).stage = Stage::Fetching;
@@ -351,6 +337,7 @@ impl Book {
                 seq,
                 region,
                 answer,
+                chunk,
                 job,
             });
             return;
@@ -361,7 +348,7 @@ impl Book {
         } else if !self.lane.reply.read(region, answer.payload.as_mut_slice()) {
             self.corrupt = true;
         }
-        after.watched.extend(job.answer(answer));
+        after.watched.extend(job.answer(answer, chunk));
     }
 
     fn is_possible(&self, reply: Region) -> bool {
@@ -383,7 +370,7 @@ impl Book {
         seq: u64,
         job: &Claimed,
         finished: Finished,
-    ) -> Result<Option<Box<ChunkAnswer>>, Garbled> {
+    ) -> Result<Option<ChunkFacts>, Garbled> {
         if !job.is_chunk() {
             return Ok(None);
         }
@@ -400,12 +387,12 @@ impl Book {
             frames.by_ref().take(ran).for_each(drop);
             rest = frames.0.to_vec();
         }
-        Ok(Some(Box::new(ChunkAnswer {
+        Ok(Some(ChunkFacts {
             ran,
             lost: None,
             rest,
             run_time: Duration::from_nanos(finished.nanos.into()),
-        })))
+        }))
     }
 
     /// The arguments of the job in slot `seq`: large ones are in the arena alone.
@@ -420,7 +407,12 @@ impl Book {
     }
 
     /// What a worker that died in the middle of a chunk had done of it.
-    fn salvage(&self, seq: u64, job: &Claimed, error: TaskError) -> Result<Answer, Garbled> {
+    fn salvage(
+        &self,
+        seq: u64,
+        job: &Claimed,
+        error: TaskError,
+    ) -> Result<(Answer, ChunkFacts), Garbled> {
         let slot = self.lane.slot(seq);
         let Progress { ran, bytes } = Progress::of(slot.note());
         let region = Region {
@@ -444,12 +436,12 @@ impl Book {
             chunk.rest = frames.0.to_vec();
             chunk.lost = Some(error);
         }
-        Ok(Answer {
+        let answer = Answer {
             reply: Reply::Output,
-            payload,
             worker: self.pid,
-            chunk: Some(chunk),
-        })
+            payload,
+        };
+        Ok((answer, chunk))
     }
 
     /// Has the worker hand back what it has not started of a chunk that takes long.
@@ -463,6 +455,7 @@ impl Book {
         self.job(self.done).is_some_and(Claimed::is_chunk)
     }
 
+    #[inline]
     fn free(&mut self) {
         let before = self.tail;
         while let Some(oldest) = self.entries.front() {
@@ -503,7 +496,6 @@ impl Book {
 
     /// A job that did not start, with its arguments.
     fn restore(lane: &Lane, mut job: Claimed, region: Option<Region>) -> Claimed {
-        Place::Nowhere.store(&job);
         if let Some(region) = region.filter(|region| region.len > COPY_UNDER_LOCK as u64) {
             job.put_args(lane.request.read_back(region).into());
         }
@@ -533,7 +525,6 @@ impl Book {
         let Some(job) = self.entry(seq).job.take() else {
             return Stopped::Over;
         };
-        Place::Nowhere.store(&job);
         after.watched.extend(job.fail(error.worker_is(self.pid)));
         // A joiner may sleep on the bell of the lane.
         after.ring.push(Arc::clone(&self.lane));
@@ -563,6 +554,15 @@ impl Book {
         self.entries.get(at as usize)?.job.as_ref()
     }
 
+    /// The number of the task that this job is, if it is in this lane.
+    #[inline]
+    pub(super) fn seq_of(&self, job: &Job, place: Place) -> Option<u64> {
+        let at = place.slot().wrapping_sub(self.tail as usize) % SLOTS;
+        let entry = self.entries.get(at)?;
+        let placed = entry.job.as_ref()?;
+        placed.is(job).then_some(self.tail + at as u64)
+    }
+
     /// Asks for a word to the supervisor when task `seq` is done; `false`: it is done already.
     pub(super) fn tell_supervisor(&self, seq: u64) -> bool {
         !self.lane.slot(seq).ask(TELL_SUPERVISOR).is_settled()
@@ -574,6 +574,7 @@ impl Book {
     }
 
     /// Whether the worker has been at the same task for a while.
+    #[inline]
     pub(super) fn is_stuck(&self) -> bool {
         self.stuck && self.seen.0 == self.done && self.ahead() > 0
     }
@@ -599,7 +600,11 @@ impl Book {
             started => clock.saturating_sub(started),
         };
         // Whatever the worker notes, it has been running since it was first seen to.
-        let seen = *self.entry(seq).seen_running.get_or_insert(now);
+        let seen = match self.seen_running {
+            Some((same, since)) if same == seq => since,
+            _ => now,
+        };
+        self.seen_running = Some((seq, seen));
         now.saturating_duration_since(seen)
             .max(Duration::from_nanos(noted))
     }
@@ -630,7 +635,6 @@ impl Book {
             if state == SlotState::Ready {
                 waiting.push(Self::restore(&self.lane, job, region));
             } else {
-                Place::Nowhere.store(&job);
                 let mut error = TaskError::new(TaskErrorKind::WorkerLost, job.info().name)
                     .worker_is(self.pid)
                     .exit_is(exit);
@@ -640,7 +644,7 @@ impl Book {
                 let salvaged = (state == SlotState::Running && job.is_chunk())
                     .then(|| self.salvage(seq, &job, error.clone()));
                 after.watched.extend(match salvaged {
-                    Some(Ok(answer)) => job.answer(answer),
+                    Some(Ok((answer, chunk))) => job.answer(answer, Some(chunk)),
                     _ => job.fail(error),
                 });
             }
@@ -657,7 +661,6 @@ impl Book {
     ) {
         for entry in &mut self.entries {
             if let Some(job) = entry.job.take() {
-                Place::Nowhere.store(&job);
                 let error = error(job.info().name);
                 after.watched.extend(job.fail(error));
             }

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::after::After;
-use super::book::{Book, Place, Settled, Stopped};
+use super::book::{Book, Settled, Stopped};
 use super::dispatch;
 use super::lane::Lane;
+use super::place::Place;
 use super::{Exit, TICK};
 use crate::backend::SHUT_DOWN;
 use crate::bytes::Bytes;
@@ -135,6 +136,19 @@ impl Hub {
     }
 
     fn give_to(&mut self, index: usize, job: Claimed, after: &mut After) -> Result<(), Claimed> {
+        self.put(index, job, after)?;
+        self.announce(index, after);
+        Ok(())
+    }
+
+    fn announce(&self, index: usize, after: &mut After) {
+        if let Some(book) = &self.books[index] {
+            book.announce(after);
+        }
+    }
+
+    /// Puts a job into a lane; the caller announces it.
+    fn put(&mut self, index: usize, job: Claimed, after: &mut After) -> Result<(), Claimed> {
         let Some(book) = &mut self.books[index] else {
             return Err(job);
         };
@@ -254,24 +268,34 @@ impl Hub {
         let lanes = self.books.iter().flatten().count();
         let share = dispatch::fair_share(total, lanes);
         for index in 0..self.books.len() {
-            while let Some(book) = &self.books[index] {
-                let load = book.load();
-                if load.ahead >= load.depth.min(share) || book.is_stuck() {
-                    break;
-                }
-                let Some(job) = self.backlog.pop_front() else {
-                    return;
-                };
-                // Cancelled while it waited.
-                if job.head().is_resolved() {
-                    continue;
-                }
-                if let Err(job) = self.give_to(index, job, after) {
-                    self.backlog.push_front(job);
-                    break;
-                }
+            if self.refill_lane(index, share, after) {
+                self.announce(index, after);
             }
         }
+    }
+
+    /// Puts jobs of the backlog into a lane; says whether there were any.
+    fn refill_lane(&mut self, index: usize, share: usize, after: &mut After) -> bool {
+        let mut any = false;
+        while let Some(book) = &self.books[index] {
+            let load = book.load();
+            if load.ahead >= load.depth.min(share) || book.is_stuck() {
+                break;
+            }
+            let Some(job) = self.backlog.pop_front() else {
+                break;
+            };
+            // Cancelled while it waited.
+            if job.head().is_resolved() {
+                continue;
+            }
+            if let Err(job) = self.put(index, job, after) {
+                self.backlog.push_front(job);
+                break;
+            }
+            any = true;
+        }
+        any
     }
 
     /// An idle lane gets the newest waiting task of the one with the longest queue.
@@ -352,13 +376,10 @@ impl Hub {
 
     /// The lane and number of a job that is in a lane.
     pub(super) fn find(&self, job: &Job) -> Option<(&Book, u64)> {
-        let Place::Lane { index, seq } = Place::of(job.head()) else {
-            return None;
-        };
-        let book = self.books.get(index)?.as_ref()?;
-        book.job(seq)
-            .is_some_and(|placed| placed.is(job))
-            .then_some((book, seq))
+        let place = Place::of(job);
+        let book = self.books.get(place.index())?.as_ref()?;
+        let seq = book.seq_of(job, place)?;
+        Some((book, seq))
     }
 
     /// Somebody waits for the job without driving: its end must be noticed.
@@ -379,7 +400,7 @@ impl Hub {
     /// Resolves the handle, if it has no outcome; with `running`, also of a job that a worker
     /// runs, which is then told to stop. Who waits is woken by the caller, without the lock.
     pub(super) fn cancel(&mut self, job: &Job, running: bool, after: &mut After) -> Cancelled {
-        let error = TaskError::new(TaskErrorKind::Cancelled, job.info().name);
+        let error = TaskError::cancelled(job.name());
         let Some((book, seq)) = self.find(job) else {
             // In the backlog, or on its way into or out of a lane.
             return match job.head().state.abandon(Abandon::Cancelled) {

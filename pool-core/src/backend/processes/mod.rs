@@ -11,6 +11,7 @@ mod fleet;
 mod hub;
 mod join;
 mod lane;
+mod place;
 mod spawn;
 mod spin;
 mod supervisor;
@@ -31,7 +32,7 @@ use self::hub::{Cancelled, Hub};
 use self::spawn::Recipe;
 use self::spin::Patience;
 use self::supervisor::Supervisor;
-use super::{Backend, Config, Engine};
+use super::{Backend, Config, Engine, EngineRef};
 use crate::cell::{Claimed, Job};
 use crate::{Error, TaskErrorKind};
 
@@ -133,7 +134,7 @@ struct Processes {
     shared: Arc<Shared>,
 }
 
-pub(super) fn start(config: Config) -> Result<Arc<dyn Engine>, Error> {
+pub(super) fn start(config: Config) -> Result<EngineRef, Error> {
     let Some(door) = crate::entry::door() else {
         return Err(Error::NotInitialized);
     };
@@ -177,7 +178,7 @@ pub(super) fn start(config: Config) -> Result<Arc<dyn Engine>, Error> {
         ))
     });
     match built {
-        Ok(()) => Ok(Arc::new(pool)),
+        Ok(()) => Ok(Arc::new(Box::new(pool))),
         Err(error) => {
             pool.shared.wait_until_gone();
             Err(error)

@@ -31,6 +31,7 @@ impl Patience {
     }
 
     /// Waits for the condition; `false` when it is time to sleep.
+    #[inline]
     pub(super) fn spin_until(&self, condition: impl Fn() -> bool) -> bool {
         for _ in 0..self.pauses {
             if condition() {
@@ -53,6 +54,7 @@ impl Patience {
         condition()
     }
 
+    #[inline]
     fn learn(&self, was: u32, now: u32) {
         let now = now.clamp(MIN_MICROS, MAX_MICROS);
         if now != was {

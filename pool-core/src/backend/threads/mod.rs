@@ -14,6 +14,7 @@
 //! just before the pool was closed, is found by the last worker to end, or by that submitter, who
 //! looks again after its push.
 
+mod queue;
 mod sleep;
 mod timer;
 mod worker;
@@ -23,20 +24,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle as Thread;
 use std::time::Instant;
 
-use crossbeam_deque::{Injector, Steal};
+use crossbeam_deque::Steal;
 use crossbeam_utils::CachePadded;
 
+use self::queue::Queue;
 use self::sleep::Sleepers;
 use self::timer::Timer;
 use self::worker::{Queues, Stealers};
-use super::{Backend, Engine, SHUT_DOWN};
+use super::{Backend, Engine, EngineRef, SHUT_DOWN};
 use crate::cell::{Abandon, Job, OnSeat, Seat};
 use crate::current::Frame;
 use crate::{Error, TaskError};
 
 /// What the workers share.
 struct Shared {
-    injector: Injector<Job>,
+    queue: Queue,
     workers: Vec<CachePadded<Worker>>,
     sleepers: Sleepers,
     timer: Timer,
@@ -61,7 +63,7 @@ struct Threads {
     threads: Mutex<Vec<Thread<()>>>,
 }
 
-pub(super) fn start(workers: usize) -> Result<Arc<dyn Engine>, Error> {
+pub(super) fn start(workers: usize) -> Result<EngineRef, Error> {
     let queues: Vec<_> = (0..workers).map(|_| Queues::new()).collect();
     let worker = |queues: &Queues| {
         CachePadded::new(Worker {
@@ -71,7 +73,7 @@ pub(super) fn start(workers: usize) -> Result<Arc<dyn Engine>, Error> {
         })
     };
     let shared = Arc::new(Shared {
-        injector: Injector::new(),
+        queue: Queue::new(workers),
         workers: queues.iter().map(worker).collect(),
         sleepers: Sleepers::new(workers),
         timer: Timer::new(),
@@ -99,7 +101,7 @@ pub(super) fn start(workers: usize) -> Result<Arc<dyn Engine>, Error> {
             }
         }
     }
-    Ok(Arc::new(pool))
+    Ok(Arc::new(Box::new(pool)))
 }
 
 impl Shared {
@@ -117,7 +119,7 @@ impl Shared {
     }
 
     fn has_work(&self) -> bool {
-        !self.injector.is_empty() || self.workers.iter().any(|w| !w.stealers.is_empty())
+        !self.queue.is_empty() || self.workers.iter().any(|w| !w.stealers.is_empty())
     }
 
     /// A worker has ended; after the last one nobody runs what is still pushed.
@@ -131,8 +133,12 @@ impl Shared {
     /// Empties the queues: the pool was killed, and its workers may be busy for long; or they have
     /// ended.
     fn refuse_queued(&self) {
+        let queued = || match self.queue.take(0, 0, 1, None) {
+            Some(job) => Steal::Success(job),
+            None => Steal::Empty,
+        };
         let steal = || -> Steal<Job> {
-            std::iter::once(self.injector.steal())
+            std::iter::once_with(queued)
                 .chain(self.workers.iter().map(|worker| worker.stealers.steal()))
                 .collect()
         };
@@ -194,7 +200,7 @@ impl Engine for Threads {
             shared.sleepers.wake_one();
             return;
         };
-        shared.injector.push(job);
+        shared.queue.push(job);
         // There is a fence in it: if `closed` is not seen below, whoever closes the pool comes
         // later, and its workers see the job.
         shared.sleepers.wake_one();

@@ -91,6 +91,7 @@ pub(super) fn own_index(pool: &Shared) -> Option<usize> {
 
 /// Puts a job on the stack of the calling thread; it comes back where that is no worker of the
 /// pool.
+#[inline]
 pub(super) fn push(pool: &Shared, job: Job) -> Result<(), Job> {
     let mut job = Some(job);
     with_local(pool, |local| job.take().map(|job| local.stack.push(job)));
@@ -102,6 +103,7 @@ pub(super) fn push(pool: &Shared, job: Job) -> Result<(), Job> {
 
 /// Takes the job off the stack of the calling thread, if it is the newest there; else another
 /// pointer to it. With the number of the worker, which this must be.
+#[inline]
 pub(super) fn take(pool: &Shared, job: &Job) -> Option<(Job, usize)> {
     with_local(pool, |local| {
         let newest = local.stack.pop();
@@ -118,6 +120,7 @@ pub(super) fn take(pool: &Shared, job: &Job) -> Option<(Job, usize)> {
     })
 }
 
+#[inline]
 fn with_local<T>(pool: &Shared, work: impl FnOnce(&Local) -> T) -> Option<T> {
     LOCAL
         .try_with(|local| {
@@ -201,7 +204,7 @@ impl Worker<'_> {
     fn find(&mut self) -> Option<Job> {
         self.looks = self.looks.wrapping_add(1);
         if self.looks.is_multiple_of(FAIRNESS)
-            && let Some(job) = retry(|| self.shared.injector.steal())
+            && let Some(job) = self.shared.queue.take(self.index, 0, 1, None)
         {
             return Some(job);
         }
@@ -209,7 +212,7 @@ impl Worker<'_> {
         newest
             .or_else(|| self.batch.pop())
             .or_else(|| self.steal(true))
-            .or_else(|| self.steal_shared())
+            .or_else(|| self.take_shared())
             .or_else(|| self.steal(false))
     }
 
@@ -240,20 +243,25 @@ impl Worker<'_> {
         None
     }
 
-    fn steal_shared(&mut self) -> Option<Job> {
-        let injector = &self.shared.injector;
-        if injector.is_empty() {
+    fn take_shared(&mut self) -> Option<Job> {
+        let shared = self.shared;
+        if shared.queue.is_empty() {
             return None;
         }
         if self.workers() > 1 {
             self.learn();
         }
-        let found = retry(|| injector.steal_batch_with_limit_and_pop(&self.batch, self.size));
+        // The shards take turns in being the first.
+        let first = self.index.wrapping_add(self.looks as usize);
+        let more = self.size - 1;
+        let found = shared
+            .queue
+            .take(first, more, self.workers(), Some(&self.batch));
         if found.is_some() {
             self.taken = 1 + self.batch.len();
             // The rest is work for whoever sleeps.
-            if !self.batch.is_empty() || !injector.is_empty() {
-                self.shared.sleepers.wake_one();
+            if !self.batch.is_empty() || !shared.queue.is_empty() {
+                shared.sleepers.wake_one();
             }
         }
         found

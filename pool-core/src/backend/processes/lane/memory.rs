@@ -198,6 +198,7 @@ impl ControlMap {
         Mapping::new(fd, len, ProtFlags::READ | ProtFlags::WRITE).map(Self)
     }
 
+    #[inline]
     pub(crate) fn get(&self) -> &Control {
         // SAFETY: the mapping is as long as `Control` and begins on a page, which is aligned
         // enough; it cannot shrink (sealed); `Control` consists of atomics, for which every bit

@@ -59,6 +59,7 @@ const AWAKE: u32 = 0;
 const ASLEEP: u32 = 1;
 
 impl Control {
+    #[inline]
     pub(crate) fn slot(&self, seq: u64) -> &Slot {
         &self.slots[(seq % SLOTS as u64) as usize]
     }
@@ -69,6 +70,7 @@ impl Header {
 
     /// A task was published. `true`: the worker sleeps, and [`wake_worker`](Self::wake_worker)
     /// is to be called (a system call, so not under a lock).
+    #[inline]
     pub(crate) fn must_wake_worker(&self) -> bool {
         // P2 and P3 of the README; W1 and W2 are in `sleep_worker`.
         fence(SeqCst);
@@ -84,11 +86,13 @@ impl Header {
         futex_wake(&self.worker.0, 1);
     }
 
+    #[inline]
     pub(crate) fn worker_sleeps(&self) -> bool {
         self.worker.0.load(Relaxed) == ASLEEP
     }
 
     /// Whether the worker should say that it goes to sleep. `true`: it has gone already.
+    #[inline]
     pub(crate) fn want_dry(&self, wanted: bool) -> bool {
         if self.dry_wanted.0.load(Relaxed) == u32::from(wanted) {
             return false;
@@ -102,6 +106,7 @@ impl Header {
         self.worker.0.load(SeqCst) == ASLEEP
     }
 
+    #[inline]
     pub(crate) fn parent_bell(&self) -> u32 {
         self.parent_bell.0.load(Acquire)
     }
@@ -120,6 +125,7 @@ impl Header {
         self.parent_bell.0.fetch_add(1, AcqRel);
     }
 
+    #[inline]
     pub(crate) fn set_collected(&self, count: u64) {
         // Release: the regions were read before the worker writes them again.
         self.collected.0.store(count, Release);
@@ -204,10 +210,12 @@ impl Lane {
         Ok((lane, segments))
     }
 
+    #[inline]
     pub(crate) fn header(&self) -> &Header {
         &self.control.get().header
     }
 
+    #[inline]
     pub(crate) fn slot(&self, seq: u64) -> &Slot {
         self.control.get().slot(seq)
     }

@@ -34,6 +34,7 @@ pub(crate) enum SlotState {
 }
 
 impl SlotState {
+    #[inline]
     fn of(word: u32) -> Self {
         match word & STATE {
             FREE => Self::Free,
@@ -46,6 +47,7 @@ impl SlotState {
     }
 
     /// Nothing of the worker's is to be expected any more.
+    #[inline]
     pub(crate) fn is_settled(self) -> bool {
         !matches!(self, Self::Ready | Self::Running)
     }
@@ -94,6 +96,7 @@ pub(crate) struct Slot {
 const _: () = assert!(size_of::<Slot>() == 128);
 
 impl Slot {
+    #[inline]
     pub(crate) fn state(&self) -> SlotState {
         // Acquire: pairs with `finish`, so that a reply is read after it was written.
         SlotState::of(self.state.load(Acquire))
@@ -102,6 +105,7 @@ impl Slot {
     // ---- parent ----
 
     /// FREE → READY. The request is written.
+    #[inline]
     pub(crate) fn publish(&self, tell: u32) {
         // Release: pairs with `start`. A store, not an exchange: a flag that a late joiner set on
         // the free slot means the task before this one.
@@ -133,12 +137,14 @@ impl Slot {
     }
 
     /// DONE → FREE.
+    #[inline]
     pub(crate) fn free(&self) {
         // Release: what was read from the slot was read before the next request is written.
         self.state.store(FREE, Release);
     }
 
     /// Asks to be told; the state before says whether there is still something to wait for.
+    #[inline]
     pub(crate) fn ask(&self, tell: u32) -> SlotState {
         SlotState::of(self.state.fetch_or(tell, AcqRel))
     }
@@ -152,6 +158,7 @@ impl Slot {
 
     // ---- worker ----
 
+    #[inline]
     pub(crate) fn start(&self) -> Start {
         let mut word = self.state.load(Acquire);
         loop {
@@ -171,6 +178,7 @@ impl Slot {
     }
 
     /// Whether [`start`](Self::start) would find something.
+    #[inline]
     pub(crate) fn has_work(&self) -> bool {
         // SeqCst: W3 of the README.
         matches!(self.state.load(SeqCst) & STATE, READY | SKIP)
@@ -186,12 +194,14 @@ impl Slot {
     }
 
     /// RUNNING → DONE. The reply is written. Returns who wants to be told.
+    #[inline]
     pub(crate) fn finish(&self) -> u32 {
         self.state.swap(DONE, AcqRel)
     }
 
     // ---- both; ordered by the state word ----
 
+    #[inline]
     pub(crate) fn write(&self, facts: &Facts, payload: &[u8]) {
         self.kind.store(facts.kind, Relaxed);
         self.task.store(facts.task, Relaxed);
@@ -199,18 +209,26 @@ impl Slot {
         if facts.len > SLOT_INLINE as u64 {
             self.offset.store(facts.offset, Relaxed);
         }
-        for (word, bytes) in self.inline.iter().zip(payload.chunks(8)) {
-            let mut full = [0; 8];
-            full[..bytes.len()].copy_from_slice(bytes);
-            word.store(u64::from_ne_bytes(full), Relaxed);
+        let (whole, rest) = payload.as_chunks();
+        for (word, bytes) in self.inline.iter().zip(whole) {
+            word.store(u64::from_le_bytes(*bytes), Relaxed);
+        }
+        if let Some(word) = self.inline.get(whole.len()).filter(|_| !rest.is_empty()) {
+            let last = rest
+                .iter()
+                .rev()
+                .fold(0, |word, byte| word << 8 | u64::from(*byte));
+            word.store(last, Relaxed);
         }
     }
 
     /// Clears the note of the last task, before one that has notes is published.
+    #[inline]
     pub(crate) fn clear_note(&self) {
         self.note.store(0, Relaxed);
     }
 
+    #[inline]
     pub(crate) fn facts(&self) -> Facts {
         Facts {
             kind: self.kind.load(Relaxed),
@@ -221,10 +239,18 @@ impl Slot {
     }
 
     /// Copies the first bytes of the inline payload out.
+    #[inline]
     pub(crate) fn read(&self, out: &mut [u8]) {
-        for (word, bytes) in self.inline.iter().zip(out.chunks_mut(8)) {
-            let full = word.load(Relaxed).to_ne_bytes();
-            bytes.copy_from_slice(&full[..bytes.len()]);
+        let (whole, rest) = out.as_chunks_mut();
+        for (word, bytes) in self.inline.iter().zip(&mut *whole) {
+            *bytes = word.load(Relaxed).to_le_bytes();
+        }
+        if let Some(word) = self.inline.get(whole.len()).filter(|_| !rest.is_empty()) {
+            let mut last = word.load(Relaxed);
+            for byte in rest {
+                *byte = last as u8;
+                last >>= 8;
+            }
         }
     }
 }
