@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::bytes::{Builder, Bytes};
+use crate::cell::Job;
 use crate::{Task, TaskError, TaskErrorKind, bulk, panics};
 
 /// What the payload of a worker's answer is. The numbers cross the process boundary.
@@ -241,8 +242,8 @@ pub(crate) struct ChunkFacts {
     pub(crate) ran: usize,
     /// Why the one after those has none: its worker died.
     pub(crate) lost: Option<TaskError>,
-    /// The frames of the tasks after those, which have not started.
-    pub(crate) rest: Vec<u8>,
+    /// The tasks after those, which run as jobs of their own; how many are in each.
+    pub(crate) others: Vec<(Job, usize)>,
     pub(crate) run_time: Duration,
 }
 

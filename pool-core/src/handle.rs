@@ -113,6 +113,16 @@ impl<T> JoinHandle<T> {
         self.engine.cancel_queued(self.job());
     }
 
+    /// Has the calling thread unparked when the task has an outcome; `false`: it has one.
+    pub(crate) fn watch(&self) -> bool {
+        let head = self.job().head();
+        let watched = head.waiters.add_thread(&head.state);
+        if watched {
+            self.engine.watch(self.job());
+        }
+        watched
+    }
+
     fn wait(&self, deadline: Option<Instant>) {
         if !self.job().head().is_resolved() {
             self.engine.wait(self.job(), deadline);

@@ -1,16 +1,23 @@
 //! Many tasks, one ordered stream of results.
 //!
-//! Short tasks can travel in chunks ([`Map::chunk`]), since a job of its own costs more than they
-//! do. How many go together is learnt from how long the last chunks ran ([`Pace`]); a worker hands
-//! back what it has not started when a chunk takes longer than expected.
+//! Short tasks go together, since a job of its own costs more than they do: as a *batch* where
+//! they stay in this process ([`cell::batch`](crate::cell)), as a *chunk* where they are sent to
+//! another one ([`work`](crate::work)). How many is learnt from how long the last ones took
+//! ([`Pace`]). Neither makes a task wait for another one: workers help each other with a batch, and
+//! from a worker that is at one task of a chunk for long the others are taken back, the done ones
+//! with their results.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::iter::FusedIterator;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use crossbeam_utils::Backoff;
+
+use crate::cell::{Batch, Found, Taker};
 use crate::handle::JoinHandle;
-use crate::work::{LocalChunk, Ran, SentChunk};
+use crate::work::{Ran, SentChunk, Ticket};
 use crate::{Pool, Task, TaskError};
 
 /// How many tasks of a map are in flight for each worker at least, unless [`Map::in_flight`] says
@@ -21,11 +28,8 @@ const IN_FLIGHT_PER_WORKER: usize = 64;
 /// How many chunks are in flight for each worker.
 const CHUNKS_PER_WORKER: usize = 4;
 
-/// The most tasks in a chunk.
+/// The most tasks in a chunk or batch.
 const MAX_CHUNK: usize = 4096;
-
-/// How many tasks travel together unless [`Map::chunk`] says otherwise.
-const DEFAULT_CHUNK: usize = 1;
 
 /// The most bytes of arguments in a chunk.
 const MAX_CHUNK_BYTES: usize = 12 * 1024;
@@ -33,13 +37,26 @@ const MAX_CHUNK_BYTES: usize = 12 * 1024;
 /// How long a chunk should run.
 const CHUNK_TIME: Duration = Duration::from_micros(150);
 
+/// How long a worker should run what it claims of a batch in one step.
+const RUN_TIME: Duration = Duration::from_micros(5);
+const MAX_RUN: usize = 64;
+
+/// How many workers are called to a batch at first; and how long its consumer waits until it calls
+/// one more.
+const FIRST_TICKETS: usize = 8;
+const MORE_AFTER: Duration = Duration::from_millis(1);
+
 /// The results of [`Pool::map`], in the order of the inputs.
 ///
 /// It is lazy: nothing is submitted before the first `next`, the input is read one bounded window
 /// ahead of the results, and it goes on after an error. Dropping it half-way reads no more input
 /// and cancels what has not started.
 ///
-/// Each task is a job of its own, unless [`chunk`](Self::chunk) lets short ones travel together.
+/// Short tasks go to the workers many at a time, as many as run in a fraction of a millisecond by
+/// what the last ones took. That changes nothing else: each task keeps its own outcome, a worker
+/// process that dies loses the one task that it ran, and a task that takes long keeps back neither
+/// the tasks that were sent with it nor their results for more than some milliseconds. Tasks with
+/// a timeout are sent by themselves.
 pub struct Map<I: Iterator<Item: Task>> {
     pool: Pool,
     /// `None` once it has ended: an iterator is not asked again after its `None`.
@@ -49,6 +66,9 @@ pub struct Map<I: Iterator<Item: Task>> {
     ahead: usize,
     in_flight: Option<usize>,
     pace: Pace,
+    /// What was read and not submitted: a call that ended in a panic of the input left it behind.
+    batch: Vec<I::Item>,
+    chunk: SentChunk<I::Item>,
 }
 
 /// A part of the window: tasks that come after one another.
@@ -56,8 +76,8 @@ enum Part<T: Task> {
     Outcome(Result<T::Output, TaskError>),
     Outcomes(std::vec::IntoIter<Result<T::Output, TaskError>>),
     One(JoinHandle<T::Output>),
-    Local(JoinHandle<Ran<LocalChunk<T>, T::Output>>, usize),
-    Sent(JoinHandle<Ran<SentChunk<T>, T::Output>>, usize),
+    Batch(Waiting<T>),
+    Sent(JoinHandle<Ran<T>>, usize),
 }
 
 impl<I: Iterator<Item: Task>> Map<I> {
@@ -68,23 +88,17 @@ impl<I: Iterator<Item: Task>> Map<I> {
             window: VecDeque::new(),
             ahead: 0,
             in_flight: None,
-            pace: Pace::new(DEFAULT_CHUNK),
+            pace: Pace::adaptive(),
+            batch: Vec::new(),
+            chunk: SentChunk::new(),
         }
     }
 
-    /// Lets up to this many tasks travel together (at most 4,096; one unless set), for tasks of
-    /// some microseconds, which cost less than sending each by itself. How many really do is
-    /// learnt from how long they take, so that a chunk runs for a fraction of a millisecond.
-    ///
-    /// Each task keeps its own outcome, and a worker that dies loses the one task that it ran.
-    /// But the tasks of a chunk run one after another, and its results come back together: a task
-    /// that suddenly takes long keeps back the results of those before it in its chunk and delays
-    /// those behind it, tasks that wait for one another do not belong in a chunk, and when the map is
-    /// dropped a chunk that runs goes on for some milliseconds. Tasks with a timeout are sent by
-    /// themselves.
+    /// Sends this many tasks together (from 1 to 4,096), instead of as many as are found to run in
+    /// a fraction of a millisecond. With 1 each task is a job of its own.
     #[must_use]
     pub fn chunk(mut self, tasks: usize) -> Self {
-        self.pace = Pace::new(tasks.clamp(1, MAX_CHUNK));
+        self.pace = Pace::fixed(tasks.clamp(1, MAX_CHUNK));
         self
     }
 
@@ -104,16 +118,28 @@ impl<I: Iterator<Item: Task>> Map<I> {
     }
 
     fn fill(&mut self) {
+        if self.pool.runs_at_once() {
+            // Nothing is gained by running ahead of the consumer.
+            if self.ahead == 0 {
+                let task = self.next_input();
+                self.submit_single(task);
+            }
+            return;
+        }
         // Refilled by halves, so that chunks are not cut small by a window that is nearly full.
         let bound = self.bound();
         if self.pace.chunk > 1 && self.ahead + self.pace.chunk > bound && self.ahead > bound / 2 {
             return;
         }
-        while self.ahead < bound && self.input.is_some() {
+        while self.ahead < bound && !self.is_read_out() {
             let room = bound - self.ahead;
             let share = self.share();
             let tasks = self.pace.chunk.min(room).min(share).max(1);
-            self.submit_chunk(tasks);
+            if self.pool.is_remote() {
+                self.submit_sent(tasks);
+            } else {
+                self.submit_batch(tasks);
+            }
         }
     }
 
@@ -128,14 +154,6 @@ impl<I: Iterator<Item: Task>> Map<I> {
         }
     }
 
-    fn submit_chunk(&mut self, tasks: usize) {
-        if self.pool.is_remote() {
-            self.submit_sent(tasks);
-        } else {
-            self.submit_local(tasks);
-        }
-    }
-
     fn next_input(&mut self) -> Option<I::Item> {
         let task = self.input.as_mut()?.next();
         if task.is_none() {
@@ -144,49 +162,55 @@ impl<I: Iterator<Item: Task>> Map<I> {
         task
     }
 
-    fn submit_local(&mut self, tasks: usize) {
-        let mut chunk = Vec::with_capacity(tasks);
+    /// Whether everything was submitted.
+    fn is_read_out(&self) -> bool {
+        self.input.is_none() && self.batch.is_empty() && self.chunk.is_empty()
+    }
+
+    fn submit_batch(&mut self, tasks: usize) {
+        self.batch
+            .reserve_exact(tasks.saturating_sub(self.batch.len()));
         let mut single = None;
-        while chunk.len() < tasks {
+        while self.batch.len() < tasks {
             match self.next_input() {
                 // A task with options of its own is a job of its own.
                 Some(task) if task.options().timeout.is_some() => {
                     single = Some(task);
                     break;
                 }
-                Some(task) => chunk.push(task),
+                Some(task) => self.batch.push(task),
                 None => break,
             }
         }
-        let len = chunk.len();
+        let batch = std::mem::take(&mut self.batch);
+        let len = batch.len();
         if len > 0 {
-            let handle = self.pool.submit_work(LocalChunk(chunk));
-            self.push(Part::Local(handle, len), len);
+            let waiting = Waiting::new(&self.pool, batch, self.pace.run());
+            self.push(Part::Batch(waiting), len);
         }
         self.submit_single(single);
     }
 
     fn submit_sent(&mut self, tasks: usize) {
-        let mut chunk = SentChunk::new();
-        let mut len = 0;
         let mut single = None;
         let mut failed = None;
-        while len < tasks && chunk.bytes() < MAX_CHUNK_BYTES {
+        while self.chunk.len() < tasks && self.chunk.bytes() < MAX_CHUNK_BYTES {
             match self.next_input() {
                 Some(task) if task.options().timeout.is_some() => {
                     single = Some(task);
                     break;
                 }
-                Some(task) => match chunk.push(&task) {
-                    Ok(()) => len += 1,
-                    Err(error) => {
+                Some(task) => {
+                    if let Err(error) = self.chunk.push(&task) {
                         failed = Some(error);
                         break;
                     }
-                },
+                }
                 None => break,
             }
         }
+        let chunk = std::mem::replace(&mut self.chunk, SentChunk::new());
+        let len = chunk.len();
         if len > 0 {
             let handle = self.pool.submit_work(chunk);
             self.push(Part::Sent(handle, len), len);
@@ -209,28 +233,18 @@ impl<I: Iterator<Item: Task>> Map<I> {
         self.ahead += tasks;
     }
 
-    /// Takes a chunk's outcomes; what it has not started goes to the pool again, in small parts.
-    fn ran<C: crate::work::Chunk>(
-        &mut self,
-        ran: Result<Ran<C, <I::Item as Task>::Output>, TaskError>,
-        len: usize,
-        part: impl Fn(JoinHandle<C::Output>, usize) -> Part<I::Item>,
-    ) {
+    /// Takes a chunk's outcomes; what it has not started is jobs of its own by now.
+    fn ran(&mut self, ran: Result<Ran<I::Item>, TaskError>, len: usize) {
         let outcomes = match ran {
             Ok(Ran {
                 outcomes,
-                mut rest,
+                others,
                 run_time,
             }) => {
-                self.pace.learn(outcomes.len(), run_time);
-                let mut parts = Vec::new();
-                while rest.len() > 0 {
-                    let some = rest.split_to(self.pace.chunk);
-                    let len = some.len();
-                    parts.push(part(self.pool.submit_work(some), len));
-                }
-                for part in parts.into_iter().rev() {
-                    self.window.push_front(part);
+                self.pace.learn(outcomes.len().max(1), run_time);
+                for (handle, len) in others.into_iter().rev() {
+                    let handle = self.pool.handle(handle);
+                    self.window.push_front(Part::Sent(handle, len));
                 }
                 outcomes
             }
@@ -246,12 +260,26 @@ impl<I: Iterator<Item: Task>> Iterator for Map<I> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Some(Part::Outcomes(outcomes)) = self.window.front_mut() {
-                if let Some(outcome) = outcomes.next() {
-                    self.ahead -= 1;
-                    return Some(outcome);
+            match self.window.front_mut() {
+                Some(Part::Outcomes(outcomes)) => {
+                    if let Some(outcome) = outcomes.next() {
+                        self.ahead -= 1;
+                        return Some(outcome);
+                    }
+                    self.window.pop_front();
                 }
-                self.window.pop_front();
+                Some(Part::Batch(waiting)) => {
+                    if let Some(outcome) = waiting.taker.take() {
+                        self.ahead -= 1;
+                        return Some(outcome);
+                    }
+                    if waiting.taker.left() == 0 {
+                        let (ran, run_time) = waiting.taker.batch().pace();
+                        self.pace.learn(ran, run_time);
+                        self.window.pop_front();
+                    }
+                }
+                _ => {}
             }
             self.fill();
             match self.window.pop_front()? {
@@ -264,8 +292,13 @@ impl<I: Iterator<Item: Task>> Iterator for Map<I> {
                     return Some(handle.join());
                 }
                 outcomes @ Part::Outcomes(_) => self.window.push_front(outcomes),
-                Part::Local(handle, len) => self.ran(handle.join(), len, Part::Local),
-                Part::Sent(handle, len) => self.ran(handle.join(), len, Part::Sent),
+                Part::Batch(mut waiting) => {
+                    let outcome = waiting.wait(&self.pool);
+                    self.window.push_front(Part::Batch(waiting));
+                    self.ahead -= 1;
+                    return Some(outcome);
+                }
+                Part::Sent(handle, len) => self.ran(handle.join(), len),
             }
         }
     }
@@ -286,12 +319,21 @@ impl<I: Iterator<Item: Task>> FusedIterator for Map<I> {}
 impl<I: Iterator<Item: Task>> Drop for Map<I> {
     fn drop(&mut self) {
         // From the back: what started last has the best chance of not having started.
-        for part in self.window.drain(..).rev() {
+        while let Some(part) = self.window.pop_back() {
             match part {
                 Part::Outcome(_) | Part::Outcomes(_) => {}
                 Part::One(handle) => handle.cancel_queued(),
-                Part::Local(handle, _) => handle.cancel_queued(),
-                Part::Sent(handle, _) => handle.cancel_queued(),
+                Part::Batch(waiting) => waiting.taker.cancel(),
+                Part::Sent(handle, _) => {
+                    handle.cancel_queued();
+                    // It may have been divided.
+                    if let Some(Ok(Ran { others, .. })) = handle.try_join() {
+                        for (handle, len) in others {
+                            let handle = self.pool.handle(handle);
+                            self.window.push_back(Part::Sent(handle, len));
+                        }
+                    }
+                }
             }
         }
     }
@@ -307,16 +349,120 @@ impl<I: Iterator<Item: Task>> fmt::Debug for Map<I> {
     }
 }
 
-/// How many tasks go together, learnt from the chunks that came back.
+/// A batch that is being worked on.
+struct Waiting<T: Task> {
+    taker: Taker<T>,
+    /// The first ticket, until it is known to have come to its end: from then on every task has
+    /// started.
+    ticket: Option<JoinHandle<()>>,
+    /// Why the first ticket did not: the pool takes no more work, or was killed.
+    failed: Option<TaskError>,
+    /// How many more there can be: as many as could be held up at a task each while others go on.
+    more: usize,
+}
+
+impl<T: Task> Waiting<T> {
+    fn new(pool: &Pool, tasks: Vec<T>, run: usize) -> Self {
+        let most = tasks.len().min(pool.workers());
+        let (batch, taker) = Batch::new(tasks, run);
+        let ticket = pool.submit_work(Ticket(batch));
+        let mut this = Self {
+            taker,
+            ticket: Some(ticket),
+            failed: None,
+            more: most - 1,
+        };
+        for _ in 1..most.min(FIRST_TICKETS) {
+            this.call_one_more(pool);
+        }
+        this
+    }
+
+    /// Whoever comes late finds nothing to do.
+    fn call_one_more(&mut self, pool: &Pool) {
+        self.more -= 1;
+        let batch = Arc::clone(self.taker.batch());
+        drop(pool.submit_work(Ticket(batch)));
+    }
+
+    /// Waits for the next outcome.
+    fn wait(&mut self, pool: &Pool) -> Result<T::Output, TaskError> {
+        let backoff = Backoff::new();
+        loop {
+            // Before the look at the task: it may have become done in between.
+            self.look_at_ticket();
+            let found = self.taker.look();
+            if let Some(outcome) = self.taker.take() {
+                return outcome;
+            }
+            if let Some(error) = &self.failed {
+                self.taker.skip();
+                return Err(error.clone());
+            }
+            if found == Found::Queued && pool.is_own_thread() {
+                // A worker that waits for it may be the only one that can run it.
+                let ticket = Ticket(Arc::clone(self.taker.batch()));
+                let _ = pool.submit_work(ticket).join();
+            } else if !backoff.is_completed() {
+                backoff.snooze();
+            } else {
+                let ticket_runs = self.ticket.as_ref().is_none_or(JoinHandle::watch);
+                if ticket_runs && self.taker.watch() {
+                    self.park(pool);
+                }
+            }
+        }
+    }
+
+    fn park(&mut self, pool: &Pool) {
+        if self.more == 0 {
+            std::thread::park();
+            return;
+        }
+        let begin = Instant::now();
+        std::thread::park_timeout(MORE_AFTER);
+        if begin.elapsed() >= MORE_AFTER {
+            self.call_one_more(pool);
+        }
+    }
+
+    fn look_at_ticket(&mut self) {
+        if let Some(ticket) = &self.ticket
+            && let Some(outcome) = ticket.try_join()
+        {
+            self.ticket = None;
+            self.failed = outcome.err();
+        }
+    }
+}
+
+/// How many tasks go together, learnt from those that came back.
 #[derive(Debug)]
 struct Pace {
     chunk: usize,
     most: usize,
+    is_fixed: bool,
+    /// How long a task takes; 0 until it is known.
+    nanos: u128,
 }
 
 impl Pace {
-    fn new(most: usize) -> Self {
-        Self { chunk: 1, most }
+    fn adaptive() -> Self {
+        Self {
+            chunk: 1,
+            most: MAX_CHUNK,
+            is_fixed: false,
+            nanos: 0,
+        }
+    }
+
+    fn fixed(chunk: usize) -> Self {
+        Self {
+            chunk,
+            most: chunk,
+            is_fixed: true,
+            nanos: 0,
+        }
     }
 
     /// `tasks` tasks took `run_time` together. Grows by steps, falls at once.
@@ -324,9 +470,24 @@ impl Pace {
         if run_time.is_zero() || tasks == 0 {
             return;
         }
-        let each = (run_time.as_nanos() / tasks as u128).max(1);
-        let fitting = usize::try_from(CHUNK_TIME.as_nanos() / each).unwrap_or(MAX_CHUNK);
-        self.chunk = fitting.clamp(1, (self.chunk * 4).min(self.most));
+        self.nanos = (run_time.as_nanos() / tasks as u128).max(1);
+        if !self.is_fixed {
+            self.chunk = self.fitting(CHUNK_TIME, (self.chunk * 4).min(self.most));
+        }
+    }
+
+    /// How many tasks a worker claims of a batch at once.
+    fn run(&self) -> usize {
+        match self.nanos {
+            0 => 1,
+            _ => self.fitting(RUN_TIME, MAX_RUN),
+        }
+    }
+
+    fn fitting(&self, time: Duration, most: usize) -> usize {
+        usize::try_from(time.as_nanos() / self.nanos)
+            .unwrap_or(most)
+            .clamp(1, most)
     }
 }
 
@@ -336,16 +497,25 @@ mod tests {
 
     #[test]
     fn the_pace_grows_by_steps_and_falls_at_once() {
-        let mut pace = Pace::new(MAX_CHUNK);
+        let mut pace = Pace::adaptive();
+        assert_eq!(pace.run(), 1);
         for expected in [4, 16, 64, 256, 1024, 4096, 4096] {
             pace.learn(10, Duration::from_nanos(100));
             assert_eq!(pace.chunk, expected);
+            assert_eq!(pace.run(), MAX_RUN);
         }
         pace.learn(100, Duration::from_micros(1_000));
-        assert_eq!(pace.chunk, 15);
+        assert_eq!((pace.chunk, pace.run()), (15, 1));
         pace.learn(1, Duration::from_millis(50));
-        assert_eq!(pace.chunk, 1);
+        assert_eq!((pace.chunk, pace.run()), (1, 1));
         pace.learn(0, Duration::ZERO);
         assert_eq!(pace.chunk, 1);
+    }
+
+    #[test]
+    fn a_fixed_pace_stays() {
+        let mut pace = Pace::fixed(10);
+        pace.learn(10, Duration::from_nanos(100));
+        assert_eq!(pace.chunk, 10);
     }
 }

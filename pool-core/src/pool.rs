@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::backend::{self, Config, EngineRef};
-use crate::cell::JobCell;
+use crate::cell::{Handle, JobCell};
 use crate::work::Work;
 use crate::{Backend, Error, JoinHandle, Map, Task, TaskError};
 
@@ -107,6 +107,19 @@ impl Pool {
     pub(crate) fn submit_work<W: Work>(&self, task: W) -> JoinHandle<W::Output> {
         let (handle, job) = JobCell::new(task);
         self.inner.engine.submit(job);
+        JoinHandle::new(handle, self.inner.engine.clone())
+    }
+
+    pub(crate) fn runs_at_once(&self) -> bool {
+        self.inner.engine.runs_at_once()
+    }
+
+    pub(crate) fn is_own_thread(&self) -> bool {
+        self.inner.engine.is_own_thread()
+    }
+
+    /// The handle of a job that this pool has already.
+    pub(crate) fn handle<T>(&self, handle: Handle<T>) -> JoinHandle<T> {
         JoinHandle::new(handle, self.inner.engine.clone())
     }
 

@@ -1,18 +1,14 @@
 //! What a job does: run one task, or a chunk of tasks that travel together.
 
 use std::marker::PhantomData;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::bytes::Bytes;
-use crate::codec::{self, Answer, ChunkFacts, Frames};
+use crate::cell::{Batch, Handle};
+use crate::codec::{self, Answer, ChunkFacts};
 use crate::task::{Options, TaskInfo};
 use crate::{Task, TaskError, TaskErrorKind, panics};
-
-/// For how long a chunk runs before it hands back what has not started.
-const CHUNK_LIMIT: Duration = Duration::from_millis(2);
-
-/// How many tasks of a chunk on a thread run between two looks at the clock, while they are short.
-const TASKS_PER_LOOK: usize = 8;
 
 /// What a task cell holds: something that a backend runs as one job.
 pub(crate) trait Work: Send + 'static {
@@ -57,75 +53,44 @@ impl<T: Task> Work for T {
     }
 }
 
-/// Many tasks as one job.
-pub(crate) trait Chunk: Work {
-    fn len(&self) -> usize;
+/// Work on a batch, for as long as it has tasks that nobody has started.
+pub(crate) struct Ticket<T: Task>(pub(crate) Arc<Batch<T>>);
 
-    /// The first tasks, which are taken out; at least one and at most `tasks`.
-    fn split_to(&mut self, tasks: usize) -> Self;
-}
-
-fn chunk_options(chunk: &impl Chunk) -> Options {
-    Options {
-        timeout: None,
-        chunk: u32::try_from(chunk.len()).unwrap_or(u32::MAX),
-    }
-}
-
-/// What became of a chunk, from its beginning.
-pub(crate) struct Ran<C: Work, R> {
-    pub(crate) outcomes: Vec<Result<R, TaskError>>,
-    /// The tasks after those: they have not started.
-    pub(crate) rest: C,
-    pub(crate) run_time: Duration,
-}
-
-/// A chunk that stays in this process.
-pub(crate) struct LocalChunk<T>(pub(crate) Vec<T>);
-
-impl<T: Task> Work for LocalChunk<T> {
-    type Output = Ran<Self, T::Output>;
+impl<T: Task> Work for Ticket<T> {
+    type Output = ();
     const INFO: TaskInfo = T::INFO;
 
     fn options(&self) -> Options {
-        chunk_options(self)
+        Options::default()
     }
 
-    fn run(self) -> Result<Self::Output, TaskError> {
-        let start = Instant::now();
-        let mut run_time = Duration::ZERO;
-        let mut outcomes = Vec::with_capacity(self.0.len());
-        let mut tasks = self.0.into_iter();
-        let mut next_look = 1;
-        while run_time < CHUNK_LIMIT
-            && let Some(task) = tasks.next()
-        {
-            outcomes.push(Work::run(task));
-            if outcomes.len() >= next_look || tasks.len() == 0 {
-                run_time = start.elapsed();
-                let short = run_time < CHUNK_LIMIT / 64;
-                next_look = outcomes.len() + if short { TASKS_PER_LOOK } else { 1 };
-            }
-        }
-        Ok(Ran {
-            outcomes,
-            rest: Self(tasks.collect()),
-            run_time,
-        })
+    fn run(self) -> Result<(), TaskError> {
+        self.0.work();
+        Ok(())
     }
 
     fn encode(&mut self) -> Result<Bytes, String> {
         // A pool that sends its tasks elsewhere is given `SentChunk`s.
-        Err("a local chunk does not travel".into())
+        Err("a batch does not travel".into())
     }
 
-    fn open(_: Answer, _: Option<ChunkFacts>) -> Result<Self::Output, TaskError> {
+    fn open(_: Answer, _: Option<ChunkFacts>) -> Result<(), TaskError> {
         Err(TaskError::new(TaskErrorKind::Decode, T::NAME))
     }
 }
 
-/// A chunk of encoded tasks. A worker runs them in order and reports after each; so if it dies,
-/// what was done is delivered, the one that ran is lost, and the rest runs elsewhere.
+/// What became of a chunk.
+pub(crate) struct Ran<T: Task> {
+    /// Of its first tasks.
+    pub(crate) outcomes: Vec<Result<T::Output, TaskError>>,
+    /// The tasks after those: jobs of their own now, with the number of tasks in each.
+    pub(crate) others: Vec<(Handle<Ran<T>>, usize)>,
+    pub(crate) run_time: Duration,
+}
+
+/// A chunk of encoded tasks. A worker runs them in order and reports after each. So if it dies,
+/// what was done is delivered, the one that ran is lost, and the rest runs elsewhere; and the same
+/// without a loss when one of them takes long.
 pub(crate) struct SentChunk<T> {
     /// One frame a task.
     frames: Vec<u8>,
@@ -135,20 +100,11 @@ pub(crate) struct SentChunk<T> {
 
 impl<T: Task> SentChunk<T> {
     pub(crate) const fn new() -> Self {
-        Self::of(Vec::new(), 0)
-    }
-
-    const fn of(frames: Vec<u8>, len: usize) -> Self {
         Self {
-            frames,
-            len,
+            frames: Vec::new(),
+            len: 0,
             task: PhantomData,
         }
-    }
-
-    fn with_frames(frames: Vec<u8>) -> Self {
-        let len = Frames(&frames).count();
-        Self::of(frames, len)
     }
 
     /// Adds a task; its arguments may not encode.
@@ -161,47 +117,32 @@ impl<T: Task> SentChunk<T> {
         Ok(())
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         self.frames.len()
     }
 }
 
-impl<T: Task> Chunk for LocalChunk<T> {
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    fn split_to(&mut self, tasks: usize) -> Self {
-        let rest = self.0.split_off(tasks.clamp(1, self.0.len()));
-        Self(std::mem::replace(&mut self.0, rest))
-    }
-}
-
-impl<T: Task> Chunk for SentChunk<T> {
-    fn len(&self) -> usize {
-        self.len
-    }
-
-    fn split_to(&mut self, tasks: usize) -> Self {
-        let mut frames = Frames(&self.frames);
-        let len = frames.by_ref().take(tasks.max(1)).count();
-        let first = self.frames.len() - frames.0.len();
-        let rest = self.frames.split_off(first);
-        self.len -= len;
-        Self::of(std::mem::replace(&mut self.frames, rest), len)
-    }
-}
-
 impl<T: Task> Work for SentChunk<T> {
-    type Output = Ran<Self, T::Output>;
+    type Output = Ran<T>;
     const INFO: TaskInfo = T::INFO;
 
     fn options(&self) -> Options {
-        chunk_options(self)
+        Options {
+            timeout: None,
+            chunk: u32::try_from(self.len).unwrap_or(u32::MAX),
+        }
     }
 
     fn run(self) -> Result<Self::Output, TaskError> {
-        // A pool that runs its tasks here is given `LocalChunk`s.
+        // A pool that runs its tasks here is given batches.
         Err(TaskError::new(TaskErrorKind::Decode, T::NAME))
     }
 
@@ -221,6 +162,11 @@ impl<T: Task> Work for SentChunk<T> {
             codec::open_reply::<()>(answer.reply, payload, T::NAME, answer.worker)?;
         }
         let chunk = chunk.ok_or_else(garbled)?;
+        let others = chunk
+            .others
+            .into_iter()
+            .map(|(job, tasks)| Some((Handle::of::<Self>(job)?, tasks)))
+            .collect::<Option<_>>();
         let mut outcomes = Vec::with_capacity(chunk.ran + usize::from(chunk.lost.is_some()));
         let mut replies = codec::replies(answer.payload.as_slice());
         for (reply, payload) in replies.by_ref().take(chunk.ran) {
@@ -233,8 +179,8 @@ impl<T: Task> Work for SentChunk<T> {
         outcomes.extend(chunk.lost.map(Err));
         Ok(Ran {
             outcomes,
+            others: others.ok_or_else(garbled)?,
             run_time: chunk.run_time,
-            rest: Self::with_frames(chunk.rest),
         })
     }
 }

@@ -65,7 +65,13 @@ behaviours! {
         each_failure_is_that_of_its_own_task on all;
         a_worker_that_dies_costs_one_of_them on [processes] "it ends the program";
         a_worker_that_is_killed_costs_one_of_them on [processes] "it ends the program";
-        a_long_one_does_not_hold_up_those_before_it on [threads, processes]
+        a_long_one_keeps_back_neither_results_nor_tasks on [threads, processes]
+            "inline, one task runs at a time";
+        many_long_ones_at_once_keep_back_nothing on [threads, processes]
+            "inline, one task runs at a time";
+        a_worker_that_dies_after_it_was_robbed_costs_one_of_them on [processes]
+            "it ends the program";
+        dropping_the_map_starts_no_more_of_them on [threads, processes]
             "inline, one task runs at a time";
         a_panic_of_the_input_loses_none on all;
         an_argument_that_does_not_encode_spoils_no_other on all;

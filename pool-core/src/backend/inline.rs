@@ -31,6 +31,10 @@ impl Engine for Inline {
         1
     }
 
+    fn runs_at_once(&self) -> bool {
+        true
+    }
+
     fn submit(&self, job: Job) {
         if self.closed.load(Relaxed) {
             job.refuse(TaskError::rejected(job.name(), super::SHUT_DOWN));

@@ -31,6 +31,16 @@ pub(crate) trait Engine: Send + Sync {
         false
     }
 
+    /// Whether a job is done when `submit` returns.
+    fn runs_at_once(&self) -> bool {
+        false
+    }
+
+    /// Whether the calling thread is one of the workers.
+    fn is_own_thread(&self) -> bool {
+        false
+    }
+
     /// Takes a job, or resolves it with `Rejected` where the backend takes none any more.
     fn submit(&self, job: Job);
 

@@ -24,6 +24,7 @@
 //! one word; what depends on the task's type is reached through a table of functions
 //! ([`Vtable`]), as in a trait object.
 
+mod batch;
 mod remote;
 mod running;
 mod seat;
@@ -32,12 +33,15 @@ mod state;
 mod tests;
 mod waiters;
 
+use std::any::TypeId;
 use std::cell::UnsafeCell;
+use std::fmt;
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
+pub(crate) use batch::{Batch, Found, Taker};
 #[cfg(feature = "processes")]
 pub(crate) use remote::{Claimed, Watched};
 pub(crate) use running::running;
@@ -112,6 +116,8 @@ impl Head {
 /// type, which the caller keeps alive.
 struct Vtable {
     info: &'static TaskInfo,
+    /// The type of the work.
+    work: fn() -> TypeId,
     /// Runs the task, if the claim can be had, and gives up the caller's pointer; says whether
     /// it ran.
     run: unsafe fn(NonNull<Head>, Frame, Option<OnSeat<'_>>) -> bool,
@@ -122,6 +128,8 @@ struct Vtable {
     encode: unsafe fn(NonNull<Head>) -> bool,
     /// The contents as a remote backend sees them. The caller holds the claim and has encoded.
     remote: unsafe fn(NonNull<Head>) -> NonNull<Remote>,
+    /// Makes a cell of the same type with other arguments, claimed; two pointers to it.
+    sibling: fn(Bytes, Options) -> NonNull<Head>,
     /// Drops what is left of the contents. The caller owns them.
     clear: unsafe fn(NonNull<Head>),
     /// Moves the outcome to the given `Result<Output, TaskError>`. The caller has won `take`.
@@ -226,6 +234,12 @@ unsafe fn finish(cell: NonNull<Head>) -> Option<Job> {
     }
 }
 
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Job").field(&self.name()).finish()
+    }
+}
+
 impl Clone for Job {
     fn clone(&self) -> Self {
         self.head().state.add_ref();
@@ -248,6 +262,17 @@ impl Drop for Job {
 pub(crate) struct Handle<R> {
     job: Job,
     result: PhantomData<fn() -> R>,
+}
+
+impl<R: 'static> Handle<R> {
+    /// A handle from a pointer to a cell of this work; `None` for one of another.
+    pub(crate) fn of<W: Work<Output = R>>(job: Job) -> Option<Self> {
+        let same = (job.head().vtable.work)() == TypeId::of::<W>();
+        same.then_some(Self {
+            job,
+            result: PhantomData,
+        })
+    }
 }
 
 impl<R> Handle<R> {
@@ -335,10 +360,12 @@ const _: () = {
 impl<T: Work> JobCell<T> {
     const VTABLE: Vtable = Vtable {
         info: &T::INFO,
+        work: TypeId::of::<T>,
         run: Self::run,
         fail: Self::fail,
         encode: Self::encode,
         remote: Self::remote,
+        sibling: Self::sibling,
         clear: Self::clear,
         take: Self::take,
         free: Self::free,
@@ -347,22 +374,31 @@ impl<T: Work> JobCell<T> {
     /// A new cell: the handle's pointer and the backend's.
     #[allow(clippy::new_ret_no_self)]
     pub(crate) fn new(task: T) -> (Handle<T::Output>, Job) {
-        let cell = Box::new(Self {
-            head: Head {
-                vtable: &Self::VTABLE,
-                state: State::new(),
-                #[cfg(feature = "processes")]
-                place: std::sync::atomic::AtomicU32::new(0),
-                waiters: Waiters::new(),
-            },
-            contents: UnsafeCell::new(Contents::Call(task)),
-        });
-        let cell = NonNull::from(Box::leak(cell)).cast();
+        let cell = Self::with(State::new(), Contents::Call(task));
         let handle = Handle {
             job: Job(cell),
             result: PhantomData,
         };
         (handle, Job(cell))
+    }
+
+    fn with(state: State, contents: Contents<T>) -> NonNull<Head> {
+        let cell = Box::new(Self {
+            head: Head {
+                vtable: &Self::VTABLE,
+                state,
+                #[cfg(feature = "processes")]
+                place: std::sync::atomic::AtomicU32::new(0),
+                waiters: Waiters::new(),
+            },
+            contents: UnsafeCell::new(contents),
+        });
+        NonNull::from(Box::leak(cell)).cast()
+    }
+
+    fn sibling(args: Bytes, options: Options) -> NonNull<Head> {
+        let args = Remote::ArgsWith(Box::new((args, options)));
+        Self::with(State::claimed(), Contents::Remote(args))
     }
 
     /// The contents, for the thread that owns them by the state word.

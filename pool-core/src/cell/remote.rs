@@ -41,6 +41,12 @@ impl Claimed {
         }
     }
 
+    /// A job of the same type with other arguments; the pointer is for its handle.
+    pub(crate) fn sibling(&self, args: Bytes, options: Options) -> (Job, Self) {
+        let cell = (self.head().vtable.sibling)(args, options);
+        (Job(cell), Self { job: Job(cell) })
+    }
+
     #[inline]
     pub(crate) fn head(&self) -> &Head {
         self.job.head()
@@ -62,7 +68,12 @@ impl Claimed {
 
     #[inline]
     pub(crate) fn is_chunk(&self) -> bool {
-        self.options().chunk > 0
+        self.chunk() > 0
+    }
+
+    /// How many tasks the job is; 0 for one that is no chunk.
+    pub(crate) fn chunk(&self) -> usize {
+        self.options().chunk as usize
     }
 
     #[inline]

@@ -73,6 +73,11 @@ impl State {
         Self(AtomicU32::new(NEW))
     }
 
+    /// A new one that is claimed already.
+    pub(crate) const fn claimed() -> Self {
+        Self(AtomicU32::new(NEW & !PHASE | CLAIMED))
+    }
+
     /// Queued → claimed. The winner owns the contents.
     #[inline]
     pub(crate) fn claim(&self) -> bool {

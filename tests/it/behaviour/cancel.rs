@@ -121,12 +121,13 @@ pub(crate) fn the_second_cancel_says_no(on: &On) {
     let running = pool.submit(gate.hold_or_stop(1));
     let _ = gate.wait_for(1);
     let queued = pool.submit(add::task(1, 2));
-    assert!(running.cancel());
-    assert!(!running.cancel());
+    // First, since it starts when the other one has stopped.
     assert!(queued.cancel());
     assert!(!queued.cancel());
     assert!(queued.try_join().unwrap().unwrap_err().is_cancelled());
     assert!(!queued.cancel(), "after its outcome was taken");
+    assert!(running.cancel());
+    assert!(!running.cancel());
 }
 
 pub(crate) fn wakes_who_waits(on: &On) {

@@ -24,6 +24,8 @@ pub(super) struct After {
     pub(super) fetches: Vec<Fetch>,
     /// The supervisor sleeps too long.
     pub(super) poke: bool,
+    /// Parts of chunks that run again: the hub takes them before it gives up the lock.
+    pub(super) again: Vec<Claimed>,
 }
 
 /// Arguments to be copied into a lane.
@@ -44,6 +46,8 @@ pub(super) struct Fetch {
     pub(super) generation: u64,
     pub(super) seq: u64,
     pub(super) region: Region,
+    /// How many of its first bytes were delivered already.
+    pub(super) skip: usize,
     pub(super) answer: Answer,
     pub(super) chunk: Option<ChunkFacts>,
     pub(super) job: Claimed,
@@ -97,6 +101,7 @@ impl Fetch {
         let watched = if payload.try_reserve_exact(len).is_ok() {
             payload.resize(len, 0);
             self.lane.reply.read(self.region, &mut payload);
+            payload.drain(..self.skip);
             self.answer.payload = payload.into();
             self.job.answer(self.answer, self.chunk)
         } else {

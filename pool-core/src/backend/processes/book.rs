@@ -1,28 +1,28 @@
 //! What the parent knows of one lane: which job is in which slot. Used under the hub's lock.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Exit;
 use super::after::{After, Fetch, Fill};
+use super::chunk::{Garbled, Part};
 use super::dispatch::{FIRST_DEPTH, Load};
 use super::lane::arena::{Region, Ring};
 use super::lane::slot::{Facts, SLOT_INLINE, SlotState, TELL_JOINER, TELL_SUPERVISOR};
 use super::lane::{Lane, SLOTS, monotonic_nanos};
 use super::place::Place;
-use super::wire::{Finished, Progress, kind};
+use super::wire::{Finished, kind};
 use crate::bytes::Bytes;
 use crate::cell::{Claimed, Job};
-use crate::codec::{Answer, ChunkFacts, Frames, Reply};
+use crate::codec::{Answer, Reply};
 use crate::{TaskError, TaskErrorKind};
 
 /// Payloads above this many bytes are copied without the hub's lock.
 pub(super) const COPY_UNDER_LOCK: usize = 16 * 1024;
 
 /// After how long without progress a lane is stuck behind a long task.
-const STUCK_AFTER: Duration = Duration::from_millis(2);
+pub(super) const STUCK_AFTER: Duration = Duration::from_millis(2);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
@@ -36,11 +36,13 @@ enum Stage {
     Collected,
 }
 
-struct Entry {
+pub(super) struct Entry {
     /// `None`: on its way with a fill or a fetch, or nobody waits for it any more.
-    job: Option<Claimed>,
-    region: Option<Region>,
+    pub(super) job: Option<Claimed>,
+    pub(super) region: Option<Region>,
     stage: Stage,
+    /// Of a chunk.
+    pub(super) part: Part,
 }
 
 /// The tasks of a lane are numbered; `tail <= done <= head`.
@@ -51,13 +53,13 @@ pub(super) struct Book {
     /// Tells this lane from the ones that had the same index before.
     pub(super) generation: u64,
     /// From `tail` on.
-    entries: VecDeque<Entry>,
+    pub(super) entries: VecDeque<Entry>,
     /// The next to be published.
-    head: u64,
+    pub(super) head: u64,
     /// The next to be collected.
-    done: u64,
+    pub(super) done: u64,
     /// The next to be freed.
-    tail: u64,
+    pub(super) tail: u64,
     ring: Ring,
     pub(super) depth: usize,
     /// The worker broke the protocol.
@@ -156,6 +158,7 @@ impl Book {
         };
         if kind != kind::PLAIN {
             slot.clear_note();
+            slot.set_span(job.options().chunk);
         }
         let facts = Facts {
             kind,
@@ -168,6 +171,7 @@ impl Book {
             job: None,
             region,
             stage: Stage::Filling,
+            part: Part::default(),
         };
         match region {
             Some(region) if len > COPY_UNDER_LOCK => {
@@ -234,7 +238,7 @@ impl Book {
     }
 
     #[inline]
-    fn entry(&mut self, seq: u64) -> &mut Entry {
+    pub(super) fn entry(&mut self, seq: u64) -> &mut Entry {
         &mut self.entries[(seq - self.tail) as usize]
     }
 
@@ -303,8 +307,7 @@ impl Book {
     }
 
     fn take_reply(&mut self, seq: u64, job: Claimed, after: &mut After) {
-        let slot = self.lane.slot(seq);
-        let facts = slot.facts();
+        let facts = self.lane.slot(seq).facts();
         let region = Region {
             offset: facts.offset,
             len: facts.len,
@@ -314,15 +317,14 @@ impl Book {
         let Some(reply) = reply else {
             return self.garbled(job, after);
         };
-        let finished = Finished::of(facts.task);
-        let chunk = match self.chunk_answer(seq, &job, finished) {
-            // A worker that knows the task makes progress.
-            Ok(Some(chunk)) if chunk.ran == 0 && reply == Reply::Output => {
-                return self.garbled(job, after);
-            }
+        let chunk = match self.chunk_facts(seq, &job, reply, Finished::of(facts.task), after) {
             Ok(chunk) => chunk,
             Err(Garbled) => return self.garbled(job, after),
         };
+        let skip = self.entry(seq).part.bytes as usize;
+        if skip as u64 > facts.len {
+            return self.garbled(job, after);
+        }
         let mut answer = Answer {
             reply,
             worker: self.pid,
@@ -336,6 +338,7 @@ impl Book {
                 generation: self.generation,
                 seq,
                 region,
+                skip,
                 answer,
                 chunk,
                 job,
@@ -344,14 +347,18 @@ impl Book {
         }
         answer.payload = Bytes::zeroed(facts.len as usize);
         if inline {
+            let slot = self.lane.slot(seq);
             slot.read(answer.payload.as_mut_slice());
         } else if !self.lane.reply.read(region, answer.payload.as_mut_slice()) {
             self.corrupt = true;
         }
+        if skip > 0 {
+            answer.payload = Bytes::from(&answer.payload.as_slice()[skip..]);
+        }
         after.watched.extend(job.answer(answer, chunk));
     }
 
-    fn is_possible(&self, reply: Region) -> bool {
+    pub(super) fn is_possible(&self, reply: Region) -> bool {
         reply.fits(self.lane.arena_bytes)
             && (reply.len <= COPY_UNDER_LOCK as u64 || self.lane.reply.is_plausible(reply.len))
     }
@@ -362,97 +369,6 @@ impl Book {
             .worker_is(self.pid)
             .message_is("the worker's answer makes no sense");
         after.watched.extend(job.fail(error));
-    }
-
-    /// What is known of a chunk beside its replies, when its first `ran` tasks have run.
-    fn chunk_answer(
-        &self,
-        seq: u64,
-        job: &Claimed,
-        finished: Finished,
-    ) -> Result<Option<ChunkFacts>, Garbled> {
-        if !job.is_chunk() {
-            return Ok(None);
-        }
-        let all = job.options().chunk as usize;
-        let ran = usize::try_from(finished.ran)
-            .ok()
-            .filter(|ran| *ran <= all)
-            .ok_or(Garbled)?;
-        let mut rest = Vec::new();
-        if ran < all {
-            // Rare: it was cut, or its worker died.
-            let args = self.args(seq, job);
-            let mut frames = Frames(&args);
-            frames.by_ref().take(ran).for_each(drop);
-            rest = frames.0.to_vec();
-        }
-        Ok(Some(ChunkFacts {
-            ran,
-            lost: None,
-            rest,
-            run_time: Duration::from_nanos(finished.nanos.into()),
-        }))
-    }
-
-    /// The arguments of the job in slot `seq`: large ones are in the arena alone.
-    fn args<'a>(&self, seq: u64, job: &'a Claimed) -> Cow<'a, [u8]> {
-        let entry = self.entries.get((seq - self.tail) as usize);
-        match entry.and_then(|entry| entry.region) {
-            Some(region) if region.len > COPY_UNDER_LOCK as u64 => {
-                Cow::Owned(self.lane.request.read_back(region))
-            }
-            _ => Cow::Borrowed(job.args()),
-        }
-    }
-
-    /// What a worker that died in the middle of a chunk had done of it.
-    fn salvage(
-        &self,
-        seq: u64,
-        job: &Claimed,
-        error: TaskError,
-    ) -> Result<(Answer, ChunkFacts), Garbled> {
-        let slot = self.lane.slot(seq);
-        let Progress { ran, bytes } = Progress::of(slot.note());
-        let region = Region {
-            offset: slot.facts().offset,
-            len: bytes,
-        };
-        let finished = Finished { ran, nanos: 0 };
-        let mut chunk = self.chunk_answer(seq, job, finished)?.ok_or(Garbled)?;
-        let mut payload = Bytes::new();
-        if bytes > 0 {
-            if !self.is_possible(region) {
-                return Err(Garbled);
-            }
-            payload = Bytes::zeroed(bytes as usize);
-            if !self.lane.reply.read(region, payload.as_mut_slice()) {
-                return Err(Garbled);
-            }
-        }
-        let mut frames = Frames(&chunk.rest);
-        if frames.next().is_some() {
-            chunk.rest = frames.0.to_vec();
-            chunk.lost = Some(error);
-        }
-        let answer = Answer {
-            reply: Reply::Output,
-            worker: self.pid,
-            payload,
-        };
-        Ok((answer, chunk))
-    }
-
-    /// Has the worker hand back what it has not started of a chunk that takes long.
-    pub(super) fn cut_chunk(&self) {
-        if self.ahead() > 0 && self.job(self.done).is_some_and(Claimed::is_chunk) {
-            self.lane.header().ask_to_cut(self.done);
-        }
-    }
-
-    pub(super) fn has_chunk(&self) -> bool {
-        self.job(self.done).is_some_and(Claimed::is_chunk)
     }
 
     #[inline]
@@ -496,7 +412,7 @@ impl Book {
 
     /// A job that did not start, with its arguments.
     fn restore(lane: &Lane, mut job: Claimed, region: Option<Region>) -> Claimed {
-        if let Some(region) = region.filter(|region| region.len > COPY_UNDER_LOCK as u64) {
+        if let Some(region) = region.filter(|_| job.args().is_empty()) {
             job.put_args(lane.request.read_back(region).into());
         }
         job
@@ -520,6 +436,10 @@ impl Book {
             return Stopped::Over;
         }
         if !skipped && !running {
+            if self.entry(seq).job.as_ref().is_some_and(Claimed::is_chunk) {
+                // What it has not started never runs.
+                self.forget_rest(seq);
+            }
             return Stopped::NotTried;
         }
         let Some(job) = self.entry(seq).job.take() else {
@@ -642,7 +562,7 @@ impl Book {
                     error = error.message_is("the worker broke the protocol of its lane");
                 }
                 let salvaged = (state == SlotState::Running && job.is_chunk())
-                    .then(|| self.salvage(seq, &job, error.clone()));
+                    .then(|| self.salvage(seq, &job, error.clone(), after));
                 after.watched.extend(match salvaged {
                     Some(Ok((answer, chunk))) => job.answer(answer, Some(chunk)),
                     _ => job.fail(error),
@@ -677,9 +597,6 @@ pub(super) struct Settled {
     /// Whether the worker ever ran a task.
     pub(super) did_work: bool,
 }
-
-/// What a worker wrote cannot be.
-struct Garbled;
 
 /// What [`Book::stop_job`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -259,7 +259,16 @@ impl Hub {
                 book.depth = dispatch::deeper(book.depth);
             }
         }
+        self.take_again(after);
         any
+    }
+
+    /// Parts of chunks that run again go in front of all others.
+    fn take_again(&mut self, after: &mut After) {
+        if !after.again.is_empty() {
+            let again = std::mem::take(&mut after.again);
+            self.put_back(again, after);
+        }
     }
 
     fn refill(&mut self, after: &mut After) {
@@ -434,6 +443,7 @@ impl Hub {
         match book.stop_job(seq, error, running, after) {
             Stopped::Over => {
                 book.collect(after);
+                self.take_again(after);
                 false
             }
             Stopped::NotTried => false,
@@ -529,13 +539,17 @@ impl Hub {
         for book in self.books.iter_mut().flatten() {
             let stuck_now = book.look(now);
             if stuck_now {
-                book.cut_chunk();
+                book.rob(after);
             }
             match stuck_now {
                 true if book.ahead() > 1 => stuck.push(book.index),
                 true => {}
                 false => moving = true,
             }
+        }
+        if !after.again.is_empty() {
+            self.take_again(after);
+            self.turn(after);
         }
         if !moving || stuck.is_empty() {
             return;
@@ -581,6 +595,7 @@ impl Hub {
         };
         let Settled { waiting, did_work } = book.settle(exit, after);
         self.put_back(waiting, after);
+        self.take_again(after);
         self.turn(after);
         did_work
     }
@@ -625,6 +640,7 @@ impl Hub {
             book.collect(after);
             book.abandon_all(error, after);
         }
+        self.backlog.extend(std::mem::take(&mut after.again));
         for job in std::mem::take(&mut self.backlog) {
             let error = error(job.info().name);
             after.watched.extend(job.fail(error));

@@ -6,6 +6,7 @@
 
 mod after;
 mod book;
+mod chunk;
 mod dispatch;
 mod fleet;
 mod hub;

@@ -307,8 +307,8 @@ impl Worker {
         }
     }
 
-    /// Runs the tasks of a chunk until its end, until it is cut, or until the room for replies is
-    /// used up; notes its progress after each.
+    /// Runs the tasks of a chunk until its end, until the parent takes back the others, or until
+    /// the room for replies is used up; notes its progress after each.
     fn run_chunk(&mut self, task: &Entry, args: &[u8]) {
         let slot = self.control.slot(self.next);
         let start = Instant::now();
@@ -317,6 +317,9 @@ impl Worker {
         let mut replies = Vec::new();
         let mut progress = Progress { ran: 0, bytes: 0 };
         for frame in Frames(args) {
+            if !slot.start_next() {
+                break;
+            }
             self.out.clear();
             let mut reply = task.run(frame, &mut self.out);
             let needed = progress.bytes + self.out.len() as u64 + CHUNK_ROOM;
@@ -345,7 +348,7 @@ impl Worker {
             progress.ran += 1;
             progress.bytes += len;
             slot.set_note(progress.to_word());
-            if !fits || self.control.header.is_cut(self.next) {
+            if !fits {
                 break;
             }
         }

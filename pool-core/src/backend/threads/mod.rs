@@ -189,6 +189,10 @@ impl Engine for Threads {
         self.shared.workers.len()
     }
 
+    fn is_own_thread(&self) -> bool {
+        worker::own_index(&self.shared).is_some()
+    }
+
     fn submit(&self, job: Job) {
         let shared = &*self.shared;
         if shared.is_closed() {

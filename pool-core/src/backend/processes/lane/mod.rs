@@ -41,8 +41,6 @@ pub(crate) struct Header {
     collected: Line<AtomicU64>,
     /// One more than the number of the task that is asked to stop.
     stop: Line<AtomicU64>,
-    /// One more than the number of the chunk that is to hand back what has not started.
-    cut: Line<AtomicU64>,
 }
 
 #[repr(C, align(128))]
@@ -135,15 +133,7 @@ impl Header {
         self.stop.0.store(seq + 1, Relaxed);
     }
 
-    pub(crate) fn ask_to_cut(&self, seq: u64) {
-        self.cut.0.store(seq + 1, Relaxed);
-    }
-
     // ---- worker ----
-
-    pub(crate) fn is_cut(&self, seq: u64) -> bool {
-        self.cut.0.load(Relaxed) == seq + 1
-    }
 
     /// Announces sleep, looks once more, and sleeps until woken. `dry` is called if the
     /// supervisor wants to know; `idle` when nothing has come for a while.

@@ -7,7 +7,7 @@ use crate::sync::{AtomicU32, AtomicU64};
 /// How many bytes travel inside a slot.
 pub(crate) const SLOT_INLINE: usize = INLINE_WORDS * 8;
 
-const INLINE_WORDS: usize = 11;
+const INLINE_WORDS: usize = 10;
 
 const FREE: u32 = 0;
 const READY: u32 = 1;
@@ -78,6 +78,28 @@ pub(crate) struct Facts {
     pub(crate) offset: u64,
 }
 
+/// Which tasks of a chunk have been started, and how many are to be: `started <= end`. The worker
+/// starts one by adding to the first number, the parent takes back what has not started by setting
+/// the second one to the first: one compare-and-swap each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) started: u32,
+    pub(crate) end: u32,
+}
+
+impl Span {
+    fn of(word: u64) -> Self {
+        Self {
+            started: word as u32,
+            end: (word >> 32) as u32,
+        }
+    }
+
+    fn to_word(self) -> u64 {
+        u64::from(self.end) << 32 | u64::from(self.started)
+    }
+}
+
 /// A slot. All-zero memory is a free one. Small payloads share the first cache line with the
 /// state word.
 #[repr(C, align(128))]
@@ -90,6 +112,7 @@ pub(crate) struct Slot {
     inline: [AtomicU64; INLINE_WORDS],
     offset: AtomicU64,
     note: AtomicU64,
+    span: AtomicU64,
 }
 
 #[cfg(not(loom))]
@@ -156,7 +179,48 @@ impl Slot {
         self.note.load(Acquire)
     }
 
+    /// Says how many tasks a chunk has, before it is published.
+    pub(crate) fn set_span(&self, tasks: u32) {
+        let span = Span {
+            started: 0,
+            end: tasks,
+        };
+        self.span.store(span.to_word(), Relaxed);
+    }
+
+    /// Lets the worker start no more tasks of the chunk that it runs; the span before.
+    pub(crate) fn cut(&self) -> Span {
+        let cut = |word| {
+            let Span { started, .. } = Span::of(word);
+            let end = started;
+            Some(Span { started, end }.to_word())
+        };
+        match self.span.fetch_update(AcqRel, Acquire, cut) {
+            Ok(word) | Err(word) => Span::of(word),
+        }
+    }
+
+    /// Where the replies of a running chunk are.
+    pub(crate) fn offset(&self) -> u64 {
+        // Acquire: pairs with `set_offset`.
+        self.offset.load(Acquire)
+    }
+
     // ---- worker ----
+
+    /// Starts the next task of the chunk; `false`: there is none.
+    #[inline]
+    pub(crate) fn start_next(&self) -> bool {
+        self.span
+            .fetch_update(AcqRel, Acquire, |word| {
+                let Span { started, end } = Span::of(word);
+                (started < end).then(|| {
+                    let started = started + 1;
+                    Span { started, end }.to_word()
+                })
+            })
+            .is_ok()
+    }
 
     #[inline]
     pub(crate) fn start(&self) -> Start {
@@ -188,9 +252,10 @@ impl Slot {
         self.note.store(note, Release);
     }
 
-    /// Says where the replies of a running chunk will be.
+    /// Says where the replies of a running chunk are.
     pub(crate) fn set_offset(&self, offset: u64) {
-        self.offset.store(offset, Relaxed);
+        // Release: those that were moved there came before.
+        self.offset.store(offset, Release);
     }
 
     /// RUNNING → DONE. The reply is written. Returns who wants to be told.

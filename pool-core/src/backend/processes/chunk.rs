@@ -1,0 +1,293 @@
+//! Chunks, as the parent sees them: what a worker has done of one, what it has not started, and how
+//! both are taken from a worker that is at one of its tasks for long.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Acquire;
+use std::sync::atomic::fence;
+use std::time::Duration;
+
+use super::after::After;
+use super::book::{Book, STUCK_AFTER};
+use super::lane::arena::Region;
+use super::lane::slot::{SlotState, Span};
+use super::place::Place;
+use super::wire::{Finished, Progress};
+use crate::TaskError;
+use crate::bytes::Bytes;
+use crate::cell::{Claimed, Job};
+use crate::codec::{Answer, ChunkFacts, Frames, Reply};
+use crate::task::Options;
+
+/// Into how many jobs at most the rest of a chunk is cut.
+const MAX_PARTS: usize = 64;
+
+/// Replies of a running chunk that take more bytes than this are left until it is done.
+const ROB_BYTES: u64 = 64 * 1024;
+
+/// What a worker wrote cannot be.
+pub(super) struct Garbled;
+
+/// What was taken from a chunk while it runs; the job in the lane's entry is what is left.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Part {
+    /// How many of its tasks were delivered, in how many bytes of replies.
+    ran: u32,
+    pub(super) bytes: u64,
+    /// It starts no more tasks.
+    cut: bool,
+    /// Nobody wants the tasks that it has not started.
+    forgotten: bool,
+}
+
+impl Book {
+    /// What is known of a chunk beside its replies, when its worker says that it is done.
+    pub(super) fn chunk_facts(
+        &mut self,
+        seq: u64,
+        job: &Claimed,
+        reply: Reply,
+        finished: Finished,
+        after: &mut After,
+    ) -> Result<Option<ChunkFacts>, Garbled> {
+        if !job.is_chunk() {
+            return Ok(None);
+        }
+        if reply != Reply::Output {
+            // It does not know the task: the fate of all.
+            return Ok(Some(ChunkFacts {
+                ran: 0,
+                lost: None,
+                others: Vec::new(),
+                run_time: Duration::ZERO,
+            }));
+        }
+        let part = self.entry(seq).part;
+        let ran = Self::ran(job, part, finished.ran)?;
+        if ran == 0 && !part.cut {
+            // A worker that knows the task makes progress.
+            return Err(Garbled);
+        }
+        Ok(Some(ChunkFacts {
+            ran,
+            lost: None,
+            others: self.others(seq, job, ran, after),
+            run_time: Duration::from_nanos(finished.nanos.into()),
+        }))
+    }
+
+    /// How many tasks of the job have run when the worker says that so many of the slot have.
+    fn ran(job: &Claimed, part: Part, ran: u32) -> Result<usize, Garbled> {
+        let ran = ran.checked_sub(part.ran).ok_or(Garbled)? as usize;
+        if ran > job.chunk() {
+            return Err(Garbled);
+        }
+        Ok(ran)
+    }
+
+    /// The tasks of a chunk after the first `first`, as new jobs that run again; empty where there
+    /// are none.
+    fn others(
+        &self,
+        seq: u64,
+        job: &Claimed,
+        first: usize,
+        after: &mut After,
+    ) -> Vec<(Job, usize)> {
+        let left = job.chunk() - first;
+        if left == 0 || self.part(seq).forgotten {
+            return Vec::new();
+        }
+        let args = self.args(seq, job);
+        let mut frames = Frames(&args);
+        frames.by_ref().take(first).for_each(drop);
+        let each = left.div_ceil(MAX_PARTS);
+        let mut others = Vec::with_capacity(left.div_ceil(each));
+        loop {
+            let begin = frames.0;
+            let count = frames.by_ref().take(each).count();
+            if count == 0 {
+                return others;
+            }
+            let bytes = &begin[..begin.len() - frames.0.len()];
+            let (handle, claimed) = job.sibling(bytes.into(), chunk_of(count));
+            others.push((handle, count));
+            after.again.push(claimed);
+        }
+    }
+
+    fn part(&self, seq: u64) -> Part {
+        self.entries[(seq - self.tail) as usize].part
+    }
+
+    /// Lets the worker start no more tasks of the chunk that it runs, and nobody else.
+    pub(super) fn forget_rest(&mut self, seq: u64) {
+        self.lane.slot(seq).cut();
+        let part = &mut self.entry(seq).part;
+        part.cut = true;
+        part.forgotten = true;
+    }
+
+    /// The arguments of the job in slot `seq`: large ones are in the arena alone.
+    fn args<'a>(&self, seq: u64, job: &'a Claimed) -> Cow<'a, [u8]> {
+        let entry = self.entries.get((seq - self.tail) as usize);
+        match entry.and_then(|entry| entry.region) {
+            Some(region) if job.args().is_empty() => {
+                Cow::Owned(self.lane.request.read_back(region))
+            }
+            _ => Cow::Borrowed(job.args()),
+        }
+    }
+
+    /// The replies of a running chunk so far, without those that were delivered.
+    fn replies(&self, seq: u64, progress: Progress, part: Part) -> Result<Bytes, Garbled> {
+        let region = Region {
+            offset: self.lane.slot(seq).offset(),
+            len: progress.bytes,
+        };
+        if progress.bytes == part.bytes {
+            return Ok(Bytes::new());
+        }
+        if progress.bytes < part.bytes || !self.is_possible(region) {
+            return Err(Garbled);
+        }
+        let mut all = Bytes::zeroed(progress.bytes as usize);
+        if !self.lane.reply.read(region, all.as_mut_slice()) {
+            return Err(Garbled);
+        }
+        Ok(match part.bytes {
+            0 => all,
+            delivered => Bytes::from(&all.as_slice()[delivered as usize..]),
+        })
+    }
+
+    /// What a worker that died in the middle of a chunk had done of it.
+    pub(super) fn salvage(
+        &mut self,
+        seq: u64,
+        job: &Claimed,
+        error: TaskError,
+        after: &mut After,
+    ) -> Result<(Answer, ChunkFacts), Garbled> {
+        let progress = Progress::of(self.lane.slot(seq).note());
+        let part = self.entry(seq).part;
+        let ran = Self::ran(job, part, progress.ran)?;
+        let payload = self.replies(seq, progress, part)?;
+        let lost = ran < job.chunk();
+        let facts = ChunkFacts {
+            ran,
+            lost: lost.then_some(error),
+            others: self.others(seq, job, ran + usize::from(lost), after),
+            run_time: Duration::ZERO,
+        };
+        Ok((self.output(payload), facts))
+    }
+
+    fn output(&self, payload: Bytes) -> Answer {
+        Answer {
+            reply: Reply::Output,
+            worker: self.pid,
+            payload,
+        }
+    }
+
+    /// Whether the lane runs, or will run next, a chunk of which something could be taken.
+    pub(super) fn has_chunk(&self) -> bool {
+        self.job(self.done).is_some_and(|job| job.chunk() > 1)
+    }
+
+    /// Takes from a worker that is at one task of a chunk for long what it has not started, and
+    /// delivers what it has done. That task stays with it, as a job of its own.
+    pub(super) fn rob(&mut self, after: &mut After) {
+        let seq = self.done;
+        let lane = Arc::clone(&self.lane);
+        let slot = lane.slot(seq);
+        if !self.has_chunk() || self.part(seq).cut || slot.state() != SlotState::Running {
+            return;
+        }
+        let Span { started, end } = slot.cut();
+        // After the cut: nothing starts any more, so at most the task that runs is added.
+        let progress = Progress::of(slot.note());
+        let running = started.checked_sub(progress.ran);
+        self.entry(seq).part.cut = true;
+        if progress.bytes > ROB_BYTES || running == Some(0) {
+            // It is about to hand back the rest by itself.
+            return;
+        }
+        let payload = self.replies(seq, progress, self.part(seq));
+        // As long as the chunk runs, its worker writes nothing else to where the replies were
+        // read from. If it has gone on by now, those of the next task may be there.
+        fence(Acquire);
+        if slot.state() != SlotState::Running {
+            return;
+        }
+        let Some(job) = self.entry(seq).job.take() else {
+            return;
+        };
+        let sound = started <= end && end as usize <= job.chunk() && running == Some(1);
+        let robbed = match payload {
+            Ok(payload) if sound => self
+                .divide(seq, &job, progress, after)
+                .map(|divided| (payload, divided)),
+            _ => Err(Garbled),
+        };
+        match robbed {
+            Ok((payload, (facts, rest))) => {
+                Place::new(self.index, seq).note(&rest);
+                self.entry(seq).job = Some(rest);
+                self.entry(seq).part = Part {
+                    ran: progress.ran,
+                    bytes: progress.bytes,
+                    cut: true,
+                    forgotten: false,
+                };
+                after
+                    .watched
+                    .extend(job.answer(self.output(payload), Some(facts)));
+                // Who waits for the old job may sleep on the bell of the lane.
+                self.lane.header().turn_bell();
+                after.ring.push(lane);
+            }
+            Err(Garbled) => {
+                self.entry(seq).job = Some(job);
+                self.corrupt = true;
+                after.poke = true;
+            }
+        }
+    }
+
+    /// What becomes of a chunk whose first tasks have run and whose next one runs.
+    fn divide(
+        &mut self,
+        seq: u64,
+        job: &Claimed,
+        progress: Progress,
+        after: &mut After,
+    ) -> Result<(ChunkFacts, Claimed), Garbled> {
+        let ran = progress.ran as usize;
+        let args = self.args(seq, job);
+        let mut frames = Frames(&args);
+        frames.by_ref().take(ran).for_each(drop);
+        let begin = frames.0;
+        frames.next().ok_or(Garbled)?;
+        let running = &begin[..begin.len() - frames.0.len()];
+        let (handle, rest) = job.sibling(running.into(), chunk_of(1));
+        let mut others = vec![(handle, 1)];
+        others.extend(self.others(seq, job, ran + 1, after));
+        let facts = ChunkFacts {
+            ran,
+            lost: None,
+            others,
+            run_time: STUCK_AFTER,
+        };
+        Ok((facts, rest))
+    }
+}
+
+fn chunk_of(tasks: usize) -> Options {
+    Options {
+        timeout: None,
+        // A part of a chunk, whose length is such a number.
+        chunk: tasks as u32,
+    }
+}
