@@ -1,5 +1,8 @@
 //! Encoded arguments and results: bytes that live in place while they are few.
 
+#[cfg(feature = "processes")]
+use std::ops::Range;
+
 /// How many bytes live in place. Chosen so that [`Bytes`] is three words.
 const INLINE: usize = 22;
 
@@ -85,6 +88,54 @@ impl From<Vec<u8>> for Bytes {
     }
 }
 
+/// From how many bytes on memory is asked for in large pages, and copied by several threads.
+pub(crate) const HUGE: usize = 16 << 20;
+
+/// How many threads copy at most.
+pub(crate) const MAX_COPIERS: usize = 4;
+
+/// `len` zero bytes; `None` where there is no memory for them.
+pub(crate) fn zeroed_vec(len: usize) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(len).ok()?;
+    expect_writes(bytes.spare_capacity_mut());
+    bytes.resize(len, 0);
+    Some(bytes)
+}
+
+/// This memory is about to be written for the first time.
+pub(crate) fn expect_writes<T>(memory: &mut [T]) {
+    #[cfg(feature = "processes")]
+    if size_of_val(memory) >= HUGE {
+        let Range { start, end } = memory.as_ptr_range();
+        crate::backend::use_large_pages(&(start.cast()..end.cast()));
+    }
+    #[cfg(not(feature = "processes"))]
+    let _ = memory;
+}
+
+/// `to.copy_from_slice(from)`, by several threads where that is worth it: memory that is touched
+/// for the first time takes the system much longer than the copy, on each processor by itself.
+pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
+    if from.len() < HUGE || to.len() != from.len() {
+        to.copy_from_slice(from);
+        return;
+    }
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let len = from.len().div_ceil(threads.min(MAX_COPIERS));
+    std::thread::scope(|scope| {
+        let mut parts = to.chunks_mut(len).zip(from.chunks(len));
+        let first = parts.next();
+        for (to, from) in parts {
+            // The program cannot go on without: like `std::thread::scope` itself.
+            scope.spawn(|| to.copy_from_slice(from));
+        }
+        if let Some((to, from)) = first {
+            to.copy_from_slice(from);
+        }
+    });
+}
+
 /// Takes bytes as they come, on the stack while they are few.
 #[derive(Debug)]
 pub(crate) struct Builder {
@@ -105,11 +156,6 @@ impl Builder {
     }
 
     #[inline]
-    pub(crate) fn push(&mut self, byte: u8) {
-        self.extend(&[byte]);
-    }
-
-    #[inline]
     pub(crate) fn extend(&mut self, more: &[u8]) {
         let end = self.len.saturating_add(more.len());
         match self.stack.get_mut(self.len..end) {
@@ -126,6 +172,10 @@ impl Builder {
             self.heap.extend_from_slice(&self.stack[..self.len]);
         }
         self.heap.extend_from_slice(more);
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.len
     }
 
     #[inline]
@@ -157,12 +207,7 @@ mod tests {
             for step in [1, 2, 3, 90, 700] {
                 let mut bytes = Builder::new();
                 let model: Vec<u8> = (0..len).map(|i| (i * 7) as u8).collect();
-                for part in model.chunks(step) {
-                    match part {
-                        [byte] => bytes.push(*byte),
-                        part => bytes.extend(part),
-                    }
-                }
+                model.chunks(step).for_each(|part| bytes.extend(part));
                 let bytes = bytes.finish();
                 assert_eq!(bytes.as_slice(), model);
                 assert_eq!(matches!(bytes, Bytes::Inline { .. }), len <= INLINE);

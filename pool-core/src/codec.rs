@@ -6,8 +6,9 @@ use postcard::ser_flavors::Flavor;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::args::{Args, Postponed};
 use crate::bytes::{Builder, Bytes};
-use crate::cell::Job;
+use crate::cell::{Job, drop_quietly};
 use crate::{Task, TaskError, TaskErrorKind, bulk, panics};
 
 /// What the payload of a worker's answer is. The numbers cross the process boundary.
@@ -78,9 +79,39 @@ pub(crate) fn report_failure(message: &str, out: &mut Vec<u8>) {
     .encode(out);
 }
 
-/// Encodes a value; a panic in its `Serialize` is an error like any other.
-pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Bytes, String> {
-    guard(|| postcard::serialize_with_flavor(value, BytesFlavor(Builder::new())))
+/// Encodes a task's arguments, or finds out how long they are where they have large blocks; a panic
+/// in their `Serialize` is an error like any other.
+pub(crate) fn encode<T: Serialize + Send + 'static>(task: T) -> Result<Args, String> {
+    let flavor = ArgsFlavor {
+        bytes: Builder::new(),
+        counted: 0,
+    };
+    match guard(|| postcard::serialize_with_flavor(&task, flavor)) {
+        Ok(Encoded::Counted(len)) => Ok(Args::Later(Box::new(Postponed::new(task, len)))),
+        Ok(Encoded::Bytes(bytes)) => {
+            drop_quietly(task);
+            Ok(Args::Bytes(bytes))
+        }
+        Err(message) => {
+            drop_quietly(task);
+            Err(message)
+        }
+    }
+}
+
+/// Writes what [`encode`] found to be `len` bytes.
+pub(crate) fn write<T: Serialize>(
+    task: &Option<T>,
+    len: usize,
+    out: &mut dyn FnMut(&[u8]),
+) -> Result<(), String> {
+    let changed = || "its size has changed since it was submitted".to_owned();
+    let task = task.as_ref().ok_or_else(changed)?;
+    match guard(|| postcard::serialize_with_flavor(task, WriteFlavor { left: len, out })) {
+        Ok(0) => Ok(()),
+        Ok(_) => Err(changed()),
+        Err(message) => Err(message),
+    }
 }
 
 /// Decodes a value that must take all the bytes.
@@ -107,7 +138,7 @@ impl<'de, T: DeserializeOwned + 'static> Deserialize<'de> for Sent<T> {
 }
 
 #[inline]
-fn append<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), postcard::Error> {
+pub(crate) fn append<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), postcard::Error> {
     postcard::serialize_with_flavor(value, VecFlavor(out))
 }
 
@@ -249,22 +280,28 @@ pub(crate) struct ChunkFacts {
 
 const LENGTH: usize = size_of::<u32>();
 
-/// Appends a task's arguments behind their length; nothing where they do not encode.
-pub(crate) fn append_frame<T: Serialize>(task: &T, out: &mut Vec<u8>) -> Result<(), String> {
+/// Appends a task's arguments behind their length; nothing where they do not encode, or where they
+/// have large blocks: then it says `false`.
+pub(crate) fn append_frame<T: Serialize>(task: &T, out: &mut Vec<u8>) -> Result<bool, String> {
     let start = out.len();
     out.extend([0; LENGTH]);
-    let encoded = guard(|| append(task, out)).and_then(|()| {
+    let mut large = false;
+    let flavor = FrameFlavor {
+        out: &mut *out,
+        large: &mut large,
+    };
+    let encoded = guard(|| postcard::serialize_with_flavor(task, flavor)).and_then(|()| {
         let len = out.len() - start - LENGTH;
         u32::try_from(len).map_err(|_| format!("{len} bytes are too many for a chunk"))
     });
     match encoded {
         Ok(len) => {
             out[start..start + LENGTH].copy_from_slice(&len.to_le_bytes());
-            Ok(())
+            Ok(true)
         }
         Err(message) => {
             out.truncate(start);
-            Err(message)
+            if large { Ok(false) } else { Err(message) }
         }
     }
 }
@@ -333,26 +370,104 @@ pub(crate) fn open_reply<R: DeserializeOwned + 'static>(
     }
 }
 
-struct BytesFlavor(Builder);
+/// From how many bytes a block is large.
+const LARGE: usize = 256 * 1024;
 
-impl Flavor for BytesFlavor {
-    type Output = Bytes;
+enum Encoded {
+    Bytes(Bytes),
+    /// How many bytes there are.
+    Counted(usize),
+}
+
+/// Gathers bytes, and only counts them once there was a large block.
+struct ArgsFlavor {
+    bytes: Builder,
+    counted: usize,
+}
+
+impl Flavor for ArgsFlavor {
+    type Output = Encoded;
 
     #[inline]
     fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.0.push(byte);
+        self.try_extend(&[byte])
+    }
+
+    #[inline]
+    fn try_extend(&mut self, more: &[u8]) -> postcard::Result<()> {
+        if self.counted == 0 && more.len() < LARGE {
+            self.bytes.extend(more);
+        } else {
+            if self.counted == 0 {
+                self.counted = std::mem::replace(&mut self.bytes, Builder::new()).len();
+            }
+            self.counted = self.counted.saturating_add(more.len());
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn finalize(self) -> postcard::Result<Encoded> {
+        Ok(match self.counted {
+            0 => Encoded::Bytes(self.bytes.finish()),
+            len => Encoded::Counted(len),
+        })
+    }
+}
+
+/// Hands the bytes on, at most as many as are left.
+struct WriteFlavor<'a> {
+    left: usize,
+    out: &'a mut dyn FnMut(&[u8]),
+}
+
+impl Flavor for WriteFlavor<'_> {
+    /// How many bytes are left.
+    type Output = usize;
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.try_extend(&[byte])
+    }
+
+    fn try_extend(&mut self, more: &[u8]) -> postcard::Result<()> {
+        let left = self.left.checked_sub(more.len());
+        self.left = left.ok_or(postcard::Error::SerializeBufferFull)?;
+        (self.out)(more);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<usize> {
+        Ok(self.left)
+    }
+}
+
+/// Gathers bytes until there is a large block, at which it stops.
+struct FrameFlavor<'a> {
+    out: &'a mut Vec<u8>,
+    large: &'a mut bool,
+}
+
+impl Flavor for FrameFlavor<'_> {
+    type Output = ();
+
+    #[inline]
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.out.push(byte);
         Ok(())
     }
 
     #[inline]
     fn try_extend(&mut self, more: &[u8]) -> postcard::Result<()> {
-        self.0.extend(more);
+        if more.len() >= LARGE {
+            *self.large = true;
+            return Err(postcard::Error::SerializeBufferFull);
+        }
+        self.out.extend_from_slice(more);
         Ok(())
     }
 
-    #[inline]
-    fn finalize(self) -> postcard::Result<Bytes> {
-        Ok(self.0.finish())
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
     }
 }
 

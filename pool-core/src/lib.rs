@@ -74,6 +74,7 @@
 // Without a backend that sends tasks elsewhere, the parts that serve such backends are unused.
 #![cfg_attr(not(feature = "processes"), allow(dead_code))]
 
+mod args;
 #[cfg(feature = "macros")]
 mod attributes;
 mod backend;

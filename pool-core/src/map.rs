@@ -13,8 +13,6 @@ use std::iter::FusedIterator;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_utils::Backoff;
-
 use crate::cell::{Batch, Found, Taker};
 use crate::handle::JoinHandle;
 use crate::work::{Ran, SentChunk, Ticket};
@@ -41,10 +39,17 @@ const CHUNK_TIME: Duration = Duration::from_micros(150);
 const RUN_TIME: Duration = Duration::from_micros(5);
 const MAX_RUN: usize = 64;
 
-/// How many workers are called to a batch at first; and how long its consumer waits until it calls
-/// one more.
+/// How many workers are called to a batch at first. As long as its consumer waits, it calls one
+/// more each [`LOOK_AFTER`].
 const FIRST_TICKETS: usize = 8;
-const MORE_AFTER: Duration = Duration::from_millis(1);
+
+/// The consumer of a batch sleeps until so much work has been done, to be woken once for many short
+/// tasks; and at most until it is [`LOOK_AFTER`] later, since one of them may take long.
+const NAP_TIME: Duration = Duration::from_micros(200);
+const LOOK_AFTER: Duration = Duration::from_millis(1);
+
+/// How often the consumer looks before it sleeps, where it is to be woken for each task.
+const SPINS: u32 = 100;
 
 /// The results of [`Pool::map`], in the order of the inputs.
 ///
@@ -200,12 +205,17 @@ impl<I: Iterator<Item: Task>> Map<I> {
                     single = Some(task);
                     break;
                 }
-                Some(task) => {
-                    if let Err(error) = self.chunk.push(&task) {
+                Some(task) => match self.chunk.push(&task) {
+                    Ok(true) => {}
+                    Ok(false) => {
+                        single = Some(task);
+                        break;
+                    }
+                    Err(error) => {
                         failed = Some(error);
                         break;
                     }
-                }
+                },
                 None => break,
             }
         }
@@ -293,7 +303,7 @@ impl<I: Iterator<Item: Task>> Iterator for Map<I> {
                 }
                 outcomes @ Part::Outcomes(_) => self.window.push_front(outcomes),
                 Part::Batch(mut waiting) => {
-                    let outcome = waiting.wait(&self.pool);
+                    let outcome = waiting.wait(&self.pool, self.pace.nap());
                     self.window.push_front(Part::Batch(waiting));
                     self.ahead -= 1;
                     return Some(outcome);
@@ -385,9 +395,9 @@ impl<T: Task> Waiting<T> {
         drop(pool.submit_work(Ticket(batch)));
     }
 
-    /// Waits for the next outcome.
-    fn wait(&mut self, pool: &Pool) -> Result<T::Output, TaskError> {
-        let backoff = Backoff::new();
+    /// Waits for the next outcome; `nap` tasks take [`NAP_TIME`].
+    fn wait(&mut self, pool: &Pool, nap: usize) -> Result<T::Output, TaskError> {
+        let mut spins = 0;
         loop {
             // Before the look at the task: it may have become done in between.
             self.look_at_ticket();
@@ -403,25 +413,26 @@ impl<T: Task> Waiting<T> {
                 // A worker that waits for it may be the only one that can run it.
                 let ticket = Ticket(Arc::clone(self.taker.batch()));
                 let _ = pool.submit_work(ticket).join();
-            } else if !backoff.is_completed() {
-                backoff.snooze();
+            } else if nap == 0 && spins < SPINS {
+                spins += 1;
+                std::hint::spin_loop();
             } else {
                 let ticket_runs = self.ticket.as_ref().is_none_or(JoinHandle::watch);
-                if ticket_runs && self.taker.watch() {
-                    self.park(pool);
+                if ticket_runs && self.taker.watch(nap) {
+                    self.park(pool, nap);
                 }
             }
         }
     }
 
-    fn park(&mut self, pool: &Pool) {
-        if self.more == 0 {
+    fn park(&mut self, pool: &Pool, nap: usize) {
+        if self.more == 0 && nap == 0 {
             std::thread::park();
             return;
         }
         let begin = Instant::now();
-        std::thread::park_timeout(MORE_AFTER);
-        if begin.elapsed() >= MORE_AFTER {
+        std::thread::park_timeout(LOOK_AFTER);
+        if self.more > 0 && begin.elapsed() >= LOOK_AFTER {
             self.call_one_more(pool);
         }
     }
@@ -481,6 +492,14 @@ impl Pace {
         match self.nanos {
             0 => 1,
             _ => self.fitting(RUN_TIME, MAX_RUN),
+        }
+    }
+
+    /// How many tasks are done while the consumer sleeps.
+    fn nap(&self) -> usize {
+        match self.nanos {
+            0 => 0,
+            nanos => usize::try_from(NAP_TIME.as_nanos() / nanos).unwrap_or(0),
         }
     }
 

@@ -174,6 +174,10 @@ impl TaskError {
         }
     }
 
+    pub(crate) fn not_encoded(task: &'static str, why: &str) -> Self {
+        Self::new(TaskErrorKind::Encode, task).message_is(format!("its arguments: {why}"))
+    }
+
     pub(crate) fn cancelled(task: &'static str) -> Self {
         Self::new(TaskErrorKind::Cancelled, task)
     }

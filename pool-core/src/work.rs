@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::args::Args;
 use crate::bytes::Bytes;
 use crate::cell::{Batch, Handle};
 use crate::codec::{self, Answer, ChunkFacts};
@@ -21,7 +22,7 @@ pub(crate) trait Work: Send + 'static {
     fn run(self) -> Result<Self::Output, TaskError>;
 
     /// The arguments as they travel, or what went wrong in words.
-    fn encode(&mut self) -> Result<Bytes, String>;
+    fn encode(self) -> Result<Args, String>;
 
     /// What came back from a worker; `chunk` for a job that is a chunk.
     fn open(answer: Answer, chunk: Option<ChunkFacts>) -> Result<Self::Output, TaskError>;
@@ -43,7 +44,7 @@ impl<T: Task> Work for T {
         })
     }
 
-    fn encode(&mut self) -> Result<Bytes, String> {
+    fn encode(self) -> Result<Args, String> {
         codec::encode(self)
     }
 
@@ -69,7 +70,7 @@ impl<T: Task> Work for Ticket<T> {
         Ok(())
     }
 
-    fn encode(&mut self) -> Result<Bytes, String> {
+    fn encode(self) -> Result<Args, String> {
         // A pool that sends its tasks elsewhere is given `SentChunk`s.
         Err("a batch does not travel".into())
     }
@@ -107,14 +108,13 @@ impl<T: Task> SentChunk<T> {
         }
     }
 
-    /// Adds a task; its arguments may not encode.
-    pub(crate) fn push(&mut self, task: &T) -> Result<(), TaskError> {
-        codec::append_frame(task, &mut self.frames).map_err(|message| {
-            TaskError::new(TaskErrorKind::Encode, T::NAME)
-                .message_is(format!("its arguments: {message}"))
-        })?;
-        self.len += 1;
-        Ok(())
+    /// Adds a task; `false` where it is so large that it should go by itself. Its arguments may not
+    /// encode.
+    pub(crate) fn push(&mut self, task: &T) -> Result<bool, TaskError> {
+        let added = codec::append_frame(task, &mut self.frames)
+            .map_err(|message| TaskError::not_encoded(T::NAME, &message))?;
+        self.len += usize::from(added);
+        Ok(added)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -146,8 +146,8 @@ impl<T: Task> Work for SentChunk<T> {
         Err(TaskError::new(TaskErrorKind::Decode, T::NAME))
     }
 
-    fn encode(&mut self) -> Result<Bytes, String> {
-        Ok(std::mem::take(&mut self.frames).into())
+    fn encode(self) -> Result<Args, String> {
+        Ok(Bytes::from(self.frames).into())
     }
 
     fn open(answer: Answer, chunk: Option<ChunkFacts>) -> Result<Self::Output, TaskError> {

@@ -225,6 +225,9 @@ behaviours! {
         costs_one_task_among_many on all;
         of_bytes_that_are_left_over on all;
         of_a_type_that_needs_another_format on all;
+        of_large_arguments_that_are_written_otherwise_the_second_time on all;
+        of_large_arguments_that_never_run on [processes]
+            "a thread that runs for ever could not be ended";
     }
     timeouts {
         of_many_hanging_tasks_leave_the_pool_whole on [processes]

@@ -18,7 +18,7 @@ pub(crate) mod processes;
 pub(crate) mod threads;
 
 #[cfg(feature = "processes")]
-pub(crate) use processes::Exit;
+pub(crate) use processes::{Exit, use_large_pages};
 
 /// A running backend. Every job that is submitted is resolved exactly once, whatever happens.
 pub(crate) trait Engine: Send + Sync {

@@ -267,9 +267,14 @@ impl<T: Task> Taker<T> {
         }
     }
 
-    /// Enters the calling thread to be unparked when the next task is done; `false`: it is.
-    pub(crate) fn watch(&self) -> bool {
+    /// Enters the calling thread to be unparked when the task that comes `ahead` after the next one
+    /// is done, or the last one; if that is done already, when the next one is. `false`: they are.
+    pub(crate) fn watch(&self, ahead: usize) -> bool {
         *self.batch.consumer() = Some(std::thread::current());
-        self.item().state.fetch_or(WATCHED, AcqRel) & STATE != DONE
+        let far = self.batch.items.len().min(self.next + ahead + 1) - 1;
+        [far, self.next].into_iter().any(|at| {
+            let before = self.batch.items[at].state.fetch_or(WATCHED, AcqRel);
+            before & STATE != DONE
+        })
     }
 }

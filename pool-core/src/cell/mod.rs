@@ -50,7 +50,7 @@ pub(crate) use state::{Abandon, State};
 pub(crate) use waiters::Waiters;
 
 use self::state::{Finish, Taken};
-use crate::bytes::Bytes;
+use crate::args::Args;
 use crate::codec::{Answer, ChunkFacts};
 use crate::current::{self, Frame};
 use crate::task::{Options, TaskInfo};
@@ -129,7 +129,7 @@ struct Vtable {
     /// The contents as a remote backend sees them. The caller holds the claim and has encoded.
     remote: unsafe fn(NonNull<Head>) -> NonNull<Remote>,
     /// Makes a cell of the same type with other arguments, claimed; two pointers to it.
-    sibling: fn(Bytes, Options) -> NonNull<Head>,
+    sibling: fn(Args, Options) -> NonNull<Head>,
     /// Drops what is left of the contents. The caller owns them.
     clear: unsafe fn(NonNull<Head>),
     /// Moves the outcome to the given `Result<Output, TaskError>`. The caller has won `take`.
@@ -324,9 +324,9 @@ impl<R> Handle<R> {
 #[derive(Debug)]
 pub(crate) enum Remote {
     /// The encoded arguments.
-    Args(Bytes),
+    Args(Args),
     /// The same of a task with options.
-    ArgsWith(Box<(Bytes, Options)>),
+    ArgsWith(Box<(Args, Options)>),
     /// The worker's answer, still encoded.
     Answer(Answer),
     /// The same of a chunk.
@@ -396,7 +396,7 @@ impl<T: Work> JobCell<T> {
         NonNull::from(Box::leak(cell)).cast()
     }
 
-    fn sibling(args: Bytes, options: Options) -> NonNull<Head> {
+    fn sibling(args: Args, options: Options) -> NonNull<Head> {
         let args = Remote::ArgsWith(Box::new((args, options)));
         Self::with(State::claimed(), Contents::Remote(args))
     }
@@ -480,8 +480,7 @@ impl<T: Work> JobCell<T> {
 
     unsafe fn encode(cell: NonNull<Head>) -> bool {
         // SAFETY: the caller holds the claim.
-        let contents = unsafe { Self::contents(cell) };
-        let Contents::Call(task) = contents else {
+        let Contents::Call(task) = (unsafe { Self::swap(cell, Contents::Empty) }) else {
             unreachable!("a queued cell holds its call");
         };
         let options = task.options();
@@ -491,13 +490,13 @@ impl<T: Work> JobCell<T> {
                 let remote = Remote::ArgsWith(Box::new((args, options)));
                 (Contents::Remote(remote), true)
             }
-            Err(message) => {
-                let error = TaskError::new(TaskErrorKind::Encode, T::INFO.name)
-                    .message_is(format!("its arguments: {message}"));
-                (Contents::Output(Err(error)), false)
-            }
+            Err(message) => (
+                Contents::Output(Err(TaskError::not_encoded(T::INFO.name, &message))),
+                false,
+            ),
         };
-        drop_quietly(std::mem::replace(contents, new));
+        // SAFETY: the caller holds the claim, and the contents are empty.
+        unsafe { Self::contents_are(cell, new) };
         encoded
     }
 
@@ -550,7 +549,7 @@ impl<T: Work> Drop for JobCell<T> {
 }
 
 /// Drops a user's value; a panic in its destructor harms nobody.
-fn drop_quietly<T>(value: T) {
+pub(crate) fn drop_quietly<T>(value: T) {
     if std::mem::needs_drop::<T>() {
         // The hook has printed it; there is no handle that it could go to.
         let _ = panics::catch(move || drop(value));

@@ -3,7 +3,7 @@
 use std::mem::ManuallyDrop;
 
 use super::{Head, Job, Remote, finish};
-use crate::bytes::Bytes;
+use crate::args::Args;
 use crate::codec::{Answer, ChunkFacts};
 use crate::task::{Options, TaskInfo};
 use crate::{TaskError, TaskErrorKind};
@@ -17,11 +17,13 @@ pub(crate) struct Claimed {
     job: Job,
 }
 
-/// A finished job whose handle somebody watches. Waking runs foreign code (wakers, callbacks),
-/// so it is put off until no lock is held; a dropped one wakes too.
+/// What is left of a job that is finished: a handle that somebody watches, or arguments that are
+/// the user's values. Waking runs foreign code (wakers, callbacks), and so does dropping them, so
+/// it is put off until no lock is held; it happens when this is dropped.
 #[must_use]
 pub(crate) struct Watched {
-    job: Job,
+    job: Option<Job>,
+    _args: Args,
 }
 
 impl Claimed {
@@ -42,7 +44,7 @@ impl Claimed {
     }
 
     /// A job of the same type with other arguments; the pointer is for its handle.
-    pub(crate) fn sibling(&self, args: Bytes, options: Options) -> (Job, Self) {
+    pub(crate) fn sibling(&self, args: Args, options: Options) -> (Job, Self) {
         let cell = (self.head().vtable.sibling)(args, options);
         (Job(cell), Self { job: Job(cell) })
     }
@@ -81,7 +83,7 @@ impl Claimed {
         self.job.is(job)
     }
 
-    /// The encoded arguments; empty when they were taken.
+    /// The encoded arguments; empty when they were taken, or are not encoded yet.
     #[inline]
     pub(crate) fn args(&self) -> &[u8] {
         match self.remote() {
@@ -91,19 +93,29 @@ impl Claimed {
         }
     }
 
+    /// How many bytes the arguments are, encoded or not.
+    #[inline]
+    pub(crate) fn args_len(&self) -> usize {
+        match self.remote() {
+            Remote::Args(args) => args.len(),
+            Remote::ArgsWith(with) => with.0.len(),
+            _ => 0,
+        }
+    }
+
     /// Moves the arguments out, for a copy that is made without the lock.
-    pub(crate) fn take_args(&mut self) -> Bytes {
+    pub(crate) fn take_args(&mut self) -> Args {
         self.args_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Puts arguments back that were taken out, for another run.
-    pub(crate) fn put_args(&mut self, args: Bytes) {
+    pub(crate) fn put_args(&mut self, args: Args) {
         if let Some(old) = self.args_mut() {
             *old = args;
         }
     }
 
-    fn args_mut(&mut self) -> Option<&mut Bytes> {
+    fn args_mut(&mut self) -> Option<&mut Args> {
         match self.remote_mut() {
             Remote::Args(args) => Some(args),
             Remote::ArgsWith(with) => Some(&mut with.0),
@@ -118,13 +130,14 @@ impl Claimed {
             None => Remote::Answer(answer),
             Some(chunk) => Remote::ChunkAnswer(Box::new((answer, chunk))),
         };
-        self.finish()
+        self.finish_with(Args::default())
     }
 
     /// Finishes without an answer.
     pub(crate) fn fail(mut self, error: TaskError) -> Option<Watched> {
+        let args = self.take_args();
         *self.remote_mut() = Remote::Failed(error);
-        self.finish()
+        self.finish_with(args)
     }
 
     #[inline]
@@ -145,10 +158,13 @@ impl Claimed {
         unsafe { remote.as_mut() }
     }
 
-    fn finish(self) -> Option<Watched> {
+    #[inline]
+    fn finish_with(self, args: Args) -> Option<Watched> {
         let cell = ManuallyDrop::new(self).job.0;
         // SAFETY: the value is never touched again: claim and pointer end here.
-        unsafe { finish(cell) }.map(|job| Watched { job })
+        let job = unsafe { finish(cell) };
+        let foreign = job.is_some() || matches!(args, Args::Later(_));
+        foreign.then_some(Watched { job, _args: args })
     }
 }
 
@@ -164,6 +180,8 @@ impl Drop for Claimed {
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        self.job.head().waiters.wake_all();
+        if let Some(job) = &self.job {
+            job.head().waiters.wake_all();
+        }
     }
 }

@@ -1,6 +1,9 @@
 //! What does not encode or decode: an error of that task, where anything is encoded at all.
 
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
 use pool_core::{Pool, TaskError, TaskErrorKind, pool_task};
+use pool_tests::gate::Gate;
 use pool_tests::tasks::{add, pid};
 use serde::de::Error as _;
 use serde::ser::Error as _;
@@ -206,5 +209,115 @@ pub(crate) fn of_a_type_that_needs_another_format(on: &On) {
         assert_eq!(outcome.unwrap_err().kind(), TaskErrorKind::Decode);
     } else {
         assert_eq!(outcome.unwrap(), Untagged::Text("x".into()));
+    }
+}
+
+/// What is written differs from time to time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Second {
+    Same,
+    Longer,
+    Shorter,
+    Fails,
+    Panics,
+}
+
+#[derive(Debug)]
+struct Moody(Second, AtomicUsize);
+
+impl Serialize for Moody {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let first = self.1.fetch_add(1, SeqCst) == 0;
+        let bytes: &[u8] = match self.0 {
+            _ if first => b"abc",
+            Second::Same => b"abc",
+            Second::Longer => b"abcd",
+            Second::Shorter => b"ab",
+            Second::Fails => return Err(S::Error::custom("not again")),
+            Second::Panics => panic!("blew up the second time"),
+        };
+        (self.0, bytes).serialize(out)
+    }
+}
+
+impl<'de> Deserialize<'de> for Moody {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let (mood, _) = <(Second, Vec<u8>)>::deserialize(input)?;
+        Ok(Self(mood, AtomicUsize::new(0)))
+    }
+}
+
+#[pool_task]
+fn moody(block: Vec<u64>, moody: Moody, after: u8) -> (usize, u64, u8) {
+    let _ = moody;
+    (block.len(), block[block.len() - 1], after)
+}
+
+/// Arguments with a large block are measured first and written when their place is known.
+pub(crate) fn of_large_arguments_that_are_written_otherwise_the_second_time(on: &On) {
+    let pool = on.pool_of(1);
+    for len in [1_000, 100_000, 4_000_000] {
+        let large = len > 1_000 && on.processes();
+        for mood in [
+            Second::Same,
+            Second::Longer,
+            Second::Shorter,
+            Second::Fails,
+            Second::Panics,
+        ] {
+            let task = || moody::task(vec![7; len], Moody(mood, AtomicUsize::new(0)), 9);
+            // One behind the other, by itself and in a map.
+            let handles: Vec<_> = (0..3).map(|_| pool.submit(task())).collect();
+            let handles = handles.into_iter().map(pool_core::JoinHandle::join);
+            let mapped = pool.map((0..3).map(|_| task()));
+            for outcome in handles.chain(mapped) {
+                if large && mood != Second::Same {
+                    let error = outcome.unwrap_err();
+                    assert_eq!(
+                        error.kind(),
+                        TaskErrorKind::Encode,
+                        "{len} {mood:?}: {error}"
+                    );
+                } else {
+                    assert_eq!(outcome.unwrap(), (len, 7, 9), "{mood:?}");
+                }
+            }
+        }
+    }
+    assert_eq!(pool.submit(add::task(1, 2)).join().unwrap(), 3);
+}
+
+/// A large argument is dropped where it is not written: with the handle's end, once.
+pub(crate) fn of_large_arguments_that_never_run(on: &On) {
+    let gate = Gate::new();
+    let pool = on.pool_of(1);
+    let held = pool.submit(gate.hold(1));
+    let _ = gate.wait_for(1);
+    let task = || {
+        moody::task(
+            vec![7; 100_000],
+            Moody(Second::Same, AtomicUsize::new(0)),
+            9,
+        )
+    };
+    let handles: Vec<_> = (0..8).map(|_| pool.submit(task())).collect();
+    for handle in &handles[..4] {
+        assert!(handle.cancel());
+    }
+    drop(pool.submit(task()));
+    gate.open();
+    held.join().unwrap();
+    for (i, handle) in handles.into_iter().enumerate() {
+        match handle.join() {
+            Ok(outcome) => assert_eq!((outcome, i >= 4), ((100_000, 7, 9), true)),
+            Err(error) => assert!(error.is_cancelled() && i < 4, "{i}: {error}"),
+        }
+    }
+    let last = pool.submit(gate.never(2));
+    let _ = gate.wait_for(2);
+    let queued = pool.submit(task());
+    pool.kill();
+    for error in [last.join().map(drop), queued.join().map(drop)] {
+        assert!(error.unwrap_err().is_cancelled());
     }
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::Shared;
 use super::lane::Lane;
 use super::lane::arena::Region;
-use crate::bytes::Bytes;
+use crate::args::Args;
+use crate::bytes::zeroed_vec;
 use crate::cell::{Claimed, Watched};
 use crate::codec::{Answer, ChunkFacts};
 use crate::{TaskError, TaskErrorKind};
@@ -35,7 +36,7 @@ pub(super) struct Fill {
     pub(super) generation: u64,
     pub(super) seq: u64,
     pub(super) region: Region,
-    pub(super) args: Bytes,
+    pub(super) args: Args,
     pub(super) job: Claimed,
 }
 
@@ -88,18 +89,28 @@ impl Fill {
             args,
             job,
         } = self;
-        lane.request.write(region, args.as_slice());
-        shared.with(|hub, after| hub.filled(index, generation, seq, job, args, after));
+        let mut writer = lane.request.writer(region);
+        match args.write(&mut |bytes| writer.write(bytes)) {
+            Ok(()) => {
+                drop(shared.with(|hub, after| hub.filled(index, generation, seq, job, args, after)))
+            }
+            Err(message) => {
+                let error = TaskError::not_encoded(job.info().name, &message);
+                let watched = job.fail(error);
+                shared.with(|hub, after| {
+                    after.watched.extend(watched);
+                    hub.not_filled(index, generation, seq, after);
+                });
+            }
+        }
     }
 }
 
 impl Fetch {
     #[inline]
     fn run(mut self, shared: &Shared) {
-        let mut payload = Vec::new();
         let len = self.region.len as usize;
-        let watched = if payload.try_reserve_exact(len).is_ok() {
-            payload.resize(len, 0);
+        let watched = if let Some(mut payload) = zeroed_vec(len) {
             self.lane.reply.read(self.region, &mut payload);
             payload.drain(..self.skip);
             self.answer.payload = payload.into();

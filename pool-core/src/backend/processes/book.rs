@@ -132,7 +132,7 @@ impl Book {
         if !self.has_slot() {
             return Err(job);
         }
-        let len = job.args().len();
+        let len = job.args_len();
         let region = if len > SLOT_INLINE {
             match self.ring.alloc(len as u64) {
                 Some(region) => Some(region),
@@ -227,6 +227,13 @@ impl Book {
             self.publish(seq, &job);
             self.entry(seq).job = Some(job);
         }
+        self.entry(seq).stage = Stage::Placed;
+        self.announce(after);
+    }
+
+    /// The arguments of task `seq` could not be written: the worker passes over it.
+    pub(super) fn not_filled(&mut self, seq: u64, after: &mut After) {
+        self.lane.slot(seq).publish_skipped();
         self.entry(seq).stage = Stage::Placed;
         self.announce(after);
     }
@@ -413,7 +420,7 @@ impl Book {
     /// A job that did not start, with its arguments.
     fn restore(lane: &Lane, mut job: Claimed, region: Option<Region>) -> Claimed {
         if let Some(region) = region.filter(|_| job.args().is_empty()) {
-            job.put_args(lane.request.read_back(region).into());
+            job.put_args(Bytes::from(lane.request.read_back(region)).into());
         }
         job
     }

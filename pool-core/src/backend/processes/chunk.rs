@@ -110,7 +110,7 @@ impl Book {
                 return others;
             }
             let bytes = &begin[..begin.len() - frames.0.len()];
-            let (handle, claimed) = job.sibling(bytes.into(), chunk_of(count));
+            let (handle, claimed) = job.sibling(Bytes::from(bytes).into(), chunk_of(count));
             others.push((handle, count));
             after.again.push(claimed);
         }
@@ -271,7 +271,7 @@ impl Book {
         let begin = frames.0;
         frames.next().ok_or(Garbled)?;
         let running = &begin[..begin.len() - frames.0.len()];
-        let (handle, rest) = job.sibling(running.into(), chunk_of(1));
+        let (handle, rest) = job.sibling(Bytes::from(running).into(), chunk_of(1));
         let mut others = vec![(handle, 1)];
         others.extend(self.others(seq, job, ran + 1, after));
         let facts = ChunkFacts {

@@ -11,8 +11,8 @@ use super::dispatch;
 use super::lane::Lane;
 use super::place::Place;
 use super::{Exit, TICK};
+use crate::args::Args;
 use crate::backend::SHUT_DOWN;
-use crate::bytes::Bytes;
 use crate::cell::{Abandon, Claimed, Job};
 use crate::{TaskError, TaskErrorKind};
 
@@ -204,25 +204,45 @@ impl Hub {
         }
     }
 
-    /// The arguments of a job are copied into its lane; or that is gone, and they are back in the
-    /// job.
+    /// The arguments of a job are copied into its lane, and come back to be dropped; or the lane is
+    /// gone, and they are in the job again.
     pub(super) fn filled(
         &mut self,
         index: usize,
         generation: u64,
         seq: u64,
         mut job: Claimed,
-        args: Bytes,
+        args: Args,
         after: &mut After,
-    ) {
+    ) -> Option<Args> {
         self.filling -= 1;
-        match self.book(index, generation) {
-            Some(book) => book.filled(seq, job, after),
+        let unused = match self.book(index, generation) {
+            Some(book) => {
+                book.filled(seq, job, after);
+                Some(args)
+            }
             None => {
                 job.put_args(args);
                 self.put_back(vec![job], after);
                 self.turn(after);
+                None
             }
+        };
+        self.watch_the_queue(after);
+        unused
+    }
+
+    /// The arguments of a job, which has failed by that, could not be written.
+    pub(super) fn not_filled(
+        &mut self,
+        index: usize,
+        generation: u64,
+        seq: u64,
+        after: &mut After,
+    ) {
+        self.filling -= 1;
+        if let Some(book) = self.book(index, generation) {
+            book.not_filled(seq, after);
         }
         self.watch_the_queue(after);
     }
@@ -296,6 +316,8 @@ impl Hub {
             };
             // Cancelled while it waited.
             if job.head().is_resolved() {
+                let error = TaskError::cancelled(job.info().name);
+                after.watched.extend(job.fail(error));
                 continue;
             }
             if let Err(job) = self.put(index, job, after) {

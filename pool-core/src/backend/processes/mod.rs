@@ -37,6 +37,7 @@ use super::{Backend, Config, Engine, EngineRef};
 use crate::cell::{Claimed, Job};
 use crate::{Error, TaskErrorKind};
 
+pub(crate) use self::lane::memory::use_large_pages;
 pub(crate) use self::spawn::Token;
 pub(crate) use self::worker::take_over;
 

@@ -1,6 +1,8 @@
 //! Shared memory: the one place where bytes of another process become Rust values.
 
 use std::io;
+use std::marker::PhantomData;
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::AtomicU64;
@@ -12,6 +14,7 @@ use rustix::process::{Resource, getrlimit};
 
 use super::Control;
 use super::arena::Region;
+use crate::bytes::{HUGE, MAX_COPIERS};
 
 /// The size of an arena in address space; memory is used for what is touched only. Halved until
 /// the system agrees.
@@ -222,13 +225,20 @@ impl WriteArena {
     /// Copies bytes into a region that belongs to the caller.
     pub(crate) fn write(&self, region: Region, bytes: &[u8]) {
         assert_eq!(region.len, bytes.len() as u64);
+        self.writer(region).write(bytes);
+    }
+
+    /// Fills a region that belongs to the caller, piece by piece.
+    pub(crate) fn writer(&self, region: Region) -> Writer<'_> {
         let to = self
             .0
             .region(region)
             .expect("the ring gives regions inside");
-        // SAFETY: the region lies in the mapping; the ring gave it to this caller alone, and the
-        // other process does not write to this arena.
-        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), to.as_ptr(), bytes.len()) };
+        Writer {
+            to,
+            left: region.len as usize,
+            arena: PhantomData,
+        }
     }
 
     /// Gives the memory above `bytes` back to the system; nothing live lies there.
@@ -262,6 +272,78 @@ impl WriteArena {
         bytes
     }
 }
+
+/// The part of a region that is not written yet.
+pub(crate) struct Writer<'a> {
+    to: NonNull<u8>,
+    left: usize,
+    arena: PhantomData<&'a WriteArena>,
+}
+
+impl Writer<'_> {
+    /// Writes the next bytes, which fit.
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        assert!(bytes.len() <= self.left);
+        let target = Target(self.to);
+        if bytes.len() < HUGE {
+            // SAFETY: the rest of the region is the writer's, and the bytes fit.
+            unsafe { target.copy(0, bytes) };
+        } else {
+            let threads = std::thread::available_parallelism().map_or(1, usize::from);
+            let len = bytes.len().div_ceil(threads.min(MAX_COPIERS));
+            std::thread::scope(|scope| {
+                for (i, part) in bytes.chunks(len).enumerate().skip(1) {
+                    // SAFETY: as above; the parts do not overlap.
+                    let copy = move || unsafe { target.copy(i * len, part) };
+                    if std::thread::Builder::new()
+                        .spawn_scoped(scope, copy)
+                        .is_err()
+                    {
+                        copy();
+                    }
+                }
+                // SAFETY: as above.
+                unsafe { target.copy(0, &bytes[..len]) };
+            });
+        }
+        // SAFETY: the region goes on as far.
+        self.to = unsafe { self.to.add(bytes.len()) };
+        self.left -= bytes.len();
+    }
+}
+
+/// A place in a region that belongs to a [`Writer`].
+#[derive(Clone, Copy)]
+struct Target(NonNull<u8>);
+
+// SAFETY: a pointer; what may be done with it is said at `copy`.
+unsafe impl Send for Target {}
+
+impl Target {
+    /// Copies bytes to a place behind this one.
+    ///
+    /// # Safety
+    /// They fit in the region, of which this part is the caller's alone. (The other process does
+    /// not write to this arena.)
+    unsafe fn copy(self, offset: usize, bytes: &[u8]) {
+        // SAFETY: handed on to the caller.
+        let to = unsafe { self.0.add(offset) };
+        // SAFETY: handed on to the caller.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), to.as_ptr(), bytes.len()) };
+    }
+}
+
+/// Asks for large pages in memory that is about to be written for the first time: the system then
+/// has five hundred times fewer of them to provide.
+pub(crate) fn use_large_pages(memory: &Range<*const u8>) {
+    let start = memory.start.addr().next_multiple_of(LARGE_PAGE);
+    let len = memory.end.addr().saturating_sub(start) / LARGE_PAGE * LARGE_PAGE;
+    let start = memory.start.with_addr(start).cast_mut();
+    // SAFETY: this advice changes nothing of what any memory holds, whoever's it is.
+    let _ = unsafe { mm::madvise(start.cast(), len, Advice::LinuxHugepage) };
+}
+
+const LARGE_PAGE: usize = 2 << 20;
 
 impl DoubtedArena {
     /// Whether the worker can have written so many bytes: memory that was never touched is not
