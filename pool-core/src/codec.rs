@@ -51,11 +51,12 @@ struct Failure {
 }
 
 impl Failure {
-    fn encode(&self, out: &mut Vec<u8>) {
-        out.clear();
+    /// Replaces what is behind the first `head` bytes.
+    fn encode(&self, head: usize, out: &mut Vec<u8>) {
+        out.truncate(head);
         if append(&(&self.message, &self.location), out).is_err() {
             // Text into a growing vector: there is nothing that can fail.
-            out.clear();
+            out.truncate(head);
         }
     }
 
@@ -70,13 +71,13 @@ impl Failure {
     }
 }
 
-/// Writes a report without a place.
-pub(crate) fn report_failure(message: &str, out: &mut Vec<u8>) {
+/// Writes a report without a place behind the first `head` bytes.
+pub(crate) fn report_failure(message: &str, head: usize, out: &mut Vec<u8>) {
     Failure {
         message: message.to_owned(),
         location: None,
     }
-    .encode(out);
+    .encode(head, out);
 }
 
 /// Encodes a task's arguments, or finds out how long they are where they have large blocks; a panic
@@ -116,9 +117,31 @@ pub(crate) fn write<T: Serialize>(
 
 /// Decodes a value that must take all the bytes.
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
-    match guard(|| postcard::take_from_bytes::<T>(bytes))? {
-        (value, []) => Ok(value),
-        (_, rest) => Err(format!("{} bytes are left over", rest.len())),
+    match guard(|| Ok(from_bytes(bytes)))? {
+        Ok(value) => Ok(value),
+        Err(error) => Err(describe_rest(&error)),
+    }
+}
+
+enum NotDecoded {
+    Error(postcard::Error),
+    /// So many bytes are left over.
+    Rest(usize),
+}
+
+#[inline]
+fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, NotDecoded> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((value, [])) => Ok(value),
+        Ok((_, rest)) => Err(NotDecoded::Rest(rest.len())),
+        Err(error) => Err(NotDecoded::Error(error)),
+    }
+}
+
+fn describe_rest(error: &NotDecoded) -> String {
+    match error {
+        NotDecoded::Error(error) => describe(error),
+        NotDecoded::Rest(len) => format!("{len} bytes are left over"),
     }
 }
 
@@ -176,6 +199,8 @@ enum Stage {
 pub(crate) struct Run<'a> {
     args: &'a [u8],
     out: &'a mut Vec<u8>,
+    /// How many bytes of `out` are not the result's.
+    head: usize,
     stage: Stage,
     message: Option<String>,
 }
@@ -195,7 +220,6 @@ impl Run<'_> {
     /// The function has returned: its result is written next.
     fn ran(&mut self) -> postcard::Serializer<VecFlavor<'_>> {
         self.stage = Stage::Encode;
-        self.out.clear();
         postcard::Serializer {
             output: VecFlavor(self.out),
         }
@@ -216,23 +240,33 @@ pub(crate) fn run_one<T: Task>(call: &mut Run<'_>) -> Result<(), postcard::Error
     encoded
 }
 
-/// Worker side of a task. User code runs in every step; none may end the worker by a panic.
+/// Worker side of a task: the payload of its reply goes to the end of `out`. User code runs in every
+/// step; none may end the worker by a panic.
+#[inline]
 pub(crate) fn run_encoded(
     run: fn(&mut Run<'_>) -> Result<(), postcard::Error>,
     args: &[u8],
     out: &mut Vec<u8>,
 ) -> Reply {
+    let head = out.len();
     let mut call = Run {
         args,
         out,
+        head,
         stage: Stage::Decode,
         message: None,
     };
-    let result = panics::catch(|| run(&mut call));
-    let stage = call.stage;
+    match panics::catch(|| run(&mut call)) {
+        Ok(Ok(())) => Reply::Output,
+        result => failed(call, result),
+    }
+}
+
+/// The report of a run that gave no result.
+#[cold]
+fn failed(mut call: Run<'_>, result: Result<Result<(), postcard::Error>, panics::Panic>) -> Reply {
     let message = call.message.take();
-    let (failure, reply) = match (result, stage) {
-        (Ok(Ok(())), _) => return Reply::Output,
+    let (failure, reply) = match (result, call.stage) {
         (Err(panic), Stage::Run | Stage::Drop) => {
             let panics::Panic { message, location } = panic;
             (Failure { message, location }, Reply::Panicked)
@@ -254,7 +288,7 @@ pub(crate) fn run_encoded(
             (failure, reply)
         }
     };
-    failure.encode(out);
+    failure.encode(call.head, call.out);
     reply
 }
 
@@ -280,30 +314,60 @@ pub(crate) struct ChunkFacts {
 
 const LENGTH: usize = size_of::<u32>();
 
-/// Appends a task's arguments behind their length; nothing where they do not encode, or where they
-/// have large blocks: then it says `false`.
-pub(crate) fn append_frame<T: Serialize>(task: &T, out: &mut Vec<u8>) -> Result<bool, String> {
-    let start = out.len();
-    out.extend([0; LENGTH]);
+/// Why not all tasks were appended.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// There are enough bytes.
+    Full,
+    /// The next one has a large block.
+    Large,
+    /// The next one does not encode.
+    Failed(String),
+}
+
+/// Appends the arguments of tasks, each behind its length, until there are `enough` bytes; says how
+/// many, and why no more.
+pub(crate) fn append_frames<T: Serialize>(
+    tasks: &[T],
+    enough: usize,
+    out: &mut Vec<u8>,
+) -> (usize, Option<Stop>) {
+    let mut appended = 0;
+    let mut begin = out.len();
     let mut large = false;
-    let flavor = FrameFlavor {
-        out: &mut *out,
-        large: &mut large,
-    };
-    let encoded = guard(|| postcard::serialize_with_flavor(task, flavor)).and_then(|()| {
-        let len = out.len() - start - LENGTH;
-        u32::try_from(len).map_err(|_| format!("{len} bytes are too many for a chunk"))
+    // One guard for all: a failure ends it anyway.
+    let result = guard(|| {
+        for task in tasks {
+            if out.len() >= enough {
+                break;
+            }
+            begin = out.len();
+            out.extend([0; LENGTH]);
+            let flavor = FrameFlavor {
+                out: &mut *out,
+                large: &mut large,
+            };
+            postcard::serialize_with_flavor(task, flavor)?;
+            let len = out.len() - begin - LENGTH;
+            let len = u32::try_from(len).map_err(|_| postcard::Error::SerializeBufferFull)?;
+            out[begin..begin + LENGTH].copy_from_slice(&len.to_le_bytes());
+            appended += 1;
+        }
+        Ok(())
     });
-    match encoded {
-        Ok(len) => {
-            out[start..start + LENGTH].copy_from_slice(&len.to_le_bytes());
-            Ok(true)
-        }
+    let stop = match result {
+        Ok(()) if appended == tasks.len() => None,
+        Ok(()) => Some(Stop::Full),
         Err(message) => {
-            out.truncate(start);
-            if large { Ok(false) } else { Err(message) }
+            out.truncate(begin);
+            Some(if large {
+                Stop::Large
+            } else {
+                Stop::Failed(message)
+            })
         }
-    }
+    };
+    (appended, stop)
 }
 
 /// The arguments of the tasks of a chunk; ends early where the bytes are not frames.
@@ -320,23 +384,61 @@ impl<'a> Iterator for Frames<'a> {
     }
 }
 
-/// Appends one task's reply to those of its chunk.
-pub(crate) fn append_reply(reply: Reply, payload: &[u8], out: &mut Vec<u8>) {
-    out.push(reply as u8);
-    out.extend((payload.len() as u32).to_le_bytes());
-    out.extend(payload);
+/// How many bytes stand before the payload of each reply of a chunk: what it is, and its length.
+pub(crate) const REPLY_HEAD: usize = 1 + LENGTH;
+
+/// Fills in the first [`REPLY_HEAD`] bytes.
+pub(crate) fn head_reply(kind: Reply, reply: &mut [u8]) {
+    let len = (reply.len() - REPLY_HEAD) as u32;
+    reply[0] = kind as u8;
+    reply[1..REPLY_HEAD].copy_from_slice(&len.to_le_bytes());
 }
 
-/// The replies of a chunk; ends early where the bytes are none.
-pub(crate) fn replies(bytes: &[u8]) -> impl Iterator<Item = (Option<Reply>, &[u8])> {
+/// The first of the replies of a chunk; `None` where the bytes are none.
+#[inline]
+fn split_reply(bytes: &[u8]) -> Option<(Reply, &[u8], &[u8])> {
+    let (kind, behind) = bytes.split_first()?;
+    let mut frames = Frames(behind);
+    let payload = frames.next()?;
+    Some((Reply::from_wire(u32::from(*kind))?, payload, frames.0))
+}
+
+/// Parent side: what the first `count` replies of a chunk mean; fewer where they are none.
+pub(crate) fn open_replies<R: DeserializeOwned + 'static>(
+    bytes: &[u8],
+    count: usize,
+    name: &'static str,
+    worker: u32,
+) -> Vec<Result<R, TaskError>> {
+    let mut outcomes = Vec::with_capacity(count);
     let mut rest = bytes;
-    std::iter::from_fn(move || {
-        let (kind, behind) = rest.split_first()?;
-        let mut frames = Frames(behind);
-        let payload = frames.next()?;
-        rest = frames.0;
-        Some((Reply::from_wire(u32::from(*kind)), payload))
-    })
+    let undecodable = |message: String| {
+        TaskError::new(TaskErrorKind::Decode, name)
+            .worker_is(worker)
+            .message_is(format!("its result: {message}"))
+    };
+    loop {
+        // One guard for many: a panic ends it for the reply that it comes from.
+        let result = guard(|| {
+            while outcomes.len() < count {
+                let Some((reply, payload, behind)) = split_reply(rest) else {
+                    break;
+                };
+                rest = behind;
+                outcomes.push(match reply {
+                    Reply::Output => from_bytes::<Sent<R>>(payload)
+                        .map(|Sent(output)| output)
+                        .map_err(|error| undecodable(describe_rest(&error))),
+                    reply => open_reply(reply, payload, name, worker),
+                });
+            }
+            Ok(())
+        });
+        match result {
+            Ok(()) => return outcomes,
+            Err(message) => outcomes.push(Err(undecodable(message))),
+        }
+    }
 }
 
 /// Parent side: what a worker's answer means. `name` is the task's.
@@ -441,6 +543,20 @@ impl Flavor for WriteFlavor<'_> {
     }
 }
 
+/// Appends bytes. Numbers are few of them, for which a call of `memcpy` takes longer than moves of
+/// a fixed size do.
+#[inline]
+fn extend(out: &mut Vec<u8>, more: &[u8]) {
+    match *more {
+        [a] => out.push(a),
+        [a, b] => out.extend_from_slice(&[a, b]),
+        [a, b, c] => out.extend_from_slice(&[a, b, c]),
+        [a, b, c, d] => out.extend_from_slice(&[a, b, c, d]),
+        [a, b, c, d, e] => out.extend_from_slice(&[a, b, c, d, e]),
+        _ => out.extend_from_slice(more),
+    }
+}
+
 /// Gathers bytes until there is a large block, at which it stops.
 struct FrameFlavor<'a> {
     out: &'a mut Vec<u8>,
@@ -462,7 +578,7 @@ impl Flavor for FrameFlavor<'_> {
             *self.large = true;
             return Err(postcard::Error::SerializeBufferFull);
         }
-        self.out.extend_from_slice(more);
+        extend(self.out, more);
         Ok(())
     }
 
@@ -484,7 +600,7 @@ impl Flavor for VecFlavor<'_> {
 
     #[inline]
     fn try_extend(&mut self, more: &[u8]) -> postcard::Result<()> {
-        self.0.extend_from_slice(more);
+        extend(self.0, more);
         Ok(())
     }
 

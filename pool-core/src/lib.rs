@@ -44,8 +44,8 @@
 //! | | a panic | an abort, a segfault, `exit` | a deadline | a task costs about |
 //! |---|---|---|---|---|
 //! | [`Pool::inline`] | is an error | ends the program | is checked at the end | nothing |
-//! | [`Pool::threads`] | is an error | ends the program | is reported, the task goes on | a third of a microsecond |
-//! | [`Pool::processes`] | is an error | is an error; the worker is replaced | kills the worker, which is replaced | half a microsecond |
+//! | [`Pool::threads`] | is an error | ends the program | is reported, the task goes on | a tenth of a microsecond |
+//! | [`Pool::processes`] | is an error | is an error; the worker is replaced | kills the worker, which is replaced | a third of a microsecond |
 //!
 //! [`Pool::new`] leaves the choice to the environment variable `POOL_BACKEND` (`inline`,
 //! `threads`, `processes`) and then to the Cargo feature `default-processes`. A pool named in code

@@ -13,7 +13,8 @@ use std::iter::FusedIterator;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::cell::{Batch, Found, Taker};
+use crate::cell::{Batch, Found, Taker, drop_quietly};
+use crate::codec::Stop;
 use crate::handle::JoinHandle;
 use crate::work::{Ran, SentChunk, Ticket};
 use crate::{Pool, Task, TaskError};
@@ -28,9 +29,6 @@ const CHUNKS_PER_WORKER: usize = 4;
 
 /// The most tasks in a chunk or batch.
 const MAX_CHUNK: usize = 4096;
-
-/// The most bytes of arguments in a chunk.
-const MAX_CHUNK_BYTES: usize = 12 * 1024;
 
 /// How long a chunk should run.
 const CHUNK_TIME: Duration = Duration::from_micros(150);
@@ -72,8 +70,7 @@ pub struct Map<I: Iterator<Item: Task>> {
     in_flight: Option<usize>,
     pace: Pace,
     /// What was read and not submitted: a call that ended in a panic of the input left it behind.
-    batch: Vec<I::Item>,
-    chunk: SentChunk<I::Item>,
+    read: Vec<I::Item>,
 }
 
 /// A part of the window: tasks that come after one another.
@@ -94,8 +91,7 @@ impl<I: Iterator<Item: Task>> Map<I> {
             ahead: 0,
             in_flight: None,
             pace: Pace::adaptive(),
-            batch: Vec::new(),
-            chunk: SentChunk::new(),
+            read: Vec::new(),
         }
     }
 
@@ -169,25 +165,29 @@ impl<I: Iterator<Item: Task>> Map<I> {
 
     /// Whether everything was submitted.
     fn is_read_out(&self) -> bool {
-        self.input.is_none() && self.batch.is_empty() && self.chunk.is_empty()
+        self.input.is_none() && self.read.is_empty()
     }
 
-    fn submit_batch(&mut self, tasks: usize) {
-        self.batch
-            .reserve_exact(tasks.saturating_sub(self.batch.len()));
+    /// Reads so many tasks, or fewer and one that has options of its own, which is a job of its own.
+    fn read(&mut self, tasks: usize) -> (Vec<I::Item>, Option<I::Item>) {
+        let missing = tasks.saturating_sub(self.read.len());
+        self.read.reserve_exact(missing);
         let mut single = None;
-        while self.batch.len() < tasks {
+        while self.read.len() < tasks {
             match self.next_input() {
-                // A task with options of its own is a job of its own.
                 Some(task) if task.options().timeout.is_some() => {
                     single = Some(task);
                     break;
                 }
-                Some(task) => self.batch.push(task),
+                Some(task) => self.read.push(task),
                 None => break,
             }
         }
-        let batch = std::mem::take(&mut self.batch);
+        (std::mem::take(&mut self.read), single)
+    }
+
+    fn submit_batch(&mut self, tasks: usize) {
+        let (batch, single) = self.read(tasks);
         let len = batch.len();
         if len > 0 {
             let waiting = Waiting::new(&self.pool, batch, self.pace.run());
@@ -197,36 +197,28 @@ impl<I: Iterator<Item: Task>> Map<I> {
     }
 
     fn submit_sent(&mut self, tasks: usize) {
-        let mut single = None;
-        let mut failed = None;
-        while self.chunk.len() < tasks && self.chunk.bytes() < MAX_CHUNK_BYTES {
-            match self.next_input() {
-                Some(task) if task.options().timeout.is_some() => {
-                    single = Some(task);
-                    break;
-                }
-                Some(task) => match self.chunk.push(&task) {
-                    Ok(true) => {}
-                    Ok(false) => {
-                        single = Some(task);
-                        break;
-                    }
-                    Err(error) => {
-                        failed = Some(error);
-                        break;
-                    }
-                },
-                None => break,
+        let (mut tasks, single) = self.read(tasks);
+        while !tasks.is_empty() {
+            let mut chunk = SentChunk::new();
+            let stop = chunk.fill(&tasks);
+            let len = chunk.len();
+            let mut rest = tasks.split_off(len).into_iter();
+            if len > 0 {
+                let handle = self.pool.submit_work(chunk);
+                self.push(Part::Sent(handle, len), len);
             }
-        }
-        let chunk = std::mem::replace(&mut self.chunk, SentChunk::new());
-        let len = chunk.len();
-        if len > 0 {
-            let handle = self.pool.submit_work(chunk);
-            self.push(Part::Sent(handle, len), len);
-        }
-        if let Some(error) = failed {
-            self.push(Part::Outcome(Err(error)), 1);
+            match stop {
+                None | Some(Stop::Full) => {}
+                Some(Stop::Large) => self.submit_single(rest.next()),
+                Some(Stop::Failed(message)) => {
+                    drop(rest.next());
+                    let error = TaskError::not_encoded(I::Item::NAME, &message);
+                    self.push(Part::Outcome(Err(error)), 1);
+                }
+            }
+            // The user's destructors: no panic of one takes the others along.
+            let sent = std::mem::replace(&mut tasks, rest.collect());
+            sent.into_iter().for_each(drop_quietly);
         }
         self.submit_single(single);
     }

@@ -7,9 +7,12 @@ use std::time::Duration;
 use crate::args::Args;
 use crate::bytes::Bytes;
 use crate::cell::{Batch, Handle};
-use crate::codec::{self, Answer, ChunkFacts};
+use crate::codec::{self, Answer, ChunkFacts, Stop};
 use crate::task::{Options, TaskInfo};
 use crate::{Task, TaskError, TaskErrorKind, panics};
+
+/// How many bytes of arguments make a chunk full.
+const MAX_BYTES: usize = 12 * 1024;
 
 /// What a task cell holds: something that a backend runs as one job.
 pub(crate) trait Work: Send + 'static {
@@ -108,25 +111,15 @@ impl<T: Task> SentChunk<T> {
         }
     }
 
-    /// Adds a task; `false` where it is so large that it should go by itself. Its arguments may not
-    /// encode.
-    pub(crate) fn push(&mut self, task: &T) -> Result<bool, TaskError> {
-        let added = codec::append_frame(task, &mut self.frames)
-            .map_err(|message| TaskError::not_encoded(T::NAME, &message))?;
-        self.len += usize::from(added);
-        Ok(added)
+    /// Adds as many of these tasks as there is room for; why no more.
+    pub(crate) fn fill(&mut self, tasks: &[T]) -> Option<Stop> {
+        let (added, stop) = codec::append_frames(tasks, MAX_BYTES, &mut self.frames);
+        self.len += added;
+        stop
     }
 
     pub(crate) fn len(&self) -> usize {
         self.len
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    pub(crate) fn bytes(&self) -> usize {
-        self.frames.len()
     }
 }
 
@@ -167,12 +160,8 @@ impl<T: Task> Work for SentChunk<T> {
             .into_iter()
             .map(|(job, tasks)| Some((Handle::of::<Self>(job)?, tasks)))
             .collect::<Option<_>>();
-        let mut outcomes = Vec::with_capacity(chunk.ran + usize::from(chunk.lost.is_some()));
-        let mut replies = codec::replies(answer.payload.as_slice());
-        for (reply, payload) in replies.by_ref().take(chunk.ran) {
-            let reply = reply.ok_or_else(garbled)?;
-            outcomes.push(codec::open_reply(reply, payload, T::NAME, answer.worker));
-        }
+        let payload = answer.payload.as_slice();
+        let mut outcomes = codec::open_replies(payload, chunk.ran, T::NAME, answer.worker);
         if outcomes.len() != chunk.ran {
             return Err(garbled());
         }

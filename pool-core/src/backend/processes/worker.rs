@@ -25,7 +25,7 @@ use super::wire::{
 use super::{DEPTH, Token, spawn};
 use crate::Backend;
 use crate::catalog::{Catalog, Entry};
-use crate::codec::{self, Frames, Reply};
+use crate::codec::{self, Frames, REPLY_HEAD, Reply};
 use crate::current::{self, Frame};
 use crate::task::TaskId;
 
@@ -314,26 +314,25 @@ impl Worker {
         let start = Instant::now();
         let mut room = self.room(CHUNK_ROOM);
         slot.set_offset(room.offset);
-        let mut replies = Vec::new();
         let mut progress = Progress { ran: 0, bytes: 0 };
         for frame in Frames(args) {
             if !slot.start_next() {
                 break;
             }
             self.out.clear();
+            self.out.extend([0; REPLY_HEAD]);
             let mut reply = task.run(frame, &mut self.out);
             let needed = progress.bytes + self.out.len() as u64 + CHUNK_ROOM;
             if needed > self.ring.capacity() / 2 {
                 // Beside the room that it would replace it has no place.
-                let len = self.out.len();
+                let len = self.out.len() - REPLY_HEAD;
                 let limit = self.ring.capacity() / 2 - CHUNK_ROOM;
                 let message = format!("{len} bytes are more than the limit of {limit} in a map");
-                codec::report_failure(&message, &mut self.out);
+                codec::report_failure(&message, REPLY_HEAD, &mut self.out);
                 reply = Reply::Unencodable;
             }
-            replies.clear();
-            codec::append_reply(reply, &self.out, &mut replies);
-            let len = replies.len() as u64;
+            codec::head_reply(reply, &mut self.out);
+            let len = self.out.len() as u64;
             let fits = progress.bytes + len <= room.len;
             if !fits {
                 room = self.larger_room(room, progress.bytes, len);
@@ -344,7 +343,7 @@ impl Worker {
                 offset: room.offset + progress.bytes,
                 len,
             };
-            self.lane.reply.write(part, &replies);
+            self.lane.reply.write(part, &self.out);
             progress.ran += 1;
             progress.bytes += len;
             slot.set_note(progress.to_word());
@@ -400,7 +399,7 @@ impl Worker {
         if len > self.ring.capacity() {
             let limit = self.ring.capacity();
             let message = format!("{len} bytes are more than the limit of {limit}");
-            codec::report_failure(&message, &mut self.out);
+            codec::report_failure(&message, 0, &mut self.out);
             return self.answer(Reply::Unencodable);
         }
         if self.out.len() <= SLOT_INLINE {
