@@ -103,13 +103,13 @@ impl Hub {
         let mut job = job;
         if self.backlog.is_empty() {
             match self.give(job, after) {
-                Ok(()) => return self.watch_the_queue(after),
+                Ok(()) => return self.watch_lane(self.last, after),
                 Err(back) => job = back,
             }
             // Finished tasks may be in the way.
             if self.collect(after) {
                 match self.give(job, after) {
-                    Ok(()) => return self.watch_the_queue(after),
+                    Ok(()) => return self.watch_lane(self.last, after),
                     Err(back) => job = back,
                 }
             }
@@ -261,6 +261,22 @@ impl Hub {
         }
     }
 
+    /// A turn for one who waits for a job in this lane, which is done: where nothing waits anywhere
+    /// there is nothing else to do, however many lanes there are.
+    #[inline]
+    pub(super) fn turn_at(&mut self, index: usize, generation: u64, after: &mut After) {
+        if self.ticking || !self.backlog.is_empty() || self.phase == Phase::Draining {
+            return self.turn(after);
+        }
+        let Some(book) = self.book(index, generation) else {
+            return self.turn(after);
+        };
+        book.collect(after);
+        if book.corrupt || !after.again.is_empty() {
+            self.turn(after);
+        }
+    }
+
     /// Collects what is done; says whether there was anything.
     fn collect(&mut self, after: &mut After) -> bool {
         let mut any = false;
@@ -381,6 +397,16 @@ impl Hub {
             missed |= book.lane.header().want_dry(wanted) && book.ahead() > 0;
         }
         missed
+    }
+
+    /// The same where nothing but this lane has changed: no look at all the others.
+    #[inline]
+    fn watch_lane(&mut self, index: usize, after: &mut After) {
+        let restless = |book: &Book| book.ahead() > 1 || book.has_chunk();
+        if !self.ticking && self.books[index].as_ref().is_some_and(restless) {
+            self.ticking = true;
+            after.poke = true;
+        }
     }
 
     /// What was left waiting is looked after by the supervisor.

@@ -12,10 +12,19 @@ use crate::cell::Job;
 /// Where a job is.
 enum Spot {
     Resolved,
-    /// In a lane, as task `seq`, while the bell has this value.
-    Lane(Arc<Lane>, u64, u32),
+    /// In a lane.
+    Lane(LaneSpot),
     /// In the backlog, or on its way into or out of a lane.
     Elsewhere,
+}
+
+/// A job in a lane, as task `seq`, while the bell has the value `bell`.
+struct LaneSpot {
+    lane: Arc<Lane>,
+    index: usize,
+    generation: u64,
+    seq: u64,
+    bell: u32,
 }
 
 impl Shared {
@@ -25,8 +34,12 @@ impl Shared {
             match self.spot(job) {
                 Spot::Resolved => return,
                 _ if over => return,
-                Spot::Lane(lane, seq, bell) => {
-                    self.wait_in_lane(job, &lane, seq, bell, deadline);
+                Spot::Lane(spot) => {
+                    self.wait_in_lane(job, &spot, deadline);
+                    self.with(|hub, after| hub.turn_at(spot.index, spot.generation, after));
+                    if job.head().is_resolved() {
+                        return;
+                    }
                 }
                 Spot::Elsewhere => {
                     if self.wait_elsewhere(job, deadline) {
@@ -42,22 +55,25 @@ impl Shared {
         let found = self.with(|hub, after| {
             hub.turn(after);
             let (book, seq) = hub.find(job)?;
-            Some((
-                Arc::clone(&book.lane),
+            Some(LaneSpot {
+                lane: Arc::clone(&book.lane),
+                index: book.index,
+                generation: book.generation,
                 seq,
-                book.lane.header().parent_bell(),
-            ))
+                bell: book.lane.header().parent_bell(),
+            })
         });
         match found {
             _ if job.head().is_resolved() => Spot::Resolved,
-            Some((lane, seq, bell)) => Spot::Lane(lane, seq, bell),
+            Some(spot) => Spot::Lane(spot),
             None => Spot::Elsewhere,
         }
     }
 
     /// Waits for the slot; returns when there is a reason to look again.
-    fn wait_in_lane(&self, job: &Job, lane: &Lane, seq: u64, bell: u32, deadline: Option<Instant>) {
-        let slot = lane.slot(seq);
+    fn wait_in_lane(&self, job: &Job, spot: &LaneSpot, deadline: Option<Instant>) {
+        let lane = &spot.lane;
+        let slot = lane.slot(spot.seq);
         let settled = || slot.state().is_settled() || job.head().is_resolved();
         if self.patience.spin_until(settled) {
             return;
@@ -67,7 +83,7 @@ impl Shared {
         if state.is_settled() || job.head().is_resolved() {
             return;
         }
-        lane.header().wait_for_bell(bell, deadline);
+        lane.header().wait_for_bell(spot.bell, deadline);
     }
 
     /// Waits until the job is in a lane or resolved; says whether it is resolved, or time is over.

@@ -218,6 +218,8 @@ struct Worker {
     /// Which tasks have results in the ring, oldest first.
     regions: VecDeque<(u64, Region)>,
     out: Vec<u8>,
+    /// The task that ran last.
+    last: Option<(TaskId, &'static Entry)>,
 }
 
 impl Worker {
@@ -232,6 +234,7 @@ impl Worker {
             ring: Ring::new(lane.arena_bytes),
             regions: VecDeque::new(),
             out: Vec::new(),
+            last: None,
         }
     }
 
@@ -269,7 +272,7 @@ impl Worker {
             slot.set_note(monotonic_nanos());
         }
         RUNNING.store(self.next, Relaxed);
-        let task = self.catalog.get_task(TaskId(facts.task));
+        let task = self.task(TaskId(facts.task));
         let mut inline = [0; SLOT_INLINE];
         let args = if facts.len <= SLOT_INLINE as u64 {
             let inline = &mut inline[..facts.len as usize];
@@ -304,6 +307,19 @@ impl Worker {
         }
         if told & TELL_SUPERVISOR != 0 {
             ding(self.lane.socket.as_fd());
+        }
+    }
+
+    /// The task with this id. It is often the one before.
+    #[inline]
+    fn task(&mut self, id: TaskId) -> Option<&'static Entry> {
+        match self.last {
+            Some((last, task)) if last == id => Some(task),
+            _ => {
+                let task = self.catalog.get_task(id)?;
+                self.last = Some((id, task));
+                Some(task)
+            }
         }
     }
 
