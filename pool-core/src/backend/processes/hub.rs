@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::after::After;
+use super::alarms::{Alarm, What};
 use super::book::{Book, Settled, Stopped};
 use super::dispatch;
 use super::lane::Lane;
@@ -32,24 +33,6 @@ pub(super) enum Phase {
     Ended(String),
 }
 
-/// A moment at which the supervisor looks at a running task.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Alarm {
-    at: Instant,
-    index: usize,
-    generation: u64,
-    seq: u64,
-    what: What,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum What {
-    /// It may have run for its whole time.
-    Deadline,
-    /// It was asked to stop, and its grace is over.
-    Grace,
-}
-
 /// What [`Hub::cancel`] did.
 pub(super) enum Cancelled {
     No,
@@ -58,17 +41,17 @@ pub(super) enum Cancelled {
 
 pub(super) struct Hub {
     /// By worker; `None` while no worker serves there.
-    books: Vec<Option<Book>>,
+    pub(super) books: Vec<Option<Book>>,
     generations: u64,
     backlog: VecDeque<Claimed>,
     phase: Phase,
     /// The lane used last.
     last: usize,
     submits: u32,
-    alarms: BinaryHeap<Reverse<Alarm>>,
+    pub(super) alarms: BinaryHeap<Reverse<Alarm>>,
     grace: Duration,
     /// Until when the supervisor sleeps, unless poked; `None`: for ever.
-    sleeps_until: Option<Instant>,
+    pub(super) sleeps_until: Option<Instant>,
     /// Whether the supervisor looks every tick, or has been poked to.
     ticking: bool,
     /// How many jobs are being copied into a lane.
@@ -162,36 +145,6 @@ impl Hub {
             self.set_deadline(index, timeout, after);
         }
         Ok(())
-    }
-
-    /// The newest task of the lane cannot be overdue before `timeout` from now.
-    fn set_deadline(&mut self, index: usize, timeout: Duration, after: &mut After) {
-        let Some(book) = &self.books[index] else {
-            return;
-        };
-        let (generation, seq) = (book.generation, book.newest());
-        if let Some(at) = Instant::now().checked_add(timeout) {
-            self.set_alarm(at, index, generation, seq, What::Deadline, after);
-        }
-    }
-
-    fn set_alarm(
-        &mut self,
-        at: Instant,
-        index: usize,
-        generation: u64,
-        seq: u64,
-        what: What,
-        after: &mut After,
-    ) {
-        self.alarms.push(Reverse(Alarm {
-            at,
-            index,
-            generation,
-            seq,
-            what,
-        }));
-        self.supervisor_by(at, after);
     }
 
     /// Jobs that were given out and did not start go in front of all others.
@@ -417,13 +370,6 @@ impl Hub {
         }
     }
 
-    fn supervisor_by(&mut self, at: Instant, after: &mut After) {
-        if self.sleeps_until.is_none_or(|until| until > at) {
-            self.sleeps_until = Some(at);
-            after.poke = true;
-        }
-    }
-
     pub(super) fn book(&mut self, index: usize, generation: u64) -> Option<&mut Book> {
         self.books
             .get_mut(index)?
@@ -475,7 +421,7 @@ impl Hub {
     }
 
     /// Resolves the handle of a job in a lane and stops it; `false`: it has an outcome.
-    fn stop_job(
+    pub(super) fn stop_job(
         &mut self,
         index: usize,
         generation: u64,
@@ -506,78 +452,6 @@ impl Hub {
     }
 
     // ---- the supervisor's part ----
-
-    /// Looks at what is due; returns the workers that must be killed.
-    pub(super) fn due(&mut self, now: Instant, after: &mut After) -> Vec<usize> {
-        let mut kill: Vec<usize> = Vec::new();
-        while let Some(Reverse(alarm)) = self.alarms.peek() {
-            if alarm.at > now {
-                break;
-            }
-            let Some(Reverse(alarm)) = self.alarms.pop() else {
-                break;
-            };
-            let Alarm {
-                index,
-                generation,
-                seq,
-                ..
-            } = alarm;
-            match alarm.what {
-                What::Deadline => self.check_deadline(index, generation, seq, now, after),
-                What::Grace => {
-                    if self
-                        .book(index, generation)
-                        .is_some_and(|book| book.runs(seq))
-                    {
-                        kill.push(index);
-                    }
-                }
-            }
-        }
-        kill.extend(
-            self.books
-                .iter()
-                .flatten()
-                .filter(|b| b.corrupt)
-                .map(|b| b.index),
-        );
-        kill
-    }
-
-    fn check_deadline(
-        &mut self,
-        index: usize,
-        generation: u64,
-        seq: u64,
-        now: Instant,
-        after: &mut After,
-    ) {
-        let Some(book) = self.book(index, generation) else {
-            return;
-        };
-        if book.is_filling(seq) {
-            // Its arguments are being copied: it has not started.
-            if let Some(at) = now.checked_add(TICK) {
-                self.set_alarm(at, index, generation, seq, What::Deadline, after);
-            }
-            return;
-        }
-        let Some((timeout, name)) = book
-            .job(seq)
-            .and_then(|job| Some((job.options().timeout?, job.info().name)))
-        else {
-            return;
-        };
-        let ran = book.ran_for(seq, now);
-        if ran >= timeout {
-            let error = TaskError::new(TaskErrorKind::TimedOut, name)
-                .message_is(format!("the limit is {timeout:?}"));
-            self.stop_job(index, generation, seq, error, true, after);
-        } else if let Some(at) = now.checked_add(timeout - ran) {
-            self.set_alarm(at, index, generation, seq, What::Deadline, after);
-        }
-    }
 
     /// A tick: a turn, and the tasks behind a long one go elsewhere if anybody else moves.
     pub(super) fn tick(&mut self, now: Instant, after: &mut After) {

@@ -5,6 +5,7 @@
 //! protocols are described in the README of this folder.
 
 mod after;
+mod alarms;
 mod book;
 mod chunk;
 mod dispatch;
