@@ -500,3 +500,144 @@ mod seat {
         assert!(SEAT.jobs().is_empty());
     }
 }
+
+mod batch {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Counts the tasks and results that are alive.
+    #[derive(Debug)]
+    struct Counted(u32);
+
+    static ALIVE: AtomicUsize = AtomicUsize::new(0);
+    /// The tests share the count.
+    static ALONE: Mutex<()> = Mutex::new(());
+
+    impl Counted {
+        fn new(number: u32) -> Self {
+            ALIVE.fetch_add(1, SeqCst);
+            Self(number)
+        }
+    }
+
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            ALIVE.fetch_sub(1, SeqCst);
+        }
+    }
+
+    impl Serialize for Counted {
+        fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+            self.0.serialize(out)
+        }
+    }
+
+    impl<'de> Deserialize<'de> for Counted {
+        fn deserialize<D: serde::Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+            u32::deserialize(input).map(Self::new)
+        }
+    }
+
+    #[derive(Serialize, Deserialize)]
+    struct Count(Counted);
+
+    impl Task for Count {
+        type Output = Counted;
+        const NAME: &'static str = "count";
+
+        fn run(self) -> Counted {
+            assert!(self.0.0 % 10 != 7, "number {}", self.0.0);
+            Counted::new(self.0.0 + 1_000)
+        }
+    }
+
+    fn batch(len: u32, run: usize) -> (Arc<Batch<Count>>, Taker<Count>) {
+        Batch::new((0..len).map(|i| Count(Counted::new(i))).collect(), run)
+    }
+
+    fn take(taker: &mut Taker<Count>) -> Option<Result<u32, TaskError>> {
+        taker.take().map(|outcome| outcome.map(|counted| counted.0))
+    }
+
+    #[test]
+    fn workers_run_each_task_once_and_the_consumer_gets_them_in_order() {
+        let _alone = ALONE.lock().unwrap();
+        for round in 0..ROUNDS / 20 {
+            let (batch, mut taker) = batch(40, 1 + round % 7);
+            thread::scope(|scope| {
+                for _ in 0..2 {
+                    let batch = Arc::clone(&batch);
+                    scope.spawn(move || batch.work());
+                }
+                for i in 0..40 {
+                    let outcome = loop {
+                        match take(&mut taker) {
+                            Some(outcome) => break outcome,
+                            None if taker.watch(i as usize % 5) => {
+                                thread::park_timeout(Duration::from_millis(1));
+                            }
+                            None => {}
+                        }
+                    };
+                    match outcome {
+                        Ok(number) => assert_eq!(number, i + 1_000),
+                        Err(error) => assert!(error.is_panic() && i % 10 == 7),
+                    }
+                }
+            });
+            assert_eq!((taker.left(), batch.pace().0), (0, 40));
+        }
+        assert_eq!(ALIVE.load(SeqCst), 0);
+    }
+
+    #[test]
+    fn what_is_cancelled_or_left_behind_is_dropped_once() {
+        let _alone = ALONE.lock().unwrap();
+        for round in 0..ROUNDS / 20 {
+            let (batch, mut taker) = batch(40, 4);
+            thread::scope(|scope| {
+                let worker = Arc::clone(&batch);
+                scope.spawn(move || worker.work());
+                for _ in 0..round % 9 {
+                    while take(&mut taker).is_none() {
+                        std::hint::spin_loop();
+                    }
+                }
+                if round % 2 == 0 {
+                    taker.skip();
+                }
+                taker.cancel();
+                batch.work();
+            });
+            drop((batch, taker));
+            assert_eq!(ALIVE.load(SeqCst), 0);
+        }
+    }
+
+    #[test]
+    fn a_worker_helps_with_the_run_of_another_one() {
+        #[derive(Serialize, Deserialize)]
+        struct Meet(u32);
+        static MET: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+        impl Task for Meet {
+            type Output = u32;
+            const NAME: &'static str = "meet";
+            /// The first waits for the last, which is in its run.
+            fn run(self) -> u32 {
+                MET.lock().unwrap().insert(self.0);
+                while self.0 == 0 && !MET.lock().unwrap().contains(&3) {
+                    thread::yield_now();
+                }
+                self.0
+            }
+        }
+        let (batch, mut taker) = Batch::new((0..4).map(Meet).collect(), 4);
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| batch.work());
+            }
+        });
+        assert!((0..4).all(|i| taker.take().unwrap().unwrap() == i));
+    }
+}
