@@ -103,7 +103,8 @@ pub(crate) fn zeroed_vec(len: usize) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// This memory is about to be written for the first time.
+/// This memory is about to be written for the first time: it is asked for in large pages, of which
+/// the system has five hundred times fewer to provide.
 pub(crate) fn expect_writes<T>(memory: &mut [T]) {
     #[cfg(feature = "processes")]
     if size_of_val(memory) >= HUGE {

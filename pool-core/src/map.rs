@@ -403,8 +403,12 @@ impl<T: Task> Waiting<T> {
             }
             if found == Found::Queued && pool.is_own_thread() {
                 // A worker that waits for it may be the only one that can run it.
-                let ticket = Ticket(Arc::clone(self.taker.batch()));
-                let _ = pool.submit_work(ticket).join();
+                let batch = self.taker.batch();
+                if pool.submit_work(Ticket(Arc::clone(batch))).join().is_err() {
+                    // The pool takes no more work, but the first ticket is still to be run.
+                    let ticket = self.ticket.as_ref();
+                    batch.work_until(|| ticket.is_none_or(JoinHandle::is_finished));
+                }
             } else if nap == 0 && spins < SPINS {
                 spins += 1;
                 std::hint::spin_loop();

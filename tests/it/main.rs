@@ -80,6 +80,8 @@ behaviours! {
         each_knows_itself on all;
         the_window_holds_for_chunks_too on all;
         a_kill_in_the_middle_resolves_all on all;
+        after_a_kill_none_of_them_starts on [threads, processes]
+            "inline, one task runs at a time";
         a_shutdown_in_the_middle_resolves_all on all;
         of_many_threads_do_not_mix on all;
     }
@@ -183,6 +185,8 @@ behaviours! {
             "a worker process does not have the pool it belongs to";
         a_task_maps_on_its_own_pool on [inline, threads]
             "a worker process does not have the pool it belongs to";
+        a_task_closes_its_own_pool_in_the_middle_of_a_map on [threads]
+            "a worker process does not have the pool it belongs to; inline, nothing is ahead";
         a_task_shuts_its_own_pool_down on [inline, threads]
             "a worker process does not have the pool it belongs to";
         a_task_drops_the_last_name_of_its_own_pool on [inline, threads]

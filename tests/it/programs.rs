@@ -442,6 +442,16 @@ fn could_not_hide(out: &str) -> bool {
     could_not
 }
 
+// ---- for a long time ----
+
+/// For minutes: `cargo run --release -p pool-tests --bin stress -- --seconds 300`.
+#[test]
+fn no_task_is_lost_while_workers_are_stopped_and_killed() {
+    let mut command = program(env!("CARGO_BIN_EXE_stress"));
+    let ended = run_program(command.args(["--seconds", "3"]));
+    assert!(ended.out.ends_with(" wrong: 0\n"), "{}", ended.describe());
+}
+
 // ---- the watchdog of the tests ----
 
 #[test]

@@ -20,12 +20,25 @@
 
 use std::cell::UnsafeCell;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::Thread;
+use std::sync::{Arc, PoisonError};
+#[cfg(not(loom))]
+use std::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize},
+};
+#[cfg(not(loom))]
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use super::drop_quietly;
+#[cfg(loom)]
+use loom::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize},
+};
+#[cfg(loom)]
+use loom::thread::{self, Thread};
+
+use super::{drop_quietly, running};
 use crate::work::Work;
 use crate::{Task, TaskError};
 
@@ -134,28 +147,36 @@ impl<T: Task> Batch<T> {
         (batch, taker)
     }
 
-    /// Runs tasks until each has started.
+    /// Runs tasks until each has started, or the job that does this is asked to stop: its pool was
+    /// killed.
     pub(crate) fn work(&self) {
+        self.work_until(running::is_stopped);
+    }
+
+    pub(crate) fn work_until(&self, stop: impl Fn() -> bool) {
         loop {
             let first = self.cursor.fetch_add(self.run, Relaxed);
             if first >= self.items.len() {
                 break;
             }
-            self.work_on(first / self.run);
+            self.work_on(first / self.run, &stop);
         }
         for (run, finished) in self.finished.iter().enumerate() {
             if !finished.load(Relaxed) {
-                self.work_on(run);
+                self.work_on(run, &stop);
             }
         }
     }
 
-    fn work_on(&self, run: usize) {
+    fn work_on(&self, run: usize, stop: &impl Fn() -> bool) {
         let begin = Instant::now();
         let first = run * self.run;
         let items = &self.items[first..self.items.len().min(first + self.run)];
         let mut ran = 0;
         for item in items {
+            if stop() {
+                return;
+            }
             if item.claim() {
                 ran += 1;
                 if item.run() {
@@ -177,7 +198,7 @@ impl<T: Task> Batch<T> {
         }
     }
 
-    fn consumer(&self) -> std::sync::MutexGuard<'_, Option<Thread>> {
+    fn consumer(&self) -> MutexGuard<'_, Option<Thread>> {
         self.consumer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -270,7 +291,7 @@ impl<T: Task> Taker<T> {
     /// Enters the calling thread to be unparked when the task that comes `ahead` after the next one
     /// is done, or the last one; if that is done already, when the next one is. `false`: they are.
     pub(crate) fn watch(&self, ahead: usize) -> bool {
-        *self.batch.consumer() = Some(std::thread::current());
+        *self.batch.consumer() = Some(thread::current());
         let far = self.batch.items.len().min(self.next + ahead + 1) - 1;
         [far, self.next].into_iter().any(|at| {
             let before = self.batch.items[at].state.fetch_or(WATCHED, AcqRel);

@@ -25,6 +25,8 @@
 //! ([`Vtable`]), as in a trait object.
 
 mod batch;
+#[cfg(all(test, loom))]
+mod model;
 mod remote;
 mod running;
 mod seat;

@@ -31,3 +31,12 @@ pub(crate) fn running() -> Option<Job> {
     head.state.add_ref();
     Some(Job(cell))
 }
+
+/// Whether the innermost job that runs in this thread was asked to stop.
+#[inline]
+pub(super) fn is_stopped() -> bool {
+    RUNNING.get().is_some_and(|cell| {
+        // SAFETY: as in `running`.
+        unsafe { cell.as_ref() }.state.is_stopped()
+    })
+}

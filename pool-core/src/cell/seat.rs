@@ -12,9 +12,15 @@
 //! | `CLOSED` | set once, by a kill: the worker enters no more |
 
 use std::ptr;
+#[cfg(not(loom))]
 use std::sync::atomic::AtomicPtr;
 use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release};
+#[cfg(not(loom))]
+use std::thread::yield_now;
 use std::time::Instant;
+
+#[cfg(loom)]
+use loom::{sync::atomic::AtomicPtr, thread::yield_now};
 
 use super::Job;
 
@@ -87,7 +93,7 @@ pub(super) fn enter<T>(
 }
 
 impl Seat {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(AtomicPtr::new(ptr::null_mut()))
     }
 
@@ -100,7 +106,7 @@ impl Seat {
             // Release: the entry is written before a visitor can find it.
             match self.0.compare_exchange_weak(outer, inner, Release, Relaxed) {
                 Ok(_) => return Ok(()),
-                Err(word) if tags(word) & LOCKED != 0 => std::thread::yield_now(),
+                Err(word) if tags(word) & LOCKED != 0 => yield_now(),
                 Err(word) if tags(word) & CLOSED != 0 => return Err(Closed),
                 Err(word) => outer = entry(word),
             }
@@ -116,7 +122,7 @@ impl Seat {
             // Acquire: a visitor has done with the entry before it goes.
             match self.0.compare_exchange_weak(word, left, Acquire, Relaxed) {
                 Ok(_) => return,
-                Err(now) if tags(now) & LOCKED != 0 => std::thread::yield_now(),
+                Err(now) if tags(now) & LOCKED != 0 => yield_now(),
                 Err(now) => word = now,
             }
         }
@@ -151,7 +157,7 @@ impl Seat {
             if tags(word) & LOCKED == 0 {
                 return word;
             }
-            std::thread::yield_now();
+            yield_now();
         }
     }
 

@@ -1,7 +1,7 @@
 //! The task cell: every transition, and the races between those who resolve it.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::{Arc, Barrier, LazyLock, Mutex};
 use std::task::{Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -459,7 +459,7 @@ mod seat {
     fn visitors_never_see_a_job_that_is_gone() {
         #[derive(Serialize, Deserialize)]
         struct Nest(u32);
-        static SEAT: Seat = Seat::new();
+        static SEAT: LazyLock<Seat> = LazyLock::new(Seat::new);
         impl Task for Nest {
             type Output = u32;
             const NAME: &'static str = "nest";

@@ -432,6 +432,29 @@ pub(crate) fn a_kill_in_the_middle_resolves_all(on: &On) {
     }
 }
 
+pub(crate) fn after_a_kill_none_of_them_starts(on: &On) {
+    let gate = Gate::new();
+    let pool = on.pool_of(1);
+    let deeds = (0..100).map(|i| if i == 0 { Deed::Hold } else { Deed::Pass });
+    let task = |(number, deed)| does::task(gate.folder(), number, deed);
+    let mut map = pool.map((0..).zip(deeds).map(task)).chunk(100);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let _ = gate.wait_for(0);
+            // Returns when the worker has ended.
+            pool.kill();
+        });
+        // At once, although the task runs on where it cannot be stopped.
+        assert!(map.next().unwrap().unwrap_err().is_cancelled());
+        gate.open();
+    });
+    for outcome in map {
+        let error = outcome.unwrap_err();
+        assert!(error.is_cancelled() || error.is_rejected(), "{error}");
+    }
+    assert_eq!(gate.starts().len(), 1);
+}
+
 pub(crate) fn a_shutdown_in_the_middle_resolves_all(on: &On) {
     let pool = on.pool();
     let mut map = pool.map((0..50_000).map(|i| add::task(i, 0)));

@@ -62,6 +62,38 @@ pub(crate) fn a_task_maps_on_its_own_pool(on: &On) {
     }
 }
 
+/// Maps on its own pool, which it closes after the first result.
+#[pool_task]
+fn closes_its_own_pool_in_a_map(count: i64) -> (usize, usize) {
+    let pool = same();
+    let mut map = pool.map((0..count).map(|i| add::task(i, 1)));
+    assert_eq!(map.next().unwrap().unwrap(), 1);
+    pool.shutdown();
+    let rest: Vec<_> = map.collect();
+    for (sum, outcome) in (2..).zip(&rest) {
+        assert!(
+            outcome
+                .as_ref()
+                .map_or_else(|e| e.is_rejected(), |s| *s == sum)
+        );
+    }
+    (rest.len(), rest.iter().filter(|o| o.is_ok()).count())
+}
+
+pub(crate) fn a_task_closes_its_own_pool_in_the_middle_of_a_map(on: &On) {
+    for count in [2, 5, 100, 10_000] {
+        for workers in [1, 2] {
+            with_same(on.pool_of(workers), |pool| {
+                let handle = pool.submit(closes_its_own_pool_in_a_map::task(count));
+                let (all, fine) = handle.join().unwrap();
+                assert_eq!(all as i64, count - 1);
+                // What was submitted before is run.
+                assert!(fine > 0, "{count} {workers}");
+            });
+        }
+    }
+}
+
 #[pool_task]
 fn shuts_its_own_pool_down() {
     same().shutdown();

@@ -14,12 +14,14 @@
 //! just before the pool was closed, is found by the last worker to end, or by that submitter, who
 //! looks again after its push.
 
+#[cfg(all(test, loom))]
+mod model;
 mod queue;
 mod sleep;
 mod timer;
 mod worker;
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst, fence};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle as Thread;
 use std::time::Instant;
@@ -133,6 +135,9 @@ impl Shared {
     /// Empties the queues: the pool was killed, and its workers may be busy for long; or they have
     /// ended.
     fn refuse_queued(&self) {
+        // Pairs with the one in `wake_one`: what `submit` has pushed is found here, or `submit`
+        // sees why this was called.
+        fence(SeqCst);
         let queued = || match self.queue.take(0, 0, 1, None) {
             Some(job) => Steal::Success(job),
             None => Steal::Empty,
@@ -199,16 +204,14 @@ impl Engine for Threads {
             job.refuse(TaskError::rejected(job.name(), SHUT_DOWN));
             return;
         }
-        // A worker empties its own stack before it ends.
-        let Err(job) = worker::push(shared, job) else {
-            shared.sleepers.wake_one();
-            return;
-        };
-        shared.queue.push(job);
-        // There is a fence in it: if `closed` is not seen below, whoever closes the pool comes
-        // later, and its workers see the job.
+        if let Err(job) = worker::push(shared, job) {
+            shared.queue.push(job);
+        }
+        // There is a fence in it: if `closed` is not seen below, whoever empties the queues comes
+        // later, and finds the job.
         shared.sleepers.wake_one();
-        if shared.is_closed() && shared.alive.load(SeqCst) == 0 {
+        let nobody_runs_it = || shared.killed.load(SeqCst) || shared.alive.load(SeqCst) == 0;
+        if shared.is_closed() && nobody_runs_it() {
             shared.refuse_queued();
         }
     }

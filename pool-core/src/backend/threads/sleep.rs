@@ -1,36 +1,74 @@
 //! How a worker without work sleeps, and how a new job wakes one.
 //!
-//! No wake-up is lost:
-//! * a worker enters the list of sleepers and counts itself (`sleeping += 1`, SeqCst), then looks
-//!   at all queues once more, and parks only if they are empty;
-//! * a submitter pushes the job, then (behind a SeqCst fence) reads `sleeping`.
+//! | worker | submitter |
+//! |---|---|
+//! | W1 enters the list and counts itself, under the list's lock | S1 pushes the job |
+//! | W2 fence SeqCst | S2 fence SeqCst |
+//! | W3 looks at all queues and at `closed`; parks only if there is nothing | S3 reads `sleeping`; if it is not 0, takes a sleeper out of the list and unparks it |
 //!
-//! The two orders cross: if the submitter reads 0, the worker counted itself later in the single
-//! order of SeqCst operations, and its last look at the queues finds the job. If the submitter
-//! reads more, it takes a sleeper out of the list and unparks it; a sleeper that is taken out
-//! while it is still looking finds the token of its parker set and does not block.
+//! That no wake-up is lost is proved in README.md, section "Sleeping and waking", and tried under
+//! every interleaving in `model.rs`.
 
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst, fence};
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
+#[cfg(not(loom))]
+use std::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicUsize, Ordering::SeqCst, fence},
+};
 
 use crossbeam_utils::Backoff;
 use crossbeam_utils::sync::{Parker, Unparker};
+#[cfg(loom)]
+use loom::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicUsize, Ordering::SeqCst, fence},
+};
 
 /// How often a waiting thread yields to others before it sleeps.
 const YIELDS: u32 = 20;
 
+/// How a thread sleeps: crossbeam's parker, in whose place a model has one of its own.
+pub(super) trait Park {
+    type Unparker;
+
+    fn unparker(&self) -> Self::Unparker;
+
+    /// Blocks until the token is there, and takes it.
+    fn park(&self);
+
+    /// Leaves the token, for a sleep that has begun or for the next one.
+    fn unpark(unparker: &Self::Unparker);
+}
+
+impl Park for Parker {
+    type Unparker = Unparker;
+
+    fn unparker(&self) -> Unparker {
+        Self::unparker(self).clone()
+    }
+
+    fn park(&self) {
+        Self::park(self);
+    }
+
+    fn unpark(unparker: &Unparker) {
+        unparker.unpark();
+    }
+}
+
 /// The workers that sleep, or are about to.
-pub(super) struct Sleepers {
+pub(super) struct Sleepers<P: Park = Parker> {
+    /// The length of the list, for who does not hold its lock; changed under the lock only.
     sleeping: AtomicUsize,
-    list: Mutex<Vec<Sleeper>>,
+    list: Mutex<Vec<Sleeper<P>>>,
 }
 
-struct Sleeper {
+struct Sleeper<P: Park> {
     worker: usize,
-    unparker: Unparker,
+    unparker: P::Unparker,
 }
 
-impl Sleepers {
+impl<P: Park> Sleepers<P> {
     pub(super) fn new(workers: usize) -> Self {
         Self {
             sleeping: AtomicUsize::new(0),
@@ -39,33 +77,38 @@ impl Sleepers {
     }
 
     /// Sleeps until a job is announced, unless `ready` finds something to do.
-    pub(super) fn sleep(&self, worker: usize, parker: &Parker, ready: impl Fn() -> bool) {
+    pub(super) fn sleep(&self, worker: usize, parker: &P, ready: impl Fn() -> bool) {
         {
+            // W1.
             let mut list = self.lock();
             list.push(Sleeper {
                 worker,
-                unparker: parker.unparker().clone(),
+                unparker: parker.unparker(),
             });
             self.sleeping.store(list.len(), SeqCst);
         }
+        // W2: pairs with the fence in `wake_one`.
         fence(SeqCst);
-        if ready() {
-            self.leave(worker);
-            return;
+        // W3.
+        if !ready() {
+            parker.park();
         }
-        parker.park();
         self.leave(worker);
     }
 
+    /// Whoever has taken this worker out of the list has done so before this returns: what they
+    /// pushed is seen from here on.
     fn leave(&self, worker: usize) {
         let mut list = self.lock();
         list.retain(|sleeper| sleeper.worker != worker);
         self.sleeping.store(list.len(), SeqCst);
     }
 
-    /// A job was pushed: wakes one sleeper, the one that fell asleep last.
+    /// A job was pushed (S1): wakes one sleeper, the one that fell asleep last.
     pub(super) fn wake_one(&self) {
+        // S2: pairs with the fence in `sleep`.
         fence(SeqCst);
+        // S3.
         if self.sleeping.load(SeqCst) == 0 {
             return;
         }
@@ -76,17 +119,18 @@ impl Sleepers {
             sleeper
         };
         if let Some(sleeper) = sleeper {
-            sleeper.unparker.unpark();
+            P::unpark(&sleeper.unparker);
         }
     }
 
+    /// The pool was closed. Needs no fence: who enters the list after this has the lock after it.
     pub(super) fn wake_all(&self) {
         for sleeper in self.lock().iter() {
-            sleeper.unparker.unpark();
+            P::unpark(&sleeper.unparker);
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Sleeper>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Sleeper<P>>> {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

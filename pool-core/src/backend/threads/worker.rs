@@ -112,6 +112,8 @@ pub(super) fn take(pool: &Shared, job: &Job) -> Option<(Job, usize)> {
             other => {
                 if let Some(other) = other {
                     local.stack.push(other);
+                    // Who looked at the stack meanwhile did not see it, and may sleep.
+                    pool.sleepers.wake_one();
                 }
                 job.clone()
             }

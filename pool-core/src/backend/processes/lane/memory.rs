@@ -333,8 +333,7 @@ impl Target {
     }
 }
 
-/// Asks for large pages in memory that is about to be written for the first time: the system then
-/// has five hundred times fewer of them to provide.
+/// Asks for large pages where memory is touched for the first time.
 pub(crate) fn use_large_pages(memory: &Range<*const u8>) {
     let start = memory.start.addr().next_multiple_of(LARGE_PAGE);
     let len = memory.end.addr().saturating_sub(start) / LARGE_PAGE * LARGE_PAGE;
