@@ -95,6 +95,7 @@ fn bars(result: &RowResult) -> Option<Panel> {
             // A logarithm has no place for zero or less.
             (Some(median), _) if median > 0.0 => bars.push((*subject, median)),
             (Some(_), _) => failed.push((*subject, "none".into())),
+            (None, Some(why)) if why.starts_with("not installed") => {}
             (None, Some(_)) => failed.push((*subject, "failed".into())),
             (None, None) => {}
         }

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "processes")]
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 /// How many bytes live in place. Chosen so that [`Bytes`] is three words.
 const INLINE: usize = 22;
@@ -124,16 +125,23 @@ pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
     }
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let len = from.len().div_ceil(threads.min(MAX_COPIERS));
-    std::thread::scope(|scope| {
-        let mut parts = to.chunks_mut(len).zip(from.chunks(len));
-        let first = parts.next();
-        for (to, from) in parts {
-            // The program cannot go on without: like `std::thread::scope` itself.
-            scope.spawn(|| to.copy_from_slice(from));
-        }
-        if let Some((to, from)) = first {
+    let parts: Vec<_> = to
+        .chunks_mut(len)
+        .zip(from.chunks(len))
+        .map(|part| Mutex::new(Some(part)))
+        .collect();
+    let copy = |part: &Mutex<Option<(&mut [u8], &[u8])>>| {
+        let part = part.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((to, from)) = part {
             to.copy_from_slice(from);
         }
+    };
+    std::thread::scope(|scope| {
+        for part in &parts[1..] {
+            // Where there is no thread to be had, it is copied below.
+            let _ = std::thread::Builder::new().spawn_scoped(scope, move || copy(part));
+        }
+        parts.iter().for_each(copy);
     });
 }
 

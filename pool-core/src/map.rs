@@ -211,7 +211,7 @@ impl<I: Iterator<Item: Task>> Map<I> {
                 None | Some(Stop::Full) => {}
                 Some(Stop::Large) => self.submit_single(rest.next()),
                 Some(Stop::Failed(message)) => {
-                    drop(rest.next());
+                    drop_quietly(rest.next());
                     let error = TaskError::not_encoded(I::Item::NAME, &message);
                     self.push(Part::Outcome(Err(error)), 1);
                 }
@@ -278,7 +278,9 @@ impl<I: Iterator<Item: Task>> Iterator for Map<I> {
                     if waiting.taker.left() == 0 {
                         let (ran, run_time) = waiting.taker.batch().pace();
                         self.pace.learn(ran, run_time);
-                        self.window.pop_front();
+                        if let Some(Part::Batch(waiting)) = self.window.pop_front() {
+                            waiting.end();
+                        }
                     }
                 }
                 _ => {}
@@ -323,9 +325,13 @@ impl<I: Iterator<Item: Task>> Drop for Map<I> {
         // From the back: what started last has the best chance of not having started.
         while let Some(part) = self.window.pop_back() {
             match part {
-                Part::Outcome(_) | Part::Outcomes(_) => {}
+                Part::Outcome(outcome) => drop_quietly(outcome),
+                Part::Outcomes(outcomes) => outcomes.for_each(drop_quietly),
                 Part::One(handle) => handle.cancel_queued(),
-                Part::Batch(waiting) => waiting.taker.cancel(),
+                Part::Batch(waiting) => {
+                    waiting.taker.cancel();
+                    waiting.end();
+                }
                 Part::Sent(handle, _) => {
                     handle.cancel_queued();
                     // It may have been divided.
@@ -359,6 +365,8 @@ struct Waiting<T: Task> {
     ticket: Option<JoinHandle<()>>,
     /// Why the first ticket did not: the pool takes no more work, or was killed.
     failed: Option<TaskError>,
+    /// The others, which nobody joins.
+    helpers: Vec<JoinHandle<()>>,
     /// How many more there can be: as many as could be held up at a task each while others go on.
     more: usize,
 }
@@ -372,6 +380,7 @@ impl<T: Task> Waiting<T> {
             taker,
             ticket: Some(ticket),
             failed: None,
+            helpers: Vec::new(),
             more: most - 1,
         };
         for _ in 1..most.min(FIRST_TICKETS) {
@@ -384,7 +393,15 @@ impl<T: Task> Waiting<T> {
     fn call_one_more(&mut self, pool: &Pool) {
         self.more -= 1;
         let batch = Arc::clone(self.taker.batch());
-        drop(pool.submit_work(Ticket(batch)));
+        self.helpers.push(pool.submit_work(Ticket(batch)));
+    }
+
+    /// Nothing is left to be done: tickets that nobody has taken up hold the batch no longer. On a
+    /// worker's own stack they would until the task that maps has ended.
+    fn end(self) {
+        for ticket in self.ticket.iter().chain(&self.helpers) {
+            ticket.cancel_queued();
+        }
     }
 
     /// Waits for the next outcome; `nap` tasks take [`NAP_TIME`].

@@ -441,7 +441,10 @@ impl<T: Work> JobCell<T> {
             (Some(started), Some(limit)) => started.checked_add(limit),
             _ => None,
         };
+        // Outside the closure, so that its destructor is not left to an unwinding `enter`.
+        let mut task = Some(task);
         let outcome = seat::enter(seat, &job, deadline, || {
+            let task = task.take().unwrap_or_else(|| unreachable!("it runs once"));
             running::enter(&job, || {
                 current::enter(frame.named(T::INFO.name), || task.run())
             })
@@ -454,7 +457,10 @@ impl<T: Work> JobCell<T> {
                 }
                 outcome
             }
-            Err(seat::Closed) => Err(TaskError::killed(T::INFO.name)),
+            Err(seat::Closed) => {
+                drop_quietly(task);
+                Err(TaskError::killed(T::INFO.name))
+            }
         };
         // SAFETY: the claim won above; there is nothing in the contents to be dropped.
         unsafe { Self::contents_are(cell, Contents::Output(outcome)) };

@@ -454,6 +454,24 @@ mod seat {
         assert!(handle.into_outcome().unwrap_err().is_cancelled());
     }
 
+    #[test]
+    fn on_a_closed_one_a_destructor_that_panics_harms_nobody() {
+        #[derive(Serialize, Deserialize)]
+        struct TakesBomb(Bomb);
+        impl Task for TakesBomb {
+            type Output = ();
+            const NAME: &'static str = "takes_bomb";
+            fn run(self) {
+                std::mem::forget(self.0);
+            }
+        }
+        let seat = Seat::new();
+        seat.close();
+        let (handle, job) = JobCell::new(TakesBomb(Bomb));
+        assert!(job.run_here(frame(), on(&seat)));
+        assert!(handle.into_outcome().unwrap_err().is_cancelled());
+    }
+
     /// Visitors come and go while a worker enters and leaves; nested once in a while.
     #[test]
     fn visitors_never_see_a_job_that_is_gone() {

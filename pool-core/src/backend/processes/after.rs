@@ -110,16 +110,22 @@ impl Fetch {
     #[inline]
     fn run(mut self, shared: &Shared) {
         let len = self.region.len as usize;
-        let watched = if let Some(mut payload) = zeroed_vec(len) {
-            self.lane.reply.read(self.region, &mut payload);
-            payload.drain(..self.skip);
-            self.answer.payload = payload.into();
-            self.job.answer(self.answer, self.chunk)
-        } else {
-            let error = TaskError::new(TaskErrorKind::Decode, self.job.info().name)
-                .worker_is(self.answer.worker)
-                .message_is(format!("its result: no memory for {len} bytes"));
-            self.job.fail(error)
+        let mut payload = zeroed_vec(len);
+        let read = payload
+            .as_mut()
+            .is_some_and(|payload| self.lane.reply.read(self.region, payload));
+        let watched = match payload {
+            Some(mut payload) if read => {
+                payload.drain(..self.skip);
+                self.answer.payload = payload.into();
+                self.job.answer(self.answer, self.chunk)
+            }
+            _ => {
+                let error = TaskError::new(TaskErrorKind::Decode, self.job.info().name)
+                    .worker_is(self.answer.worker)
+                    .message_is(format!("its result: no memory for {len} bytes"));
+                self.job.fail(error)
+            }
         };
         shared.with(|hub, after| {
             after.watched.extend(watched);
@@ -128,6 +134,8 @@ impl Fetch {
             if let Some(book) = hub.book(self.index, self.generation) {
                 book.fetched(self.seq);
             }
+            // The supervisor may wait for nothing but this.
+            after.poke |= hub.is_draining();
         });
     }
 }

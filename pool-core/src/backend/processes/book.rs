@@ -324,14 +324,14 @@ impl Book {
         let Some(reply) = reply else {
             return self.garbled(job, after);
         };
-        let chunk = match self.chunk_facts(seq, &job, reply, Finished::of(facts.task), after) {
-            Ok(chunk) => chunk,
-            Err(Garbled) => return self.garbled(job, after),
-        };
         let skip = self.entry(seq).part.bytes as usize;
         if skip as u64 > facts.len {
             return self.garbled(job, after);
         }
+        let chunk = match self.chunk_facts(seq, &job, reply, Finished::of(facts.task), after) {
+            Ok(chunk) => chunk,
+            Err(Garbled) => return self.garbled(job, after),
+        };
         let mut answer = Answer {
             reply,
             worker: self.pid,
@@ -357,7 +357,7 @@ impl Book {
             let slot = self.lane.slot(seq);
             slot.read(answer.payload.as_mut_slice());
         } else if !self.lane.reply.read(region, answer.payload.as_mut_slice()) {
-            self.corrupt = true;
+            return self.garbled(job, after);
         }
         if skip > 0 {
             answer.payload = Bytes::from(&answer.payload.as_slice()[skip..]);

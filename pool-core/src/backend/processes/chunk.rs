@@ -14,7 +14,7 @@ use super::lane::slot::{SlotState, Span};
 use super::place::Place;
 use super::wire::{Finished, Progress};
 use crate::TaskError;
-use crate::bytes::Bytes;
+use crate::bytes::{Bytes, zeroed_vec};
 use crate::cell::{Claimed, Job};
 use crate::codec::{Answer, ChunkFacts, Frames, Reply};
 use crate::task::Options;
@@ -151,7 +151,8 @@ impl Book {
         if progress.bytes < part.bytes || !self.is_possible(region) {
             return Err(Garbled);
         }
-        let mut all = Bytes::zeroed(progress.bytes as usize);
+        let all = zeroed_vec(progress.bytes as usize).ok_or(Garbled)?;
+        let mut all = Bytes::from(all);
         if !self.lane.reply.read(region, all.as_mut_slice()) {
             return Err(Garbled);
         }

@@ -7,7 +7,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::exit;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, Release};
+use std::sync::atomic::fence;
 use std::time::Instant;
 
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
@@ -302,6 +303,8 @@ impl Worker {
             (_, None) => self.answer(Reply::Undecodable),
         }
         let told = slot.finish();
+        // Before anything else is written to where the parent may still be reading (`Book::rob`).
+        fence(Release);
         if told & TELL_JOINER != 0 {
             self.control.header.ring_parent();
         }
@@ -339,10 +342,10 @@ impl Worker {
             self.out.extend([0; REPLY_HEAD]);
             let mut reply = task.run(frame, &mut self.out);
             let needed = progress.bytes + self.out.len() as u64 + CHUNK_ROOM;
-            if needed > self.ring.capacity() / 2 {
+            let limit = (self.ring.capacity() / 2).min(u32::MAX.into()) - CHUNK_ROOM;
+            if needed > limit + CHUNK_ROOM {
                 // Beside the room that it would replace it has no place.
                 let len = self.out.len() - REPLY_HEAD;
-                let limit = self.ring.capacity() / 2 - CHUNK_ROOM;
                 let message = format!("{len} bytes are more than the limit of {limit} in a map");
                 codec::report_failure(&message, REPLY_HEAD, &mut self.out);
                 reply = Reply::Unencodable;
@@ -366,6 +369,9 @@ impl Worker {
             if !fits {
                 break;
             }
+        }
+        if self.out.capacity() as u64 > KEEP_BYTES {
+            self.out = Vec::new();
         }
         // The room that was not used goes back.
         self.ring.retract(room);

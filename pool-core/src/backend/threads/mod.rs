@@ -92,8 +92,9 @@ pub(super) fn start(workers: usize) -> Result<EngineRef, Error> {
         let thread = std::thread::Builder::new()
             .name(format!("pool-worker-{index}"))
             .spawn(move || {
+                // Also after a panic of the worker's own, which would be a bug.
+                let _ended = OneEnded(&shared);
                 worker::run(&shared, queues, index);
-                shared.one_ended();
             });
         match thread {
             Ok(thread) => pool.lock_threads().push(thread),
@@ -104,6 +105,15 @@ pub(super) fn start(workers: usize) -> Result<EngineRef, Error> {
         }
     }
     Ok(Arc::new(Box::new(pool)))
+}
+
+/// Says so when it is dropped.
+struct OneEnded<'a>(&'a Shared);
+
+impl Drop for OneEnded<'_> {
+    fn drop(&mut self) {
+        self.0.one_ended();
+    }
 }
 
 impl Shared {

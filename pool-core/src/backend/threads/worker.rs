@@ -14,7 +14,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::{Duration, Instant};
 
 use crossbeam_deque::{Steal, Stealer, Worker as Deque};
@@ -105,21 +105,30 @@ pub(super) fn push(pool: &Shared, job: Job) -> Result<(), Job> {
 /// pointer to it. With the number of the worker, which this must be.
 #[inline]
 pub(super) fn take(pool: &Shared, job: &Job) -> Option<(Job, usize)> {
-    with_local(pool, |local| {
+    let mut put_back = false;
+    let taken = with_local(pool, |local| {
         let newest = local.stack.pop();
         let job = match newest {
             Some(newest) if newest.is(job) => newest,
             other => {
                 if let Some(other) = other {
                     local.stack.push(other);
-                    // Who looked at the stack meanwhile did not see it, and may sleep.
-                    pool.sleepers.wake_one();
+                    put_back = true;
                 }
                 job.clone()
             }
         };
         (job, local.index)
-    })
+    });
+    if put_back {
+        // Who looked at the stack meanwhile did not see it, and may sleep;
+        pool.sleepers.wake_one();
+        // or has emptied the queues.
+        if pool.killed.load(SeqCst) {
+            pool.refuse_queued();
+        }
+    }
+    taken
 }
 
 #[inline]
