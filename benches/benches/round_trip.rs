@@ -1,23 +1,15 @@
 //! One tiny task, there and back, on each backend.
 
 use divan::Bencher;
-use pool_core::{Backend, Pool, pool_task};
+use pool_core::{Backend, Pool};
+
+use self::common::{BACKENDS, add, pool};
+
+mod common;
 
 fn main() {
     pool_core::init();
     divan::main();
-}
-
-#[pool_task]
-fn add(a: u64, b: u64) -> u64 {
-    a + b
-}
-
-const BACKENDS: [Backend; 3] = [Backend::Inline, Backend::Threads, Backend::Processes];
-
-fn pool(backend: Backend) -> Pool {
-    let pool = Pool::builder().backend(backend).workers(2).build();
-    pool.expect("a pool of two workers starts")
 }
 
 fn trip(pool: &Pool) -> u64 {

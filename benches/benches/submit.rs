@@ -2,25 +2,18 @@
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use pool_core::{Backend, JoinHandle, Pool, pool_task};
+use pool_core::{Backend, JoinHandle, Pool};
+
+use self::common::{BACKENDS, add, pool};
+
+mod common;
 
 fn main() {
     pool_core::init();
     divan::main();
 }
 
-#[pool_task]
-fn add(a: u64, b: u64) -> u64 {
-    a + b
-}
-
-const BACKENDS: [Backend; 3] = [Backend::Inline, Backend::Threads, Backend::Processes];
 const TASKS: u64 = 10_000;
-
-fn pool(backend: Backend) -> Pool {
-    let pool = Pool::builder().backend(backend).workers(2).build();
-    pool.expect("a pool of two workers starts")
-}
 
 fn submit_all(pool: &Pool) -> Vec<JoinHandle<u64>> {
     (0..TASKS).map(|i| pool.submit(add::task(i, 1))).collect()

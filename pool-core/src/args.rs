@@ -90,7 +90,10 @@ impl<T: Serialize + Send> Later for Postponed<T> {
     }
 
     fn write(&self, out: &mut dyn FnMut(&[u8])) -> Result<(), String> {
-        codec::write(&self.task, self.len, out)
+        let Some(task) = &self.task else {
+            unreachable!("it is there until it is dropped");
+        };
+        codec::write(task, self.len, out)
     }
 }
 

@@ -93,7 +93,7 @@ impl From<Vec<u8>> for Bytes {
 pub(crate) const HUGE: usize = 16 << 20;
 
 /// How many threads copy at most.
-pub(crate) const MAX_COPIERS: usize = 4;
+const MAX_COPIERS: usize = 4;
 
 /// `len` zero bytes; `None` where there is no memory for them.
 pub(crate) fn zeroed_vec(len: usize) -> Option<Vec<u8>> {
@@ -118,11 +118,17 @@ pub(crate) fn expect_writes<T>(memory: &mut [T]) {
 
 /// `to.copy_from_slice(from)`, by several threads where that is worth it: memory that is touched
 /// for the first time takes the system much longer than the copy, on each processor by itself.
+#[inline]
 pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
     if from.len() < HUGE || to.len() != from.len() {
         to.copy_from_slice(from);
-        return;
+    } else {
+        copy_in_parts(to, from);
     }
+}
+
+#[cold]
+fn copy_in_parts(to: &mut [u8], from: &[u8]) {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let len = from.len().div_ceil(threads.min(MAX_COPIERS));
     let parts: Vec<_> = to

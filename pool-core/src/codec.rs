@@ -102,15 +102,13 @@ pub(crate) fn encode<T: Serialize + Send + 'static>(task: T) -> Result<Args, Str
 
 /// Writes what [`encode`] found to be `len` bytes.
 pub(crate) fn write<T: Serialize>(
-    task: &Option<T>,
+    task: &T,
     len: usize,
     out: &mut dyn FnMut(&[u8]),
 ) -> Result<(), String> {
-    let changed = || "its size has changed since it was submitted".to_owned();
-    let task = task.as_ref().ok_or_else(changed)?;
     match guard(|| postcard::serialize_with_flavor(task, WriteFlavor { left: len, out })) {
         Ok(0) => Ok(()),
-        Ok(_) => Err(changed()),
+        Ok(_) => Err("its size has changed since it was submitted".to_owned()),
         Err(message) => Err(message),
     }
 }
@@ -325,15 +323,12 @@ pub(crate) enum Stop {
     Failed(String),
 }
 
-/// Appends the arguments of tasks, each behind its length, until there are `enough` bytes; says how
-/// many, and why no more.
-pub(crate) fn append_frames<T: Serialize>(
-    tasks: &[T],
-    enough: usize,
-    out: &mut Vec<u8>,
-) -> (usize, Option<Stop>) {
+/// The arguments of tasks, each behind its length, until there are `enough` bytes; of how many, and
+/// why no more.
+pub(crate) fn frames<T: Serialize>(tasks: &[T], enough: usize) -> (Vec<u8>, usize, Option<Stop>) {
+    let mut out = Vec::new();
     let mut appended = 0;
-    let mut begin = out.len();
+    let mut begin = 0;
     let mut large = false;
     // One guard for all: a failure ends it anyway.
     let result = guard(|| {
@@ -344,7 +339,7 @@ pub(crate) fn append_frames<T: Serialize>(
             begin = out.len();
             out.extend([0; LENGTH]);
             let flavor = FrameFlavor {
-                out: &mut *out,
+                out: &mut out,
                 large: &mut large,
             };
             postcard::serialize_with_flavor(task, flavor)?;
@@ -367,7 +362,7 @@ pub(crate) fn append_frames<T: Serialize>(
             })
         }
     };
-    (appended, stop)
+    (out, appended, stop)
 }
 
 /// The arguments of the tasks of a chunk; ends early where the bytes are not frames.
@@ -412,11 +407,7 @@ pub(crate) fn open_replies<R: DeserializeOwned + 'static>(
 ) -> Vec<Result<R, TaskError>> {
     let mut outcomes = Vec::with_capacity(count);
     let mut rest = bytes;
-    let undecodable = |message: String| {
-        TaskError::new(TaskErrorKind::Decode, name)
-            .worker_is(worker)
-            .message_is(format!("its result: {message}"))
-    };
+    let undecodable = |message: String| undecodable(&message, name, worker);
     loop {
         // One guard for many: a panic ends it for the reply that it comes from.
         let result = guard(|| {
@@ -456,12 +447,9 @@ pub(crate) fn open_reply<R: DeserializeOwned + 'static>(
             .location_is(location)
     };
     match reply {
-        Reply::Output => match decode::<Sent<R>>(payload) {
-            Ok(Sent(output)) => Ok(output),
-            Err(message) => {
-                Err(failed(TaskErrorKind::Decode).message_is(format!("its result: {message}")))
-            }
-        },
+        Reply::Output => decode::<Sent<R>>(payload)
+            .map(|Sent(output)| output)
+            .map_err(|message| undecodable(&message, name, worker)),
         Reply::Panicked => Err(report(TaskErrorKind::Panicked, "")),
         Reply::Undecodable => Err(report(TaskErrorKind::Decode, "its arguments: ")),
         Reply::Unencodable => Err(report(TaskErrorKind::Encode, "its result: ")),
@@ -470,6 +458,12 @@ pub(crate) fn open_reply<R: DeserializeOwned + 'static>(
              or entered with register_task!?",
         )),
     }
+}
+
+fn undecodable(why: &str, name: &'static str, worker: u32) -> TaskError {
+    TaskError::new(TaskErrorKind::Decode, name)
+        .worker_is(worker)
+        .message_is(format!("its result: {why}"))
 }
 
 /// From how many bytes a block is large.

@@ -95,7 +95,6 @@ mod handle;
 mod map;
 mod panics;
 mod pool;
-#[cfg(feature = "processes")]
 mod sync;
 mod task;
 mod task_error;

@@ -199,8 +199,7 @@ impl<I: Iterator<Item: Task>> Map<I> {
     fn submit_sent(&mut self, tasks: usize) {
         let (mut tasks, single) = self.read(tasks);
         while !tasks.is_empty() {
-            let mut chunk = SentChunk::new();
-            let stop = chunk.fill(&tasks);
+            let (chunk, stop) = SentChunk::of(&tasks);
             let len = chunk.len();
             let mut rest = tasks.split_off(len).into_iter();
             if len > 0 {
@@ -464,7 +463,6 @@ impl<T: Task> Waiting<T> {
 #[derive(Debug)]
 struct Pace {
     chunk: usize,
-    most: usize,
     is_fixed: bool,
     /// How long a task takes; 0 until it is known.
     nanos: u128,
@@ -474,7 +472,6 @@ impl Pace {
     fn adaptive() -> Self {
         Self {
             chunk: 1,
-            most: MAX_CHUNK,
             is_fixed: false,
             nanos: 0,
         }
@@ -483,7 +480,6 @@ impl Pace {
     fn fixed(chunk: usize) -> Self {
         Self {
             chunk,
-            most: chunk,
             is_fixed: true,
             nanos: 0,
         }
@@ -496,7 +492,7 @@ impl Pace {
         }
         self.nanos = (run_time.as_nanos() / tasks as u128).max(1);
         if !self.is_fixed {
-            self.chunk = self.fitting(CHUNK_TIME, (self.chunk * 4).min(self.most));
+            self.chunk = self.fitting(CHUNK_TIME, (self.chunk * 4).min(MAX_CHUNK));
         }
     }
 

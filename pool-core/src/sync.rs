@@ -1,17 +1,38 @@
-//! Atomics and futexes of the lane, which `--cfg loom` replaces by modelled ones.
+//! What the protocols are made of: atomics, locks and threads, and the futexes of the lane.
+//! `--cfg loom` replaces them by modelled ones.
+
+#[cfg(not(loom))]
+pub(crate) use std::{
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, fence},
+    },
+    thread,
+};
+
+#[cfg(all(feature = "processes", not(loom)))]
+pub(crate) use std::sync::atomic::AtomicU32;
 
 #[cfg(loom)]
-pub(crate) use modelled::*;
-#[cfg(not(loom))]
-pub(crate) use real::*;
+pub(crate) use loom::{
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, fence},
+    },
+    thread,
+};
 
-#[cfg(not(loom))]
-mod real {
-    pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, fence};
+#[cfg(feature = "processes")]
+pub(crate) use self::futexes::*;
+
+#[cfg(all(feature = "processes", not(loom)))]
+mod futexes {
     use std::time::Duration;
 
     use rustix::io::Errno;
     use rustix::thread::futex;
+
+    use super::AtomicU32;
 
     /// Sleeps while the word has this value, until woken or the time is over; `false` when the
     /// time was over. Other returns mean nothing: the caller looks again.
@@ -35,13 +56,14 @@ mod real {
     }
 }
 
-#[cfg(loom)]
-mod modelled {
-    pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, fence};
+#[cfg(all(feature = "processes", loom))]
+mod futexes {
     use std::time::Duration;
 
+    use loom::sync::Condvar;
     use loom::sync::atomic::Ordering::SeqCst;
-    use loom::sync::{Condvar, Mutex};
+
+    use super::{AtomicU32, Mutex};
 
     loom::lazy_static! {
         /// The kernel's side of every futex: a sleeper compares the word under this lock.

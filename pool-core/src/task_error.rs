@@ -169,13 +169,20 @@ impl TaskError {
 
     pub(crate) fn abandoned(reason: crate::cell::Abandon, task: &'static str) -> Self {
         match reason {
-            crate::cell::Abandon::Cancelled => Self::new(TaskErrorKind::Cancelled, task),
+            crate::cell::Abandon::Cancelled => Self::cancelled(task),
             crate::cell::Abandon::TimedOut => Self::new(TaskErrorKind::TimedOut, task),
         }
     }
 
     pub(crate) fn not_encoded(task: &'static str, why: &str) -> Self {
         Self::new(TaskErrorKind::Encode, task).message_is(format!("its arguments: {why}"))
+    }
+
+    /// What a worker sent is no answer.
+    pub(crate) fn garbled(task: &'static str, worker: u32) -> Self {
+        Self::new(TaskErrorKind::Decode, task)
+            .worker_is(worker)
+            .message_is("the worker's answer makes no sense")
     }
 
     pub(crate) fn cancelled(task: &'static str) -> Self {

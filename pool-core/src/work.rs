@@ -103,19 +103,11 @@ pub(crate) struct SentChunk<T> {
 }
 
 impl<T: Task> SentChunk<T> {
-    pub(crate) const fn new() -> Self {
-        Self {
-            frames: Vec::new(),
-            len: 0,
-            task: PhantomData,
-        }
-    }
-
-    /// Adds as many of these tasks as there is room for; why no more.
-    pub(crate) fn fill(&mut self, tasks: &[T]) -> Option<Stop> {
-        let (added, stop) = codec::append_frames(tasks, MAX_BYTES, &mut self.frames);
-        self.len += added;
-        stop
+    /// The first of these tasks, as many as there is room for; why no more.
+    pub(crate) fn of(tasks: &[T]) -> (Self, Option<Stop>) {
+        let (frames, len, stop) = codec::frames(tasks, MAX_BYTES);
+        let task = PhantomData;
+        (Self { frames, len, task }, stop)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -144,11 +136,7 @@ impl<T: Task> Work for SentChunk<T> {
     }
 
     fn open(answer: Answer, chunk: Option<ChunkFacts>) -> Result<Self::Output, TaskError> {
-        let garbled = || {
-            TaskError::new(TaskErrorKind::Decode, T::NAME)
-                .worker_is(answer.worker)
-                .message_is("the worker's answer makes no sense")
-        };
+        let garbled = || TaskError::garbled(T::NAME, answer.worker);
         if answer.reply != codec::Reply::Output {
             // The worker does not know the task: an error of every one.
             let payload = answer.payload.as_slice();

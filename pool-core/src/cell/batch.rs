@@ -21,24 +21,11 @@
 use std::cell::UnsafeCell;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::sync::{Arc, PoisonError};
-#[cfg(not(loom))]
-use std::sync::{
-    Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize},
-};
-#[cfg(not(loom))]
-use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-#[cfg(loom)]
-use loom::sync::{
-    Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize},
-};
-#[cfg(loom)]
-use loom::thread::{self, Thread};
-
 use super::{drop_quietly, running};
+use crate::sync::thread::{self, Thread};
+use crate::sync::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Mutex, MutexGuard};
 use crate::work::Work;
 use crate::{Task, TaskError};
 

@@ -3,10 +3,10 @@
 use std::mem::ManuallyDrop;
 
 use super::{Head, Job, Remote, finish};
+use crate::TaskError;
 use crate::args::Args;
 use crate::codec::{Answer, ChunkFacts};
 use crate::task::{Options, TaskInfo};
-use crate::{TaskError, TaskErrorKind};
 
 /// A job that was claimed for a remote run, with its arguments encoded.
 ///
@@ -170,8 +170,8 @@ impl Claimed {
 
 impl Drop for Claimed {
     fn drop(&mut self) {
-        let error = TaskError::new(TaskErrorKind::Cancelled, self.info().name)
-            .message_is("the pool ended before the task did");
+        let error =
+            TaskError::cancelled(self.info().name).message_is("the pool ended before the task did");
         *self.remote_mut() = Remote::Failed(error);
         // SAFETY: the claim ends with this value; the pointer is dropped after this.
         unsafe { self.job.clone().finish() };

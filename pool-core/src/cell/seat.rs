@@ -12,17 +12,12 @@
 //! | `CLOSED` | set once, by a kill: the worker enters no more |
 
 use std::ptr;
-#[cfg(not(loom))]
-use std::sync::atomic::AtomicPtr;
 use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release};
-#[cfg(not(loom))]
-use std::thread::yield_now;
 use std::time::Instant;
 
-#[cfg(loom)]
-use loom::{sync::atomic::AtomicPtr, thread::yield_now};
-
 use super::Job;
+use crate::sync::AtomicPtr;
+use crate::sync::thread::yield_now;
 
 const LOCKED: usize = 1;
 const CLOSED: usize = 2;

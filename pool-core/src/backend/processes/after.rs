@@ -90,19 +90,20 @@ impl Fill {
             job,
         } = self;
         let mut writer = lane.request.writer(region);
-        match args.write(&mut |bytes| writer.write(bytes)) {
-            Ok(()) => {
-                drop(shared.with(|hub, after| hub.filled(index, generation, seq, job, args, after)))
-            }
+        let written = args.write(&mut |bytes| writer.write(bytes));
+        let (job, failed) = match written {
+            Ok(()) => (Some(job), None),
             Err(message) => {
                 let error = TaskError::not_encoded(job.info().name, &message);
-                let watched = job.fail(error);
-                shared.with(|hub, after| {
-                    after.watched.extend(watched);
-                    hub.not_filled(index, generation, seq, after);
-                });
+                (None, job.fail(error))
             }
-        }
+        };
+        let unused = shared.with(|hub, after| {
+            after.watched.extend(failed);
+            hub.filled(index, generation, seq, job, args, after)
+        });
+        // They may be the user's value: not under the lock.
+        drop(unused);
     }
 }
 

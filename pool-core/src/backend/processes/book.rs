@@ -119,15 +119,21 @@ impl Book {
         }
     }
 
+    /// Whether a look now and then could move something.
+    #[inline]
+    pub(super) fn is_restless(&self) -> bool {
+        self.ahead() > 1 || self.has_chunk()
+    }
+
     /// Whether nothing of the lane is in use.
     #[inline]
     pub(super) fn is_idle(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Gives a job to the worker, to whom it is to be announced. It comes back where the lane has no room for it now: no free
-    /// slot (the oldest may wait for a copy of its result while all others are done), or too
-    /// little of the arena.
+    /// Gives a job to the worker, to whom it is to be announced. It comes back where the lane has
+    /// no room for it now: no free slot (the oldest may wait for a copy of its result while all
+    /// others are done), or too little of the arena.
     pub(super) fn put(&mut self, mut job: Claimed, after: &mut After) -> Result<(), Claimed> {
         if !self.has_slot() {
             return Err(job);
@@ -138,9 +144,8 @@ impl Book {
                 Some(region) => Some(region),
                 None if self.ring.is_empty() => {
                     let limit = self.ring.capacity();
-                    let error = TaskError::new(TaskErrorKind::Encode, job.info().name).message_is(
-                        format!("its arguments: {len} bytes are more than the limit of {limit}"),
-                    );
+                    let why = format!("{len} bytes are more than the limit of {limit}");
+                    let error = TaskError::not_encoded(job.info().name, &why);
                     after.watched.extend(job.fail(error));
                     return Ok(());
                 }
@@ -218,22 +223,16 @@ impl Book {
         }
     }
 
-    /// The arguments of task `seq` are copied.
-    pub(super) fn filled(&mut self, seq: u64, job: Claimed, after: &mut After) {
-        if job.head().is_resolved() {
-            // Cancelled meanwhile: the worker passes over it.
-            self.lane.slot(seq).publish_skipped();
-        } else {
-            self.publish(seq, &job);
-            self.entry(seq).job = Some(job);
+    /// The arguments of task `seq` are copied, or could not be (`None`).
+    pub(super) fn filled(&mut self, seq: u64, job: Option<Claimed>, after: &mut After) {
+        match job {
+            Some(job) if !job.head().is_resolved() => {
+                self.publish(seq, &job);
+                self.entry(seq).job = Some(job);
+            }
+            // Cancelled meanwhile, or failed: the worker passes over it.
+            _ => self.lane.slot(seq).publish_skipped(),
         }
-        self.entry(seq).stage = Stage::Placed;
-        self.announce(after);
-    }
-
-    /// The arguments of task `seq` could not be written: the worker passes over it.
-    pub(super) fn not_filled(&mut self, seq: u64, after: &mut After) {
-        self.lane.slot(seq).publish_skipped();
         self.entry(seq).stage = Stage::Placed;
         self.announce(after);
     }
@@ -372,9 +371,7 @@ impl Book {
 
     fn garbled(&mut self, job: Claimed, after: &mut After) {
         self.corrupt = true;
-        let error = TaskError::new(TaskErrorKind::Decode, job.info().name)
-            .worker_is(self.pid)
-            .message_is("the worker's answer makes no sense");
+        let error = TaskError::garbled(job.info().name, self.pid);
         after.watched.extend(job.fail(error));
     }
 

@@ -100,20 +100,8 @@ impl Book {
         }
         let args = self.args(seq, job);
         let mut frames = Frames(&args);
-        frames.by_ref().take(first).for_each(drop);
-        let each = left.div_ceil(MAX_PARTS);
-        let mut others = Vec::with_capacity(left.div_ceil(each));
-        loop {
-            let begin = frames.0;
-            let count = frames.by_ref().take(each).count();
-            if count == 0 {
-                return others;
-            }
-            let bytes = &begin[..begin.len() - frames.0.len()];
-            let (handle, claimed) = job.sibling(Bytes::from(bytes).into(), chunk_of(count));
-            others.push((handle, count));
-            after.again.push(claimed);
-        }
+        split(&mut frames, first);
+        parts(job, frames, left, after)
     }
 
     fn part(&self, seq: u64) -> Part {
@@ -268,13 +256,13 @@ impl Book {
         let ran = progress.ran as usize;
         let args = self.args(seq, job);
         let mut frames = Frames(&args);
-        frames.by_ref().take(ran).for_each(drop);
-        let begin = frames.0;
-        frames.next().ok_or(Garbled)?;
-        let running = &begin[..begin.len() - frames.0.len()];
+        split(&mut frames, ran);
+        let (1, running) = split(&mut frames, 1) else {
+            return Err(Garbled);
+        };
         let (handle, rest) = job.sibling(Bytes::from(running).into(), chunk_of(1));
         let mut others = vec![(handle, 1)];
-        others.extend(self.others(seq, job, ran + 1, after));
+        others.extend(parts(job, frames, job.chunk() - ran - 1, after));
         let facts = ChunkFacts {
             ran,
             lost: None,
@@ -282,6 +270,33 @@ impl Book {
             run_time: STUCK_AFTER,
         };
         Ok((facts, rest))
+    }
+}
+
+/// Takes the first frames off, at most so many; how many there were, and their bytes.
+fn split<'a>(frames: &mut Frames<'a>, tasks: usize) -> (usize, &'a [u8]) {
+    let begin = frames.0;
+    let count = frames.by_ref().take(tasks).count();
+    (count, &begin[..begin.len() - frames.0.len()])
+}
+
+/// The last `left` tasks of a chunk as new jobs that run again, with how many are in each.
+fn parts(
+    job: &Claimed,
+    mut frames: Frames<'_>,
+    left: usize,
+    after: &mut After,
+) -> Vec<(Job, usize)> {
+    let each = left.div_ceil(MAX_PARTS);
+    let mut parts = Vec::new();
+    loop {
+        let (count, bytes) = split(&mut frames, each);
+        if count == 0 {
+            return parts;
+        }
+        let (handle, claimed) = job.sibling(Bytes::from(bytes).into(), chunk_of(count));
+        parts.push((handle, count));
+        after.again.push(claimed);
     }
 }
 

@@ -158,46 +158,33 @@ impl Hub {
     }
 
     /// The arguments of a job are copied into its lane, and come back to be dropped; or the lane is
-    /// gone, and they are in the job again.
+    /// gone, and they are in the job again. Without the job: it has failed, since they could not be
+    /// written.
     pub(super) fn filled(
         &mut self,
         index: usize,
         generation: u64,
         seq: u64,
-        mut job: Claimed,
+        job: Option<Claimed>,
         args: Args,
         after: &mut After,
     ) -> Option<Args> {
         self.filling -= 1;
-        let unused = match self.book(index, generation) {
-            Some(book) => {
+        let unused = match (self.book(index, generation), job) {
+            (Some(book), job) => {
                 book.filled(seq, job, after);
                 Some(args)
             }
-            None => {
+            (None, Some(mut job)) => {
                 job.put_args(args);
                 self.put_back(vec![job], after);
                 self.turn(after);
                 None
             }
+            (None, None) => Some(args),
         };
         self.watch_the_queue(after);
         unused
-    }
-
-    /// The arguments of a job, which has failed by that, could not be written.
-    pub(super) fn not_filled(
-        &mut self,
-        index: usize,
-        generation: u64,
-        seq: u64,
-        after: &mut After,
-    ) {
-        self.filling -= 1;
-        if let Some(book) = self.book(index, generation) {
-            book.not_filled(seq, after);
-        }
-        self.watch_the_queue(after);
     }
 
     /// One look at everything: collects, refills, balances.
@@ -333,12 +320,7 @@ impl Hub {
 
     /// Whether there is something that a look now and then could move.
     pub(super) fn is_restless(&self) -> bool {
-        !self.backlog.is_empty()
-            || self
-                .books
-                .iter()
-                .flatten()
-                .any(|book| book.ahead() > 1 || book.has_chunk())
+        !self.backlog.is_empty() || self.books.iter().flatten().any(Book::is_restless)
     }
 
     /// Has the workers say when they run out of tasks, if that matters now. `true`: one has gone
@@ -355,8 +337,7 @@ impl Hub {
     /// The same where nothing but this lane has changed: no look at all the others.
     #[inline]
     fn watch_lane(&mut self, index: usize, after: &mut After) {
-        let restless = |book: &Book| book.ahead() > 1 || book.has_chunk();
-        if !self.ticking && self.books[index].as_ref().is_some_and(restless) {
+        if !self.ticking && self.books[index].as_ref().is_some_and(Book::is_restless) {
             self.ticking = true;
             after.poke = true;
         }

@@ -148,7 +148,7 @@ impl Shared {
         // Pairs with the one in `wake_one`: what `submit` has pushed is found here, or `submit`
         // sees why this was called.
         fence(SeqCst);
-        let queued = || match self.queue.take(0, 0, 1, None) {
+        let queued = || match self.queue.take(0) {
             Some(job) => Steal::Success(job),
             None => Steal::Empty,
         };
@@ -183,7 +183,7 @@ impl Threads {
     }
 
     fn join_workers(&self) {
-        if worker::own_index(&self.shared).is_some() {
+        if self.is_own_thread() {
             return;
         }
         // Others who wait here wait for the lock.
@@ -205,7 +205,7 @@ impl Engine for Threads {
     }
 
     fn is_own_thread(&self) -> bool {
-        worker::own_index(&self.shared).is_some()
+        worker::is_own(&self.shared)
     }
 
     fn submit(&self, job: Job) {

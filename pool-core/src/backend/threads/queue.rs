@@ -69,15 +69,28 @@ impl Queue {
         self.shards.iter().all(|shard| shard.is_empty())
     }
 
-    /// Takes the oldest job of a shard, and up to `more` after it, which go to `batch`; at most
-    /// its share of what is there, if `takers` take in turn. `first` is the shard to begin with.
-    pub(super) fn take(
+    /// Takes the oldest job of a shard; `first` is the one to begin with.
+    pub(super) fn take(&self, first: usize) -> Option<Job> {
+        self.take_and(first, |_| ())
+    }
+
+    /// The same, and up to `more` jobs after it, which go to `batch`; at most a share of what is
+    /// there, if `takers` take in turn.
+    pub(super) fn take_batch(
         &self,
         first: usize,
         more: usize,
         takers: usize,
-        batch: Option<&Deque<Job>>,
+        batch: &Deque<Job>,
     ) -> Option<Job> {
+        self.take_and(first, |jobs| {
+            let share = (1 + jobs.len()).div_ceil(takers);
+            jobs.drain(..more.min(share - 1))
+                .for_each(|job| batch.push(job));
+        })
+    }
+
+    fn take_and(&self, first: usize, also: impl FnOnce(&mut VecDeque<Job>)) -> Option<Job> {
         let shards = self.shards.len();
         for i in 0..shards {
             let shard = &self.shards[(first + i) % shards];
@@ -85,14 +98,10 @@ impl Queue {
                 continue;
             }
             let mut jobs = shard.lock();
-            let share = jobs.len().div_ceil(takers);
             let Some(job) = jobs.pop_front() else {
                 continue;
             };
-            if let Some(batch) = batch {
-                let more = more.min(share - 1);
-                jobs.drain(..more).for_each(|job| batch.push(job));
-            }
+            also(&mut jobs);
             shard.len.store(jobs.len(), Relaxed);
             if jobs.is_empty() && jobs.capacity() > KEEP {
                 *jobs = VecDeque::new();

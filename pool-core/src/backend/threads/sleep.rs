@@ -10,19 +10,12 @@
 //! every interleaving in `model.rs`.
 
 use std::sync::PoisonError;
-#[cfg(not(loom))]
-use std::sync::{
-    Mutex, MutexGuard,
-    atomic::{AtomicUsize, Ordering::SeqCst, fence},
-};
+use std::sync::atomic::Ordering::SeqCst;
 
 use crossbeam_utils::Backoff;
 use crossbeam_utils::sync::{Parker, Unparker};
-#[cfg(loom)]
-use loom::sync::{
-    Mutex, MutexGuard,
-    atomic::{AtomicUsize, Ordering::SeqCst, fence},
-};
+
+use crate::sync::{AtomicUsize, Mutex, MutexGuard, fence};
 
 /// How often a waiting thread yields to others before it sleeps.
 const YIELDS: u32 = 20;

@@ -84,9 +84,9 @@ impl Queues {
     }
 }
 
-/// The number of the calling thread among the pool's workers.
-pub(super) fn own_index(pool: &Shared) -> Option<usize> {
-    with_local(pool, |local| local.index)
+/// Whether the calling thread is one of the pool's workers.
+pub(super) fn is_own(pool: &Shared) -> bool {
+    with_local(pool, |_| ()).is_some()
 }
 
 /// Puts a job on the stack of the calling thread; it comes back where that is no worker of the
@@ -215,7 +215,7 @@ impl Worker<'_> {
     fn find(&mut self) -> Option<Job> {
         self.looks = self.looks.wrapping_add(1);
         if self.looks.is_multiple_of(FAIRNESS)
-            && let Some(job) = self.shared.queue.take(self.index, 0, 1, None)
+            && let Some(job) = self.shared.queue.take(self.index)
         {
             return Some(job);
         }
@@ -267,7 +267,7 @@ impl Worker<'_> {
         let more = self.size - 1;
         let found = shared
             .queue
-            .take(first, more, self.workers(), Some(&self.batch));
+            .take_batch(first, more, self.workers(), &self.batch);
         if found.is_some() {
             self.taken = 1 + self.batch.len();
             // The rest is work for whoever sleeps.

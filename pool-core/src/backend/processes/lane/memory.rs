@@ -14,7 +14,6 @@ use rustix::process::{Resource, getrlimit};
 
 use super::Control;
 use super::arena::Region;
-use crate::bytes::{HUGE, MAX_COPIERS};
 
 /// The size of an arena in address space; memory is used for what is touched only. Halved until
 /// the system agrees.
@@ -284,52 +283,13 @@ impl Writer<'_> {
     /// Writes the next bytes, which fit.
     pub(crate) fn write(&mut self, bytes: &[u8]) {
         assert!(bytes.len() <= self.left);
-        let target = Target(self.to);
-        if bytes.len() < HUGE {
-            // SAFETY: the rest of the region is the writer's, and the bytes fit.
-            unsafe { target.copy(0, bytes) };
-        } else {
-            let threads = std::thread::available_parallelism().map_or(1, usize::from);
-            let len = bytes.len().div_ceil(threads.min(MAX_COPIERS));
-            std::thread::scope(|scope| {
-                for (i, part) in bytes.chunks(len).enumerate().skip(1) {
-                    // SAFETY: as above; the parts do not overlap.
-                    let copy = move || unsafe { target.copy(i * len, part) };
-                    if std::thread::Builder::new()
-                        .spawn_scoped(scope, copy)
-                        .is_err()
-                    {
-                        copy();
-                    }
-                }
-                // SAFETY: as above.
-                unsafe { target.copy(0, &bytes[..len]) };
-            });
-        }
+        // SAFETY: the rest of the region is the writer's alone, the bytes fit, and memory of a file is
+        // never uninitialised. (The other process does not write to this arena.)
+        let to = unsafe { std::slice::from_raw_parts_mut(self.to.as_ptr(), bytes.len()) };
+        crate::bytes::copy(to, bytes);
         // SAFETY: the region goes on as far.
         self.to = unsafe { self.to.add(bytes.len()) };
         self.left -= bytes.len();
-    }
-}
-
-/// A place in a region that belongs to a [`Writer`].
-#[derive(Clone, Copy)]
-struct Target(NonNull<u8>);
-
-// SAFETY: a pointer; what may be done with it is said at `copy`.
-unsafe impl Send for Target {}
-
-impl Target {
-    /// Copies bytes to a place behind this one.
-    ///
-    /// # Safety
-    /// They fit in the region, of which this part is the caller's alone. (The other process does
-    /// not write to this arena.)
-    unsafe fn copy(self, offset: usize, bytes: &[u8]) {
-        // SAFETY: handed on to the caller.
-        let to = unsafe { self.0.add(offset) };
-        // SAFETY: handed on to the caller.
-        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), to.as_ptr(), bytes.len()) };
     }
 }
 

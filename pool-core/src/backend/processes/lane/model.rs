@@ -1,5 +1,4 @@
-//! The lane's protocols under every interleaving: `RUSTFLAGS="--cfg loom" cargo test --release
-//! -p pool-core --lib model`.
+//! The lane's protocols under every interleaving: the command is in CONTRIBUTING.md.
 //!
 //! A lost wake-up is a dead-lock of the model, which loom reports. A worker runs as many tasks as
 //! its model gives it; the parent's side is reduced to the calls that the book and the joiner
