@@ -361,11 +361,12 @@ struct Waiting<T: Task> {
     taker: Taker<T>,
     /// The first ticket, until it is known to have come to its end: from then on every task has
     /// started.
-    ticket: Option<JoinHandle<()>>,
-    /// Why the first ticket did not: the pool takes no more work, or was killed.
+    ticket: Option<JoinHandle<bool>>,
+    /// Why the first ticket did not: the pool takes no more work, cancels what has not started, or
+    /// was killed.
     failed: Option<TaskError>,
     /// The others, which nobody joins.
-    helpers: Vec<JoinHandle<()>>,
+    helpers: Vec<JoinHandle<bool>>,
     /// How many more there can be: as many as could be held up at a task each while others go on.
     more: usize,
 }
@@ -414,8 +415,15 @@ impl<T: Task> Waiting<T> {
                 return outcome;
             }
             if let Some(error) = &self.failed {
-                self.taker.skip();
-                return Err(error.clone());
+                // One that runs has its own outcome, unless it was killed.
+                if found != Found::Running || pool.is_killed() {
+                    self.taker.skip();
+                    return Err(error.clone());
+                }
+                if self.taker.watch(0) {
+                    std::thread::park_timeout(LOOK_AFTER);
+                }
+                continue;
             }
             if found == Found::Queued && pool.is_own_thread() {
                 // A worker that waits for it may be the only one that can run it.
@@ -454,7 +462,11 @@ impl<T: Task> Waiting<T> {
             && let Some(outcome) = ticket.try_join()
         {
             self.ticket = None;
-            self.failed = outcome.err();
+            self.failed = match outcome {
+                Ok(true) => None,
+                Ok(false) => Some(TaskError::cancelled(T::NAME)),
+                Err(error) => Some(error),
+            };
         }
     }
 }

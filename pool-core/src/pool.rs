@@ -2,9 +2,11 @@
 
 use std::env;
 use std::fmt;
+use std::io::Write;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::backend::{self, Config, EngineRef};
 use crate::cell::{Handle, JobCell};
@@ -23,6 +25,15 @@ const DEFAULT_GRACE: Duration = Duration::from_millis(500);
 /// How long a worker process may take to say hello.
 const DEFAULT_START_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// After how long a pool that is dropped says what it waits for.
+const WARN_AFTER: Duration = Duration::from_secs(5);
+
+/// How many tasks it names then.
+const MAX_NAMED: usize = 8;
+
+/// How long workers that were killed may take to be gone.
+const KILL_TIME: Duration = Duration::from_secs(2);
+
 /// A place to run tasks: inline, on threads, or in worker processes.
 ///
 /// Clones are cheap and name the same pool. When the last clone is dropped, the pool waits for
@@ -35,11 +46,48 @@ pub struct Pool {
 
 struct Inner {
     engine: EngineRef,
+    warn_after: Option<Duration>,
+    /// Its workers were given up: nobody waits for them.
+    given_up: AtomicBool,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.engine.shutdown();
+        self.engine.close();
+        if self.given_up.load(Relaxed) {
+            return;
+        }
+        let patience = self
+            .warn_after
+            .and_then(|after| Instant::now().checked_add(after));
+        if patience.is_some() && !self.engine.wait_until_ended(patience) {
+            self.say_what_it_waits_for();
+        }
+        self.engine.wait_until_ended(None);
+    }
+}
+
+impl Inner {
+    fn say_what_it_waits_for(&self) {
+        let running = self.engine.running();
+        let named = match running.len() {
+            0 => "its workers to end".to_owned(),
+            len => {
+                let more = len.saturating_sub(MAX_NAMED);
+                let mut named = running[..len - more].join(", ");
+                if more > 0 {
+                    named += &format!(" and {more} more");
+                }
+                named
+            }
+        };
+        // Standard error may be closed.
+        let _ = writeln!(
+            std::io::stderr(),
+            "pool-core: a {} pool that is dropped waits for {named} \
+             (PoolBuilder::warn_after switches this off)",
+            self.engine.kind(),
+        );
     }
 }
 
@@ -57,7 +105,7 @@ impl Pool {
     /// debugging, and as the baseline of measurements.
     #[must_use]
     pub fn inline() -> Self {
-        Self::over(Arc::new(Box::new(backend::inline::Inline::new())))
+        Self::over(Arc::new(Box::new(backend::inline::Inline::new())), None)
     }
 
     /// A pool of threads, as many as the process may use CPUs.
@@ -86,9 +134,13 @@ impl Pool {
         PoolBuilder::new()
     }
 
-    fn over(engine: EngineRef) -> Self {
+    fn over(engine: EngineRef, warn_after: Option<Duration>) -> Self {
         Self {
-            inner: Arc::new(Inner { engine }),
+            inner: Arc::new(Inner {
+                engine,
+                warn_after,
+                given_up: AtomicBool::new(false),
+            }),
         }
     }
 
@@ -116,6 +168,10 @@ impl Pool {
 
     pub(crate) fn is_own_thread(&self) -> bool {
         self.inner.engine.is_own_thread()
+    }
+
+    pub(crate) fn is_killed(&self) -> bool {
+        self.inner.engine.is_killed()
     }
 
     /// The handle of a job that this pool has already.
@@ -167,13 +223,51 @@ impl Pool {
     /// Called from a task of this very pool it only closes the pool, since it would wait for
     /// itself. Calling it again is fine.
     pub fn shutdown(&self) {
-        self.inner.engine.shutdown();
+        self.inner.engine.close();
+        self.inner.engine.wait_until_ended(None);
+    }
+
+    /// Takes no more tasks, cancels those that have not started, waits for the running ones for
+    /// `grace`, and then kills what is left. `true`: nothing had to be killed.
+    ///
+    /// It does not wait any longer than that, nor does a later drop of the pool: a task on a
+    /// thread that was given up goes on until it returns or the program ends.
+    ///
+    /// ```
+    /// use pool_core::{Pool, pool_task};
+    /// use std::time::Duration;
+    ///
+    /// #[pool_task]
+    /// fn nap(ms: u64) {
+    ///     std::thread::sleep(Duration::from_millis(ms));
+    /// }
+    ///
+    /// let pool = Pool::builder().backend(pool_core::Backend::Threads).workers(1).build()?;
+    /// let naps: Vec<_> = (0..100).map(|_| pool.submit(nap::task(5))).collect();
+    /// assert!(pool.shutdown_timeout(Duration::from_secs(10)));
+    /// let cancelled = naps.into_iter().filter(|nap| nap.try_join().unwrap().is_err()).count();
+    /// assert!(cancelled > 0);
+    /// # Ok::<(), pool_core::Error>(())
+    /// ```
+    pub fn shutdown_timeout(&self, grace: Duration) -> bool {
+        let engine = &self.inner.engine;
+        engine.close();
+        engine.cancel_all_queued();
+        if engine.wait_until_ended(Instant::now().checked_add(grace)) {
+            return true;
+        }
+        engine.kill();
+        if !engine.wait_until_ended(Instant::now().checked_add(KILL_TIME)) {
+            self.inner.given_up.store(true, Relaxed);
+        }
+        false
     }
 
     /// Takes no more tasks, cancels every task that has no outcome, and ends the workers at once:
     /// worker processes are killed, threads end after the task they run.
     pub fn kill(&self) {
         self.inner.engine.kill();
+        self.inner.engine.wait_until_ended(None);
     }
 }
 
@@ -203,6 +297,7 @@ pub struct PoolBuilder {
     grace: Duration,
     start_timeout: Duration,
     worker_exe: Option<PathBuf>,
+    warn_after: Option<Duration>,
 }
 
 impl PoolBuilder {
@@ -213,6 +308,7 @@ impl PoolBuilder {
             grace: DEFAULT_GRACE,
             start_timeout: DEFAULT_START_TIMEOUT,
             worker_exe: None,
+            warn_after: Some(WARN_AFTER),
         }
     }
 
@@ -247,6 +343,13 @@ impl PoolBuilder {
     /// its own that links the same tasks.
     pub fn worker_exe(mut self, path: impl Into<PathBuf>) -> Self {
         self.worker_exe = Some(path.into());
+        self
+    }
+
+    /// After how long a pool that is dropped, and waits for its tasks, says on standard error what
+    /// it waits for, once; 5 s unless set, never with `None`.
+    pub fn warn_after(mut self, after: Option<Duration>) -> Self {
+        self.warn_after = after;
         self
     }
 
@@ -311,7 +414,7 @@ impl PoolBuilder {
                 worker_exe: self.worker_exe,
             },
         )?;
-        Ok(Pool::over(engine))
+        Ok(Pool::over(engine, self.warn_after))
     }
 }
 

@@ -18,6 +18,8 @@ const MAX_BYTES: usize = 12 * 1024;
 pub(crate) trait Work: Send + 'static {
     type Output: Send + 'static;
     const INFO: TaskInfo;
+    /// Whether it is many tasks.
+    const MANY: bool;
 
     fn options(&self) -> Options;
 
@@ -34,6 +36,7 @@ pub(crate) trait Work: Send + 'static {
 impl<T: Task> Work for T {
     type Output = T::Output;
     const INFO: TaskInfo = T::INFO;
+    const MANY: bool = false;
 
     fn options(&self) -> Options {
         Task::options(self)
@@ -61,16 +64,17 @@ impl<T: Task> Work for T {
 pub(crate) struct Ticket<T: Task>(pub(crate) Arc<Batch<T>>);
 
 impl<T: Task> Work for Ticket<T> {
-    type Output = ();
+    /// Whether every task has started; `false` where the worker was asked to stop.
+    type Output = bool;
     const INFO: TaskInfo = T::INFO;
+    const MANY: bool = true;
 
     fn options(&self) -> Options {
         Options::default()
     }
 
-    fn run(self) -> Result<(), TaskError> {
-        self.0.work();
-        Ok(())
+    fn run(self) -> Result<bool, TaskError> {
+        Ok(self.0.work())
     }
 
     fn encode(self) -> Result<Args, String> {
@@ -78,7 +82,7 @@ impl<T: Task> Work for Ticket<T> {
         Err("a batch does not travel".into())
     }
 
-    fn open(_: Answer, _: Option<ChunkFacts>) -> Result<(), TaskError> {
+    fn open(_: Answer, _: Option<ChunkFacts>) -> Result<bool, TaskError> {
         Err(TaskError::new(TaskErrorKind::Decode, T::NAME))
     }
 }
@@ -118,6 +122,7 @@ impl<T: Task> SentChunk<T> {
 impl<T: Task> Work for SentChunk<T> {
     type Output = Ran<T>;
     const INFO: TaskInfo = T::INFO;
+    const MANY: bool = true;
 
     fn options(&self) -> Options {
         Options {

@@ -172,6 +172,18 @@ behaviours! {
         pools_live_side_by_side on all;
         a_pool_is_built_by_any_thread on all;
     }
+    shutdown {
+        with_a_limit_it_cancels_the_queued_and_waits_for_the_running on [threads, processes]
+            "inline, nothing is queued";
+        with_a_limit_it_cancels_the_rest_of_a_map on [threads, processes]
+            "inline, nothing is queued";
+        with_a_limit_it_kills_who_does_not_end on [processes]
+            "a thread cannot be stopped";
+        with_a_limit_it_gives_a_thread_up on [threads] "a worker process is killed";
+        a_drop_while_the_program_panics_waits_too on all;
+        from_a_callback_it_closes_the_pool on all;
+        from_two_sides_each_way_ends on all;
+    }
     sharing {
         ten_threads_do_all_kinds_of_things on all;
         one_handle_for_each_of_many_tasks on all;

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use pool_tests::gate::Gate;
 use pool_tests::proc::{self, Process};
 use rustix::process::Signal;
 
@@ -483,4 +484,39 @@ fn the_watchdog_shows_where_a_program_is_stuck() {
 fn the_watchdog_lets_a_program_that_is_done_go() {
     let ended = run_program(&mut scenario(&["calm"]));
     assert_eq!((&*ended.out, &*ended.err), ("done\n", ""));
+}
+
+// ---- what a drop waits for ----
+
+#[test]
+fn a_drop_that_waits_long_says_once_what_for() {
+    for backend in ["threads", "processes"] {
+        let gate = Gate::new();
+        let folder = gate.folder().to_str().unwrap();
+        let running = Running::start(&mut scenario(&["slow drop", backend, folder]));
+        pool_tests::until("it says what it waits for", || {
+            running.said("err").contains("pool_tests::gate::hold")
+        });
+        assert_eq!(running.said("out"), "");
+        gate.open();
+        let ended = running.end();
+        assert!(ended.status.is_some_and(|status| status.success()));
+        let expected = format!("pool-core: a {backend} pool that is dropped waits for ");
+        assert!(ended.err.starts_with(&expected), "{}", ended.err);
+        assert_eq!(ended.err.lines().count(), 1, "{}", ended.err);
+        assert_eq!(ended.out, "dropped\n");
+    }
+}
+
+#[test]
+fn a_drop_that_waits_long_can_be_told_to_say_nothing() {
+    let gate = Gate::new();
+    let folder = gate.folder().to_str().unwrap();
+    let running = Running::start(&mut scenario(&["slow quiet drop", "threads", folder]));
+    let _ = gate.wait_for(7);
+    sleep(Duration::from_millis(100));
+    gate.open();
+    let ended = running.end();
+    assert!(ended.status.is_some_and(|status| status.success()));
+    assert_eq!((&*ended.out, &*ended.err), ("dropped\n", ""));
 }

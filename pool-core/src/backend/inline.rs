@@ -62,11 +62,21 @@ impl Engine for Inline {
 
     fn cancel_queued(&self, _: &Job) {}
 
-    fn shutdown(&self) {
+    fn close(&self) {
         self.closed.store(true, Relaxed);
     }
 
+    fn cancel_all_queued(&self) {}
+
     fn kill(&self) {
-        self.shutdown();
+        self.close();
+    }
+
+    fn wait_until_ended(&self, _: Option<Instant>) -> bool {
+        true
+    }
+
+    fn running(&self) -> Vec<String> {
+        Vec::new()
     }
 }

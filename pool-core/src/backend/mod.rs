@@ -11,6 +11,7 @@ pub use kind::Backend;
 use crate::Error;
 use crate::cell::Job;
 
+mod ended;
 pub(crate) mod inline;
 mod kind;
 #[cfg(feature = "processes")]
@@ -41,6 +42,11 @@ pub(crate) trait Engine: Send + Sync {
         false
     }
 
+    /// Whether what runs is not waited for any more.
+    fn is_killed(&self) -> bool {
+        false
+    }
+
     /// Takes a job, or resolves it with `Rejected` where the backend takes none any more.
     fn submit(&self, job: Job);
 
@@ -63,12 +69,21 @@ pub(crate) trait Engine: Send + Sync {
     /// The same for a job that has not started; one that runs is left alone.
     fn cancel_queued(&self, job: &Job);
 
-    /// Takes no more jobs, waits until all are done, then ends the workers. Called from one of
-    /// the backend's own workers it does not wait. May be called again.
-    fn shutdown(&self);
+    /// Takes no more jobs; what it has is still done. May be called again.
+    fn close(&self);
 
-    /// Takes no more jobs, cancels what there is, ends the workers. May be called again.
+    /// Resolves every job that has not started with `Cancelled`. The pool is closed.
+    fn cancel_all_queued(&self);
+
+    /// Cancels what there is and ends the workers, without waiting. May be called again.
     fn kill(&self);
+
+    /// Waits until a pool that is closed or killed has ended its workers, at most until the
+    /// deadline; says whether it has. Called from one of its own workers it does not wait.
+    fn wait_until_ended(&self, deadline: Option<Instant>) -> bool;
+
+    /// The tasks that workers run now, in words.
+    fn running(&self) -> Vec<String>;
 }
 
 /// A backend in use. One word, since every handle has one.

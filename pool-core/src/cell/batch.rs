@@ -135,34 +135,35 @@ impl<T: Task> Batch<T> {
     }
 
     /// Runs tasks until each has started, or the job that does this is asked to stop: its pool was
-    /// killed.
-    pub(crate) fn work(&self) {
-        self.work_until(running::is_stopped);
+    /// killed, or what has not started is cancelled. Says whether each has started.
+    pub(crate) fn work(&self) -> bool {
+        self.work_until(running::is_stopped)
     }
 
-    pub(crate) fn work_until(&self, stop: impl Fn() -> bool) {
+    pub(crate) fn work_until(&self, stop: impl Fn() -> bool) -> bool {
         loop {
             let first = self.cursor.fetch_add(self.run, Relaxed);
             if first >= self.items.len() {
                 break;
             }
-            self.work_on(first / self.run, &stop);
-        }
-        for (run, finished) in self.finished.iter().enumerate() {
-            if !finished.load(Relaxed) {
-                self.work_on(run, &stop);
+            if !self.work_on(first / self.run, &stop) {
+                return false;
             }
         }
+        let unfinished = |run: &usize| !self.finished[*run].load(Relaxed);
+        (0..self.finished.len())
+            .filter(unfinished)
+            .all(|run| self.work_on(run, &stop))
     }
 
-    fn work_on(&self, run: usize, stop: &impl Fn() -> bool) {
+    fn work_on(&self, run: usize, stop: &impl Fn() -> bool) -> bool {
         let begin = Instant::now();
         let first = run * self.run;
         let items = &self.items[first..self.items.len().min(first + self.run)];
         let mut ran = 0;
         for item in items {
             if stop() {
-                return;
+                return false;
             }
             if item.claim() {
                 ran += 1;
@@ -177,6 +178,7 @@ impl<T: Task> Batch<T> {
             self.nanos.fetch_add(nanos, Relaxed);
             self.ran.fetch_add(ran, Relaxed);
         }
+        true
     }
 
     fn wake_consumer(&self) {

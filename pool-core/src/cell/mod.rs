@@ -120,6 +120,8 @@ struct Vtable {
     info: &'static TaskInfo,
     /// The type of the work.
     work: fn() -> TypeId,
+    /// Whether the job is many tasks, between which it can end.
+    many: bool,
     /// Runs the task, if the claim can be had, and gives up the caller's pointer; says whether
     /// it ran.
     run: unsafe fn(NonNull<Head>, Frame, Option<OnSeat<'_>>) -> bool,
@@ -170,6 +172,14 @@ impl Job {
     #[inline]
     pub(crate) fn is(&self, other: &Self) -> bool {
         self.0 == other.0
+    }
+
+    /// Asks the worker that runs it to start no more of its tasks; of a job that is one task it
+    /// asks nothing.
+    pub(crate) fn ask_to_stop_between_tasks(&self) {
+        if self.head().vtable.many {
+            self.head().state.ask_to_stop();
+        }
     }
 
     /// Runs the task in this thread if nobody has claimed it; says whether it did.
@@ -363,6 +373,7 @@ impl<T: Work> JobCell<T> {
     const VTABLE: Vtable = Vtable {
         info: &T::INFO,
         work: TypeId::of::<T>,
+        many: T::MANY,
         run: Self::run,
         fail: Self::fail,
         encode: Self::encode,

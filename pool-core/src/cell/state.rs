@@ -15,7 +15,8 @@ const TAKEN: u32 = 3;
 /// waiters; read by whoever resolves the task, in the same operation that resolves it.
 const WATCHED: u32 = 1 << 2;
 
-/// The task is asked to stop. Set with an abandonment; read by the running task.
+/// The task is asked to stop. Set with an abandonment, or by itself where what is asked can stop
+/// between two tasks; read by the running task.
 const STOP: u32 = 1 << 3;
 
 /// The handle was resolved without the claimer, and why. Set at most once, never cleared.
@@ -198,6 +199,11 @@ impl State {
     pub(crate) fn is_claimed(&self) -> bool {
         let word = self.0.load(Acquire);
         word & PHASE == CLAIMED && !resolved(word)
+    }
+
+    /// Asks the claimer to stop; its outcome still counts.
+    pub(crate) fn ask_to_stop(&self) {
+        self.0.fetch_or(STOP, Relaxed);
     }
 
     /// Whether the task was asked to stop.

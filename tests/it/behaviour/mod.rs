@@ -13,6 +13,7 @@ pub(crate) mod map;
 pub(crate) mod nested;
 pub(crate) mod panics;
 pub(crate) mod sharing;
+pub(crate) mod shutdown;
 pub(crate) mod sizes;
 pub(crate) mod submit;
 pub(crate) mod timeouts;

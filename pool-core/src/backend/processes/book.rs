@@ -460,6 +460,24 @@ impl Book {
         Stopped::Running
     }
 
+    /// Cancels what the worker has not started. What is being copied into the lane is left to who
+    /// copies it.
+    pub(super) fn cancel_queued(&mut self, after: &mut After) {
+        for seq in self.done..self.head {
+            if self.is_filling(seq) || self.lane.slot(seq).skip().is_none() {
+                continue;
+            }
+            if let Some(job) = self.entry(seq).job.take() {
+                let error = TaskError::cancelled(job.info().name);
+                after.watched.extend(job.fail(error));
+            }
+        }
+        self.cut_chunk();
+        // Joiners may sleep on the bell of the lane.
+        self.lane.header().turn_bell();
+        after.ring.push(Arc::clone(&self.lane));
+    }
+
     /// Whether the arguments of task `seq` are being copied.
     pub(super) fn is_filling(&self, seq: u64) -> bool {
         let at = seq.checked_sub(self.tail);
@@ -470,6 +488,12 @@ impl Book {
     /// Whether the worker runs task `seq`.
     pub(super) fn runs(&self, seq: u64) -> bool {
         seq >= self.done && seq < self.head && self.lane.slot(seq).state() == SlotState::Running
+    }
+
+    /// The task that the worker runs, in words.
+    pub(super) fn running(&self) -> Option<String> {
+        let job = self.job(self.done).filter(|_| self.runs(self.done))?;
+        Some(format!("{} (worker process {})", job.info().name, self.pid))
     }
 
     /// The job of task `seq`, while somebody waits for it.

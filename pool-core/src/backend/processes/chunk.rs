@@ -185,6 +185,16 @@ impl Book {
         self.job(self.done).is_some_and(|job| job.chunk() > 1)
     }
 
+    /// Lets the worker start no more tasks of the chunk that it runs; they come back when the one
+    /// that it runs is done.
+    pub(super) fn cut_chunk(&mut self) {
+        let seq = self.done;
+        if self.has_chunk() && self.runs(seq) {
+            self.lane.slot(seq).cut();
+            self.entry(seq).part.cut = true;
+        }
+    }
+
     /// Takes from a worker that is at one task of a chunk for long what it has not started, and
     /// delivers what it has done. That task stays with it, as a job of its own.
     pub(super) fn rob(&mut self, after: &mut After) {

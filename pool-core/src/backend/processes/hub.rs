@@ -29,6 +29,8 @@ pub(super) enum Phase {
     Open,
     /// Takes no more, does what it has.
     Draining,
+    /// The same, but what has not started is cancelled.
+    Cancelling,
     /// Takes no more, has ended what it had; why.
     Ended(String),
 }
@@ -80,7 +82,7 @@ impl Hub {
     pub(super) fn submit(&mut self, job: Claimed, after: &mut After) {
         match &self.phase {
             Phase::Open => {}
-            Phase::Draining => return reject(job, SHUT_DOWN, after),
+            Phase::Draining | Phase::Cancelling => return reject(job, SHUT_DOWN, after),
             Phase::Ended(why) => return reject(job, why, after),
         }
         let mut job = job;
@@ -152,6 +154,7 @@ impl Hub {
         for job in jobs.into_iter().rev() {
             match &self.phase {
                 Phase::Ended(why) => reject(job, why, after),
+                Phase::Cancelling => cancel(job, after),
                 Phase::Open | Phase::Draining => self.backlog.push_front(job),
             }
         }
@@ -170,6 +173,13 @@ impl Hub {
         after: &mut After,
     ) -> Option<Args> {
         self.filling -= 1;
+        let job = match (job, &self.phase) {
+            (Some(job), Phase::Cancelling) => {
+                cancel(job, after);
+                None
+            }
+            (job, _) => job,
+        };
         let unused = match (self.book(index, generation), job) {
             (Some(book), job) => {
                 book.filled(seq, job, after);
@@ -205,7 +215,7 @@ impl Hub {
     /// there is nothing else to do, however many lanes there are.
     #[inline]
     pub(super) fn turn_at(&mut self, index: usize, generation: u64, after: &mut After) {
-        if self.ticking || !self.backlog.is_empty() || self.phase == Phase::Draining {
+        if self.ticking || !self.backlog.is_empty() || self.is_draining() {
             return self.turn(after);
         }
         let Some(book) = self.book(index, generation) else {
@@ -272,8 +282,7 @@ impl Hub {
             };
             // Cancelled while it waited.
             if job.head().is_resolved() {
-                let error = TaskError::cancelled(job.info().name);
-                after.watched.extend(job.fail(error));
+                cancel(job, after);
                 continue;
             }
             if let Err(job) = self.put(index, job, after) {
@@ -326,7 +335,7 @@ impl Hub {
     /// Has the workers say when they run out of tasks, if that matters now. `true`: one has gone
     /// to sleep before it could be asked, so another look is due.
     fn want_dry(&self) -> bool {
-        let wanted = self.is_restless() || self.phase == Phase::Draining;
+        let wanted = self.is_restless() || self.is_draining();
         let mut missed = false;
         for book in self.books.iter().flatten() {
             missed |= book.lane.header().want_dry(wanted) && book.ahead() > 0;
@@ -531,6 +540,32 @@ impl Hub {
         }
     }
 
+    /// What has not started is cancelled; takes no more jobs.
+    pub(super) fn cancel_all_queued(&mut self, after: &mut After) {
+        if !self.is_draining() {
+            return;
+        }
+        self.phase = Phase::Cancelling;
+        self.collect(after);
+        for job in std::mem::take(&mut self.backlog) {
+            cancel(job, after);
+        }
+        for book in self.books.iter_mut().flatten() {
+            book.cancel_queued(after);
+        }
+        self.turn(after);
+        after.poke = true;
+    }
+
+    /// What the workers run, in words.
+    pub(super) fn running(&self) -> Vec<String> {
+        self.books
+            .iter()
+            .flatten()
+            .filter_map(Book::running)
+            .collect()
+    }
+
     /// Takes no more jobs and ends all there are: with `Cancelled` after a kill, with `Rejected`
     /// when the pool is broken.
     pub(super) fn end(&mut self, kind: TaskErrorKind, why: &str, after: &mut After) {
@@ -552,12 +587,17 @@ impl Hub {
     }
 
     pub(super) fn is_draining(&self) -> bool {
-        self.phase == Phase::Draining
+        matches!(self.phase, Phase::Draining | Phase::Cancelling)
     }
 
     pub(super) fn has_ended(&self) -> bool {
         matches!(self.phase, Phase::Ended(_))
     }
+}
+
+fn cancel(job: Claimed, after: &mut After) {
+    let error = TaskError::cancelled(job.info().name);
+    after.watched.extend(job.fail(error));
 }
 
 fn reject(job: Claimed, why: &str, after: &mut After) {

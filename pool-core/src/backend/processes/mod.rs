@@ -34,6 +34,7 @@ use self::hub::{Cancelled, Hub};
 use self::spawn::Recipe;
 use self::spin::Patience;
 use self::supervisor::Supervisor;
+use super::ended::Ended;
 use super::{Backend, Config, Engine, EngineRef};
 use crate::cell::{Claimed, Job};
 use crate::{Error, TaskErrorKind};
@@ -74,6 +75,7 @@ struct Shared {
     supervisor: OnceLock<ThreadId>,
     /// Until somebody has seen it end.
     thread: Mutex<Option<Thread<()>>>,
+    ended: Ended,
     workers: usize,
 }
 
@@ -117,18 +119,22 @@ impl Shared {
         let _ = rustix::io::read(&self.poke, &mut [0; 8]);
     }
 
-    /// Waits until no worker is left and the supervisor has ended. The supervisor's own thread
-    /// does not wait for itself.
-    fn wait_until_gone(&self) {
+    /// Waits until no worker is left and the supervisor has ended, at most until the deadline. The
+    /// supervisor's own thread does not wait for itself.
+    fn wait_until_ended(&self, deadline: Option<Instant>) -> bool {
         if self.supervisor.get() == Some(&std::thread::current().id()) {
-            return;
+            return true;
         }
-        // Others who wait here wait for the lock.
-        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(thread) = thread.take() {
-            // A panic of the supervisor was printed; every handle is resolved all the same.
-            let _ = thread.join();
+        let ended = self.ended.wait(deadline);
+        if ended {
+            // Others who wait here wait for the lock.
+            let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(thread) = thread.take() {
+                // A panic of the supervisor was printed; every handle is resolved all the same.
+                let _ = thread.join();
+            }
         }
+        ended
     }
 }
 
@@ -155,6 +161,7 @@ pub(super) fn start(config: Config) -> Result<EngineRef, Error> {
         patience: Patience::new(),
         supervisor: OnceLock::new(),
         thread: Mutex::new(None),
+        ended: Ended::new(),
         workers: config.workers,
     });
     let (built, result) = mpsc::sync_channel(1);
@@ -183,7 +190,7 @@ pub(super) fn start(config: Config) -> Result<EngineRef, Error> {
     match built {
         Ok(()) => Ok(Arc::new(Box::new(pool))),
         Err(error) => {
-            pool.shared.wait_until_gone();
+            pool.shared.wait_until_ended(None);
             Err(error)
         }
     }
@@ -233,14 +240,24 @@ impl Engine for Processes {
         self.shared.cancel(job, false);
     }
 
-    fn shutdown(&self) {
+    fn close(&self) {
         self.shared.with(Hub::drain);
-        self.shared.wait_until_gone();
+    }
+
+    fn cancel_all_queued(&self) {
+        self.shared.with(Hub::cancel_all_queued);
     }
 
     fn kill(&self) {
         self.shared
             .with(|hub, after| hub.end(TaskErrorKind::Cancelled, "the pool was killed", after));
-        self.shared.wait_until_gone();
+    }
+
+    fn wait_until_ended(&self, deadline: Option<Instant>) -> bool {
+        self.shared.wait_until_ended(deadline)
+    }
+
+    fn running(&self) -> Vec<String> {
+        self.shared.with(|hub, _| hub.running())
     }
 }

@@ -309,6 +309,7 @@ impl Drop for Supervisor {
             };
             hub.end(TaskErrorKind::Rejected, why, after);
         });
+        self.shared.ended.set();
     }
 }
 

@@ -33,6 +33,7 @@ use self::queue::Queue;
 use self::sleep::Sleepers;
 use self::timer::Timer;
 use self::worker::{Queues, Stealers};
+use super::ended::Ended;
 use super::{Backend, Engine, EngineRef, SHUT_DOWN};
 use crate::cell::{Abandon, Job, OnSeat, Seat};
 use crate::current::Frame;
@@ -48,6 +49,7 @@ struct Shared {
     killed: AtomicBool,
     /// Workers that have not ended.
     alive: AtomicUsize,
+    ended: Ended,
 }
 
 /// What others see of a worker.
@@ -82,6 +84,7 @@ pub(super) fn start(workers: usize) -> Result<EngineRef, Error> {
         closed: AtomicBool::new(false),
         killed: AtomicBool::new(false),
         alive: AtomicUsize::new(workers),
+        ended: Ended::new(),
     });
     let pool = Threads {
         shared,
@@ -99,7 +102,12 @@ pub(super) fn start(workers: usize) -> Result<EngineRef, Error> {
         match thread {
             Ok(thread) => pool.lock_threads().push(thread),
             Err(error) => {
+                // Those that were not started have ended.
+                for _ in index..workers {
+                    pool.shared.one_ended();
+                }
                 pool.kill();
+                pool.wait_until_ended(None);
                 return Err(Error::spawn(format!("thread {index} of {workers}"), &error));
             }
         }
@@ -137,14 +145,23 @@ impl Shared {
     /// A worker has ended; after the last one nobody runs what is still pushed.
     fn one_ended(&self) {
         if self.alive.fetch_sub(1, SeqCst) == 1 {
-            self.refuse_queued();
+            self.refuse_queued(self.why_ended());
             self.timer.stop();
+            self.ended.set();
+        }
+    }
+
+    /// What becomes of a job that nobody will run.
+    fn why_ended(&self) -> fn(&'static str) -> TaskError {
+        match self.killed.load(SeqCst) {
+            true => TaskError::killed,
+            false => |name| TaskError::rejected(name, SHUT_DOWN),
         }
     }
 
     /// Empties the queues: the pool was killed, and its workers may be busy for long; or they have
-    /// ended.
-    fn refuse_queued(&self) {
+    /// ended; or what has not started is cancelled.
+    fn refuse_queued(&self, error: fn(&'static str) -> TaskError) {
         // Pairs with the one in `wake_one`: what `submit` has pushed is found here, or `submit`
         // sees why this was called.
         fence(SeqCst);
@@ -159,11 +176,8 @@ impl Shared {
         };
         loop {
             match steal() {
-                Steal::Success(job) if self.killed.load(SeqCst) => {
-                    job.refuse(TaskError::killed(job.name()));
-                }
                 Steal::Success(job) => {
-                    job.refuse(TaskError::rejected(job.name(), SHUT_DOWN));
+                    job.refuse(error(job.name()));
                 }
                 Steal::Retry => {}
                 Steal::Empty => return,
@@ -175,6 +189,11 @@ impl Shared {
         self.closed.store(true, SeqCst);
         self.sleepers.wake_all();
     }
+
+    /// What the workers run, and by when it should be done.
+    fn on_seats(&self) -> impl Iterator<Item = (Job, Option<Instant>)> {
+        self.workers.iter().flat_map(|worker| worker.seat.jobs())
+    }
 }
 
 impl Threads {
@@ -183,9 +202,6 @@ impl Threads {
     }
 
     fn join_workers(&self) {
-        if self.is_own_thread() {
-            return;
-        }
         // Others who wait here wait for the lock.
         for thread in self.lock_threads().drain(..) {
             // A worker catches every panic of a task; one of its own is printed by the hook.
@@ -208,6 +224,10 @@ impl Engine for Threads {
         worker::is_own(&self.shared)
     }
 
+    fn is_killed(&self) -> bool {
+        self.shared.killed.load(SeqCst)
+    }
+
     fn submit(&self, job: Job) {
         let shared = &*self.shared;
         if shared.is_closed() {
@@ -222,7 +242,7 @@ impl Engine for Threads {
         shared.sleepers.wake_one();
         let nobody_runs_it = || shared.killed.load(SeqCst) || shared.alive.load(SeqCst) == 0;
         if shared.is_closed() && nobody_runs_it() {
-            shared.refuse_queued();
+            shared.refuse_queued(shared.why_ended());
         }
     }
 
@@ -254,9 +274,16 @@ impl Engine for Threads {
         job.refuse(TaskError::cancelled(job.name()));
     }
 
-    fn shutdown(&self) {
+    fn close(&self) {
         self.shared.close();
-        self.join_workers();
+    }
+
+    fn cancel_all_queued(&self) {
+        self.shared.refuse_queued(TaskError::cancelled);
+        // The rest of a map's batch is cancelled by its worker.
+        for (job, _) in self.shared.on_seats() {
+            job.ask_to_stop_between_tasks();
+        }
     }
 
     fn kill(&self) {
@@ -265,13 +292,26 @@ impl Engine for Threads {
             worker.seat.close();
         }
         self.shared.close();
-        self.shared.refuse_queued();
-        for worker in &self.shared.workers {
-            for (job, _) in worker.seat.jobs() {
-                job.head().abandon(Abandon::Cancelled);
-            }
+        self.shared.refuse_queued(TaskError::killed);
+        for (job, _) in self.shared.on_seats() {
+            job.head().abandon(Abandon::Cancelled);
         }
-        self.join_workers();
+    }
+
+    fn wait_until_ended(&self, deadline: Option<Instant>) -> bool {
+        if self.is_own_thread() {
+            return true;
+        }
+        let ended = self.shared.ended.wait(deadline);
+        if ended {
+            self.join_workers();
+        }
+        ended
+    }
+
+    fn running(&self) -> Vec<String> {
+        let on_seats = self.shared.on_seats();
+        on_seats.map(|(job, _)| job.name().to_owned()).collect()
     }
 }
 

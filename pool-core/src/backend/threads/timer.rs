@@ -115,9 +115,8 @@ impl Timer {
 
 /// Ends the handles of overdue tasks; says when the next one is due.
 fn look(pool: &Shared, now: Instant) -> Option<Instant> {
-    let running = pool.workers.iter().flat_map(|worker| worker.seat.jobs());
     let mut next = None;
-    for (job, deadline) in running {
+    for (job, deadline) in pool.on_seats() {
         match deadline {
             // Waking runs foreign code; no seat is locked.
             Some(at) if at <= now => {

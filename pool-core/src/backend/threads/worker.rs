@@ -22,6 +22,7 @@ use crossbeam_utils::sync::Parker;
 
 use super::Shared;
 use super::sleep::spin_until;
+use crate::TaskError;
 use crate::cell::Job;
 
 /// How long the jobs of a batch should take together. So long at most one of them waits behind
@@ -125,7 +126,7 @@ pub(super) fn take(pool: &Shared, job: &Job) -> Option<(Job, usize)> {
         pool.sleepers.wake_one();
         // or has emptied the queues.
         if pool.killed.load(SeqCst) {
-            pool.refuse_queued();
+            pool.refuse_queued(TaskError::killed);
         }
     }
     taken

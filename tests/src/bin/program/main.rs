@@ -8,6 +8,7 @@ mod globals;
 // Signals, and hiding `/proc`.
 #[allow(unsafe_code)]
 mod limits;
+mod slow;
 mod streams;
 mod stuck;
 
@@ -32,6 +33,8 @@ fn main() {
         ["children are not waited for"] => limits::children_are_not_waited_for(),
         ["somebody else waits"] => limits::somebody_else_waits(),
         ["deleted", path] => ends::deleted(path),
+        ["slow drop", backend, folder] => slow::drop_slowly(backend, true, folder),
+        ["slow quiet drop", backend, folder] => slow::drop_slowly(backend, false, folder),
         ["stuck"] => stuck::stuck(),
         ["calm"] => stuck::calm(),
         ["many handles"] => limits::many_handles(),
