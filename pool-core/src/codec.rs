@@ -100,6 +100,13 @@ pub(crate) fn encode<T: Serialize + Send + 'static>(task: T) -> Result<Args, Str
     }
 }
 
+/// The same in one piece, from a task that is still to be run.
+pub(crate) fn to_vec<T: Serialize>(task: &T) -> Result<Vec<u8>, String> {
+    let mut out = Vec::new();
+    guard(|| append(task, &mut out))?;
+    Ok(out)
+}
+
 /// Writes what [`encode`] found to be `len` bytes.
 pub(crate) fn write<T: Serialize>(
     task: &T,

@@ -118,6 +118,13 @@ impl Frame {
         self
     }
 
+    /// Which run of the task it is, from 1.
+    #[inline]
+    pub(crate) const fn attempt(mut self, attempt: u32) -> Self {
+        self.attempt = attempt;
+        self
+    }
+
     /// The run of this task.
     #[inline]
     pub(crate) const fn named(mut self, task: &'static str) -> Self {

@@ -95,6 +95,7 @@ mod handle;
 mod map;
 mod panics;
 mod pool;
+mod retry;
 mod sync;
 mod task;
 mod task_error;

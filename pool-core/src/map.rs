@@ -59,7 +59,7 @@ const SPINS: u32 = 100;
 /// what the last ones took. That changes nothing else: each task keeps its own outcome, a worker
 /// process that dies loses the one task that it ran, and a task that takes long keeps back neither
 /// the tasks that were sent with it nor their results for more than some milliseconds. Tasks with
-/// a timeout are sent by themselves.
+/// options (a timeout, retries, …) are sent by themselves.
 pub struct Map<I: Iterator<Item: Task>> {
     pool: Pool,
     /// `None` once it has ended: an iterator is not asked again after its `None`.
@@ -175,7 +175,7 @@ impl<I: Iterator<Item: Task>> Map<I> {
         let mut single = None;
         while self.read.len() < tasks {
             match self.next_input() {
-                Some(task) if task.options().timeout.is_some() => {
+                Some(task) if task.options().needs_a_job() => {
                     single = Some(task);
                     break;
                 }

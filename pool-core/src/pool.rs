@@ -157,8 +157,12 @@ impl Pool {
     }
 
     pub(crate) fn submit_work<W: Work>(&self, task: W) -> JoinHandle<W::Output> {
+        let start_by = task
+            .options()
+            .queue_timeout
+            .and_then(|limit| Instant::now().checked_add(limit));
         let (handle, job) = JobCell::new(task);
-        self.inner.engine.submit(job);
+        self.inner.engine.submit(job, start_by);
         JoinHandle::new(handle, self.inner.engine.clone())
     }
 

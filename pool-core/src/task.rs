@@ -40,10 +40,7 @@ pub trait Task: Serialize + DeserializeOwned + Send + 'static {
     /// Options of this one call.
     #[doc(hidden)]
     fn options(&self) -> Options {
-        Options {
-            timeout: Self::INFO.timeout,
-            chunk: 0,
-        }
+        Self::INFO.options
     }
 }
 
@@ -74,10 +71,78 @@ pub trait TaskExt: Task {
     fn timeout(self, limit: Duration) -> WithOptions<Self> {
         let mut options = self.options();
         options.timeout = Some(limit);
-        WithOptions {
-            task: self,
-            options,
-        }
+        let task = self;
+        WithOptions { task, options }
+    }
+
+    /// Limits how long this call may wait until it starts; it replaces the `queue_timeout = "…"` of
+    /// the function. One that has not started by then never runs, and its handle resolves with
+    /// [`TaskErrorKind::TimedOut`](crate::TaskErrorKind::TimedOut). A later run of a task that is
+    /// retried is not limited.
+    ///
+    /// ```
+    /// use pool_core::{Pool, TaskExt, pool_task};
+    /// use std::time::Duration;
+    ///
+    /// #[pool_task]
+    /// fn nap(ms: u64) {
+    ///     std::thread::sleep(Duration::from_millis(ms));
+    /// }
+    ///
+    /// let pool = Pool::builder().backend(pool_core::Backend::Threads).workers(1).build()?;
+    /// let long = pool.submit(nap::task(300));
+    /// let late = pool.submit(nap::task(0).queue_timeout(Duration::from_millis(20)));
+    /// assert!(late.join().unwrap_err().is_timeout());
+    /// assert!(long.join().is_ok());
+    /// # Ok::<(), pool_core::Error>(())
+    /// ```
+    fn queue_timeout(self, limit: Duration) -> WithOptions<Self> {
+        let mut options = self.options();
+        options.queue_timeout = Some(limit);
+        let task = self;
+        WithOptions { task, options }
+    }
+
+    /// Runs this call again, up to so many times, when it ends without a result: after a panic, a
+    /// lost worker, a passed deadline, or too much memory; it replaces the `retries = …` of the
+    /// function. A task's own `Err` is its result, and what was cancelled or could not be encoded
+    /// is not tried again either. On threads a passed deadline is final, since the run that is late
+    /// goes on.
+    ///
+    /// The first retry comes after 25 to 50 ms, each later one after twice as long, at most 10 s;
+    /// in these limits the time is random. [`Current::attempt`](crate::Current::attempt) tells the
+    /// task which run it is in, and [`TaskError::attempt`](crate::TaskError::attempt) which one
+    /// failed last.
+    ///
+    /// ```
+    /// use pool_core::{Pool, TaskExt, pool_task};
+    ///
+    /// #[pool_task]
+    /// fn works_at_last() -> u32 {
+    ///     let attempt = pool_core::current().attempt();
+    ///     assert!(attempt == 3, "not yet");
+    ///     attempt
+    /// }
+    ///
+    /// let pool = Pool::threads()?;
+    /// assert_eq!(pool.submit(works_at_last::task().retries(5)).join().unwrap(), 3);
+    /// # Ok::<(), pool_core::Error>(())
+    /// ```
+    fn retries(self, retries: u32) -> WithOptions<Self> {
+        let mut options = self.options();
+        options.retries = retries;
+        let task = self;
+        WithOptions { task, options }
+    }
+
+    /// Says that this call does no harm when it runs more than once, like the `idempotent` of the
+    /// function: when its worker is lost it runs again on another one at once, without a retry
+    /// being asked for. One that has lost three workers is taken for the cause, and fails.
+    fn idempotent(self) -> WithOptions<Self> {
+        let mut options = self.options();
+        options.idempotent = true;
+        let task = self;
+        WithOptions { task, options }
     }
 }
 
@@ -125,14 +190,47 @@ impl<T: Task> Task for WithOptions<T> {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
     pub(crate) timeout: Option<Duration>,
+    pub(crate) queue_timeout: Option<Duration>,
+    pub(crate) retries: u32,
+    pub(crate) idempotent: bool,
+    /// How many runs there were before.
+    pub(crate) earlier: u32,
+    /// How many of them were lost with their workers.
+    pub(crate) lost: u32,
     /// How many tasks travel together; 0 for one that travels alone.
     pub(crate) chunk: u32,
 }
 
 impl Options {
+    const NONE: Self = Self {
+        timeout: None,
+        queue_timeout: None,
+        retries: 0,
+        idempotent: false,
+        earlier: 0,
+        lost: 0,
+        chunk: 0,
+    };
+
     /// Whether there is nothing that a backend must know.
+    #[inline]
     pub(crate) fn is_none(&self) -> bool {
-        self.timeout.is_none() && self.chunk == 0
+        self.chunk == 0 && !self.needs_a_job()
+    }
+
+    /// Whether the task cannot go together with others.
+    #[inline]
+    pub(crate) fn needs_a_job(&self) -> bool {
+        self.timeout.is_some()
+            || self.queue_timeout.is_some()
+            || self.retries > 0
+            || self.idempotent
+    }
+
+    /// Which run it is, from 1.
+    #[inline]
+    pub(crate) fn attempt(&self) -> u32 {
+        self.earlier.saturating_add(1)
     }
 }
 
@@ -146,7 +244,7 @@ pub struct TaskInfo {
     pub(crate) line: u32,
     pub(crate) id: TaskId,
     pub(crate) backend: Option<Backend>,
-    pub(crate) timeout: Option<Duration>,
+    pub(crate) options: Options,
 }
 
 impl TaskInfo {
@@ -165,7 +263,7 @@ impl TaskInfo {
             line,
             id: TaskId::of(name, signature),
             backend: None,
-            timeout: None,
+            options: Options::NONE,
         }
     }
 
@@ -192,7 +290,28 @@ impl TaskInfo {
     /// The default timeout.
     #[must_use]
     pub const fn timeout_nanos(mut self, nanos: u64) -> Self {
-        self.timeout = Some(Duration::from_nanos(nanos));
+        self.options.timeout = Some(Duration::from_nanos(nanos));
+        self
+    }
+
+    /// How long it may wait until it starts.
+    #[must_use]
+    pub const fn queue_timeout_nanos(mut self, nanos: u64) -> Self {
+        self.options.queue_timeout = Some(Duration::from_nanos(nanos));
+        self
+    }
+
+    /// How often it runs again when it fails.
+    #[must_use]
+    pub const fn retries(mut self, retries: u32) -> Self {
+        self.options.retries = retries;
+        self
+    }
+
+    /// It does no harm when it runs more than once.
+    #[must_use]
+    pub const fn idempotent(mut self) -> Self {
+        self.options.idempotent = true;
         self
     }
 

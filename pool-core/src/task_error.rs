@@ -29,7 +29,7 @@ pub enum TaskErrorKind {
     Panicked,
     /// The worker process ended while it ran the task.
     WorkerLost,
-    /// The task's deadline passed.
+    /// The task's deadline passed, or it did not start within its `queue_timeout`.
     TimedOut,
     /// The task was cancelled through its handle, or the pool was killed.
     Cancelled,
@@ -73,6 +73,11 @@ impl TaskError {
 
     pub(crate) fn worker_is(mut self, pid: u32) -> Self {
         self.0.worker = (pid != 0).then_some(pid);
+        self
+    }
+
+    pub(crate) fn attempt_is(mut self, attempt: u32) -> Self {
+        self.0.attempt = attempt;
         self
     }
 
@@ -171,6 +176,7 @@ impl TaskError {
         match reason {
             crate::cell::Abandon::Cancelled => Self::cancelled(task),
             crate::cell::Abandon::TimedOut => Self::new(TaskErrorKind::TimedOut, task),
+            crate::cell::Abandon::Expired => Self::expired(task),
         }
     }
 
@@ -187,6 +193,11 @@ impl TaskError {
 
     pub(crate) fn cancelled(task: &'static str) -> Self {
         Self::new(TaskErrorKind::Cancelled, task)
+    }
+
+    pub(crate) fn expired(task: &'static str) -> Self {
+        Self::new(TaskErrorKind::TimedOut, task)
+            .message_is("it waited in the queue for longer than its `queue_timeout`")
     }
 
     pub(crate) fn killed(task: &'static str) -> Self {
@@ -213,6 +224,9 @@ impl fmt::Debug for TaskError {
                 out.field(name, &value);
             }
         }
+        if inner.attempt > 1 {
+            out.field("attempt", &inner.attempt);
+        }
         if let Some(worker) = inner.worker {
             out.field("worker", &worker);
         }
@@ -227,7 +241,7 @@ impl fmt::Display for TaskError {
         f.write_str(match inner.kind {
             TaskErrorKind::Panicked => "panicked",
             TaskErrorKind::WorkerLost => "lost its worker",
-            TaskErrorKind::TimedOut => "ran past its deadline",
+            TaskErrorKind::TimedOut => "timed out",
             TaskErrorKind::Cancelled => "was cancelled",
             TaskErrorKind::Encode => "could not be serialized",
             TaskErrorKind::Decode => "could not be deserialized",
@@ -246,6 +260,9 @@ impl fmt::Display for TaskError {
         }
         if let Some(message) = &inner.message {
             write!(f, ": {message}")?;
+        }
+        if inner.attempt > 1 {
+            write!(f, " (attempt {})", inner.attempt)?;
         }
         if let Some(pid) = inner.worker {
             write!(f, " (worker process {pid})")?;

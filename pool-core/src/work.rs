@@ -26,6 +26,19 @@ pub(crate) trait Work: Send + 'static {
     /// Runs it in the calling thread; no panic of a task comes out.
     fn run(self) -> Result<Self::Output, TaskError>;
 
+    /// The arguments for another run, or what went wrong in words.
+    fn keep(&self) -> Result<Vec<u8>, String> {
+        Err("it runs once".into())
+    }
+
+    /// The work with arguments that were kept.
+    fn again(_: &[u8]) -> Result<Self, String>
+    where
+        Self: Sized,
+    {
+        Err("it runs once".into())
+    }
+
     /// The arguments as they travel, or what went wrong in words.
     fn encode(self) -> Result<Args, String>;
 
@@ -48,6 +61,14 @@ impl<T: Task> Work for T {
                 .message_is(panic.message)
                 .location_is(panic.location)
         })
+    }
+
+    fn keep(&self) -> Result<Vec<u8>, String> {
+        codec::to_vec(self)
+    }
+
+    fn again(kept: &[u8]) -> Result<T, String> {
+        codec::decode(kept)
     }
 
     fn encode(self) -> Result<Args, String> {
@@ -126,8 +147,8 @@ impl<T: Task> Work for SentChunk<T> {
 
     fn options(&self) -> Options {
         Options {
-            timeout: None,
             chunk: u32::try_from(self.len).unwrap_or(u32::MAX),
+            ..Options::default()
         }
     }
 

@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
-use syn::{Error, LitStr, Path, Token, parse_quote};
+use syn::{Error, LitInt, LitStr, Path, Token, parse_quote};
 
 use crate::duration::nanos;
 use crate::input::Errors;
@@ -16,10 +16,13 @@ pub(crate) struct TaskArgs {
     pub(crate) backend: Option<Ident>,
     pub(crate) name: Option<LitStr>,
     pub(crate) timeout_nanos: Option<u64>,
+    pub(crate) queue_timeout_nanos: Option<u64>,
+    pub(crate) retries: Option<u32>,
+    pub(crate) idempotent: bool,
 }
 
-const TASK_ARGS: &str =
-    "`backend = \"threads\"`, `name = \"…\"`, `timeout = \"5s\"`, `crate = path`";
+const TASK_ARGS: &str = "`backend = \"threads\"`, `name = \"…\"`, `timeout = \"5s\"`, \
+     `queue_timeout = \"5s\"`, `retries = 3`, `idempotent`, `crate = path`";
 
 pub(crate) fn task(tokens: TokenStream, errors: &mut Errors) -> TaskArgs {
     let mut args = TaskArgs {
@@ -27,6 +30,9 @@ pub(crate) fn task(tokens: TokenStream, errors: &mut Errors) -> TaskArgs {
         backend: None,
         name: None,
         timeout_nanos: None,
+        queue_timeout_nanos: None,
+        retries: None,
+        idempotent: false,
     };
     each(tokens, errors, |key, input| {
         match key.to_string().as_str() {
@@ -41,13 +47,26 @@ pub(crate) fn task(tokens: TokenStream, errors: &mut Errors) -> TaskArgs {
                 }
                 args.name = Some(value);
             }
-            "timeout" => {
-                let value = string(key, input, "timeout = \"5s\"")?;
-                let nanos = nanos(&value.value()).map_err(|text| Error::new(value.span(), text))?;
-                args.timeout_nanos = Some(nanos);
+            "timeout" => args.timeout_nanos = Some(time(key, input, "timeout = \"5s\"")?),
+            "queue_timeout" => {
+                args.queue_timeout_nanos = Some(time(key, input, "queue_timeout = \"5s\"")?);
+            }
+            "retries" => {
+                equals(key, input, "retries = 3")?;
+                let place = input.span();
+                let number = input.parse::<LitInt>().and_then(|lit| lit.base10_parse());
+                let number =
+                    number.map_err(|_| Error::new(place, "expected a number: `retries = 3`"))?;
+                args.retries = Some(number);
+            }
+            "idempotent" => {
+                if input.peek(Token![=]) {
+                    return Err(Error::new(key.span(), "`idempotent` takes no value"));
+                }
+                args.idempotent = true;
             }
             "crate" => args.krate = path(key, input)?,
-            later @ ("retries" | "idempotent" | "types") => {
+            later @ "types" => {
                 let text = format!("`{later}` is not available yet; there are {TASK_ARGS}");
                 return Err(Error::new(key.span(), text));
             }
@@ -125,6 +144,11 @@ fn string(key: &Ident, input: ParseStream<'_>, example: &str) -> syn::Result<Lit
     input
         .parse()
         .map_err(|_| Error::new(place, format!("expected a string: `{example}`")))
+}
+
+fn time(key: &Ident, input: ParseStream<'_>, example: &str) -> syn::Result<u64> {
+    let value = string(key, input, example)?;
+    nanos(&value.value()).map_err(|text| Error::new(value.span(), text))
 }
 
 fn path(key: &Ident, input: ParseStream<'_>) -> syn::Result<Path> {

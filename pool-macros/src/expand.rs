@@ -180,6 +180,11 @@ fn run(args: &TaskArgs, task: &Task) -> TokenStream {
     let timeout = args
         .timeout_nanos
         .map(|nanos| quote!(.timeout_nanos(#nanos)));
+    let queue_timeout = args
+        .queue_timeout_nanos
+        .map(|nanos| quote!(.queue_timeout_nanos(#nanos)));
+    let retries = args.retries.map(|retries| quote!(.retries(#retries)));
+    let idempotent = args.idempotent.then(|| quote!(.idempotent()));
     let backend = args
         .backend
         .as_ref()
@@ -203,7 +208,7 @@ fn run(args: &TaskArgs, task: &Task) -> TokenStream {
                 #signature,
                 ::core::file!(),
                 ::core::line!(),
-            ) #timeout #backend #named;
+            ) #timeout #queue_timeout #retries #idempotent #backend #named;
 
             fn run(self) -> #output {
                 #name(#values)

@@ -266,6 +266,31 @@ behaviours! {
         cost_only_the_task_that_is_late on all;
         that_come_late_harm_no_later_task on all;
     }
+    retries {
+        until_it_works on all;
+        until_there_are_no_more on all;
+        without_leave_nothing_runs_twice on all;
+        of_tasks_whose_worker_dies on [processes] "it ends the program";
+        a_task_that_kills_its_workers_is_given_up on [processes] "it ends the program";
+        of_tasks_that_are_killed_from_outside on [processes] "it ends the program";
+        after_a_deadline on [processes]
+            "a thread cannot be stopped: the late run goes on, so there is no other";
+        of_arguments_of_every_size on all;
+        not_of_what_cannot_be_encoded on all;
+        a_cancelled_one_does_not_come_back on [threads, processes]
+            "inline, nobody has a handle while the task runs";
+        others_run_while_one_waits on [threads, processes]
+            "inline, submit returns when the task is done";
+        a_pool_that_ends_waits_for_them on all;
+        a_pool_that_is_killed_does_not on [threads, processes]
+            "inline, every handle has its outcome";
+        of_a_map_keep_their_places on all;
+        of_a_task_that_a_task_waits_for on all;
+        who_does_not_start_in_time_never_does on [threads, processes]
+            "inline, nothing is queued";
+        who_has_started_in_time_may_take_longer on [threads, processes]
+            "inline, nothing is queued";
+    }
     crash {
         exit_tells_its_code on [processes] "it ends the program";
         abort_tells_its_signal on [processes] "it ends the program";

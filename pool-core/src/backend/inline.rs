@@ -35,7 +35,7 @@ impl Engine for Inline {
         true
     }
 
-    fn submit(&self, job: Job) {
+    fn submit(&self, job: Job, _: Option<Instant>) {
         if self.closed.load(Relaxed) {
             job.refuse(TaskError::rejected(job.name(), super::SHUT_DOWN));
         } else {
@@ -53,7 +53,7 @@ impl Engine for Inline {
     fn watch(&self, _: &Job) {}
 
     fn is_running(&self, job: &Job) -> bool {
-        job.head().state.is_claimed()
+        job.head().state.is_running()
     }
 
     fn cancel(&self, _: &Job) -> bool {

@@ -11,6 +11,7 @@ pub use kind::Backend;
 use crate::Error;
 use crate::cell::Job;
 
+mod callbacks;
 mod ended;
 pub(crate) mod inline;
 mod kind;
@@ -47,8 +48,9 @@ pub(crate) trait Engine: Send + Sync {
         false
     }
 
-    /// Takes a job, or resolves it with `Rejected` where the backend takes none any more.
-    fn submit(&self, job: Job);
+    /// Takes a job, or resolves it with `Rejected` where the backend takes none any more. One that
+    /// has not started by `start_by` never does.
+    fn submit(&self, job: Job, start_by: Option<Instant>);
 
     /// Blocks until the job is resolved or the deadline has passed, and helps where it can.
     fn wait(&self, job: &Job, deadline: Option<Instant>);

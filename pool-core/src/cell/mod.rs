@@ -33,6 +33,7 @@ mod seat;
 mod state;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod waiters;
 
 use std::any::TypeId;
@@ -41,7 +42,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::NonNull;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub(crate) use batch::{Batch, Found, Taker};
 #[cfg(feature = "processes")]
@@ -49,12 +50,15 @@ pub(crate) use remote::{Claimed, Watched};
 pub(crate) use running::running;
 pub(crate) use seat::{OnSeat, Seat};
 pub(crate) use state::{Abandon, State};
-pub(crate) use waiters::Waiters;
+pub(crate) use turn::Paused;
+pub(crate) use waiters::{Callback, Waiters, divert_callbacks};
 
 use self::state::{Finish, Taken};
+use self::turn::{Turn, sleep_unless};
 use crate::args::Args;
 use crate::codec::{Answer, ChunkFacts};
-use crate::current::{self, Frame};
+use crate::current::Frame;
+use crate::retry;
 use crate::task::{Options, TaskInfo};
 use crate::work::Work;
 use crate::{TaskError, TaskErrorKind, panics};
@@ -343,12 +347,16 @@ pub(crate) enum Remote {
     Answer(Answer),
     /// The same of a chunk.
     ChunkAnswer(Box<(Answer, ChunkFacts)>),
+    /// The answer of a later run, and which one it was.
+    LaterAnswer(Box<(Answer, u32)>),
     /// There is no answer.
     Failed(TaskError),
 }
 
 enum Contents<T: Work> {
     Call(T),
+    /// A call that has failed and runs again: its arguments, encoded, and its options.
+    Again(Box<(Vec<u8>, Options)>),
     Remote(Remote),
     Output(Result<T::Output, TaskError>),
     Empty,
@@ -443,35 +451,28 @@ impl<T: Work> JobCell<T> {
             return false;
         }
         // SAFETY: `claim` was won above.
-        let Contents::Call(task) = (unsafe { Self::swap(cell, Contents::Empty) }) else {
-            unreachable!("a queued cell holds its call");
-        };
-        let limit = task.options().timeout;
-        let started = limit.map(|_| Instant::now());
-        let deadline = match (started, limit) {
-            (Some(started), Some(limit)) => started.checked_add(limit),
-            _ => None,
-        };
-        // Outside the closure, so that its destructor is not left to an unwinding `enter`.
-        let mut task = Some(task);
-        let outcome = seat::enter(seat, &job, deadline, || {
-            let task = task.take().unwrap_or_else(|| unreachable!("it runs once"));
-            running::enter(&job, || {
-                current::enter(frame.named(T::INFO.name), || task.run())
-            })
-        });
-        let outcome = match outcome {
-            Ok(mut outcome) => {
-                if overran(started, limit) {
-                    drop_quietly(outcome);
-                    outcome = Err(TaskError::new(TaskErrorKind::TimedOut, T::INFO.name));
-                }
-                outcome
+        let mut turn = Turn::of(unsafe { Self::swap(cell, Contents::Empty) });
+        let outcome = loop {
+            let outcome = turn.run(&job, frame, seat);
+            let again = match &outcome {
+                Err(error) => turn.again(error),
+                Ok(_) => None,
+            };
+            let Some(retry::Again { after, options }) = again else {
+                break outcome;
+            };
+            drop_quietly(outcome);
+            turn.options = options;
+            if let Some(later) = seat.and_then(|on| on.later) {
+                let call = Contents::Again(Box::new((turn.kept, options)));
+                // SAFETY: the claim won above; there is nothing in the contents to be dropped.
+                unsafe { Self::contents_are(cell, call) };
+                later(after, Paused::new(job));
+                return true;
             }
-            Err(seat::Closed) => {
-                drop_quietly(task);
-                Err(TaskError::killed(T::INFO.name))
-            }
+            let closed = || seat.is_some_and(|on| on.seat.is_closed());
+            sleep_unless(after, || job.head().is_resolved() || closed());
+            turn.task = T::again(&turn.kept);
         };
         // SAFETY: the claim won above; there is nothing in the contents to be dropped.
         unsafe { Self::contents_are(cell, Contents::Output(outcome)) };
@@ -500,7 +501,7 @@ impl<T: Work> JobCell<T> {
     unsafe fn encode(cell: NonNull<Head>) -> bool {
         // SAFETY: the caller holds the claim.
         let Contents::Call(task) = (unsafe { Self::swap(cell, Contents::Empty) }) else {
-            unreachable!("a queued cell holds its call");
+            unreachable!("a cell that was never claimed holds its call");
         };
         let options = task.options();
         let (new, encoded) = match task.encode() {
@@ -542,8 +543,13 @@ impl<T: Work> JobCell<T> {
                 let (answer, chunk) = *answer;
                 T::open(answer, Some(chunk))
             }
+            Contents::Remote(Remote::LaterAnswer(answer)) => {
+                let (answer, attempt) = *answer;
+                T::open(answer, None).map_err(|error| error.attempt_is(attempt))
+            }
             Contents::Remote(Remote::Args(_) | Remote::ArgsWith(_))
             | Contents::Call(_)
+            | Contents::Again(_)
             | Contents::Empty => unreachable!("a finished cell holds an outcome"),
         };
         // SAFETY: the caller has room for this type there.
@@ -573,9 +579,4 @@ pub(crate) fn drop_quietly<T>(value: T) {
         // The hook has printed it; there is no handle that it could go to.
         let _ = panics::catch(move || drop(value));
     }
-}
-
-/// What the clock says of a task that cannot be stopped: checked when it returns.
-fn overran(started: Option<Instant>, limit: Option<Duration>) -> bool {
-    matches!((started, limit), (Some(started), Some(limit)) if started.elapsed() > limit)
 }

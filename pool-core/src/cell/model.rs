@@ -60,7 +60,9 @@ fn next(taker: &mut Taker<Count>, ahead: usize) -> u32 {
 
 fn worker(batch: &Arc<Batch<Count>>) -> thread::JoinHandle<()> {
     let batch = Arc::clone(batch);
-    thread::spawn(move || batch.work())
+    thread::spawn(move || {
+        batch.work();
+    })
 }
 
 fn bounded(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
@@ -130,6 +132,7 @@ fn kill(nested: bool) {
                 Some(OnSeat {
                     seat: &seat,
                     alarm: &|_| {},
+                    later: None,
                 })
             };
             let wait = |count| {
@@ -156,6 +159,7 @@ fn kill(nested: bool) {
     let on = OnSeat {
         seat: &seat,
         alarm: &|_| {},
+        later: None,
     };
     let late = JobCell::new(Count(Traced::default())).1;
     assert!(seat::enter(Some(on), &late, None, || ()).is_err());
@@ -183,6 +187,7 @@ fn model_a_visitor_finds_what_is_there() {
         let on = OnSeat {
             seat: &seat,
             alarm: &|_| {},
+            later: None,
         };
         let inside = seat::enter(Some(on), &job, None, || seat.jobs().len());
         assert_eq!(inside.unwrap(), 1);

@@ -68,6 +68,18 @@ impl Claimed {
         }
     }
 
+    /// Has it run again, with these options. Its arguments are in it.
+    pub(crate) fn set_options(&mut self, new: Options) {
+        if let Remote::ArgsWith(with) = self.remote_mut() {
+            with.1 = new;
+        }
+    }
+
+    /// A pointer to the job.
+    pub(crate) fn job(&self) -> &Job {
+        &self.job
+    }
+
     #[inline]
     pub(crate) fn is_chunk(&self) -> bool {
         self.chunk() > 0
@@ -126,7 +138,9 @@ impl Claimed {
     /// Finishes with a worker's answer.
     #[inline]
     pub(crate) fn answer(mut self, answer: Answer, chunk: Option<ChunkFacts>) -> Option<Watched> {
+        let attempt = self.options().attempt();
         *self.remote_mut() = match chunk {
+            None if attempt > 1 => Remote::LaterAnswer(Box::new((answer, attempt))),
             None => Remote::Answer(answer),
             Some(chunk) => Remote::ChunkAnswer(Box::new((answer, chunk))),
         };
@@ -135,6 +149,7 @@ impl Claimed {
 
     /// Finishes without an answer.
     pub(crate) fn fail(mut self, error: TaskError) -> Option<Watched> {
+        let error = error.attempt_is(self.options().attempt());
         let args = self.take_args();
         *self.remote_mut() = Remote::Failed(error);
         self.finish_with(args)

@@ -13,9 +13,9 @@
 
 use std::ptr;
 use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::Job;
+use super::{Job, Paused};
 use crate::sync::AtomicPtr;
 use crate::sync::thread::yield_now;
 
@@ -27,11 +27,14 @@ const CLOSED: usize = 2;
 #[repr(align(128))]
 pub(crate) struct Seat(AtomicPtr<Entry>);
 
-/// A seat to run a job on, and whom to tell of its deadline.
+/// A seat to run a job on.
 #[derive(Clone, Copy)]
 pub(crate) struct OnSeat<'a> {
     pub(crate) seat: &'a Seat,
+    /// Whom to tell of its deadline.
     pub(crate) alarm: &'a dyn Fn(Instant),
+    /// Who keeps it for another run after so long; `None`: that is waited for in place.
+    pub(crate) later: Option<&'a dyn Fn(Duration, Paused)>,
 }
 
 #[repr(align(8))]
@@ -69,7 +72,7 @@ pub(super) fn enter<T>(
             self.0.leave(self.1, self.2);
         }
     }
-    let Some(OnSeat { seat, alarm }) = on else {
+    let Some(OnSeat { seat, alarm, .. }) = on else {
         return Ok(code());
     };
     let mut entry = Entry {
@@ -143,6 +146,10 @@ impl Seat {
     /// Lets nothing start any more.
     pub(crate) fn close(&self) {
         self.update(AcqRel, |word| word.map_addr(|addr| addr | CLOSED));
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        tags(self.0.load(Relaxed)) & CLOSED != 0
     }
 
     /// The word before, when it was not locked.

@@ -22,13 +22,17 @@ const STOP: u32 = 1 << 3;
 /// The handle was resolved without the claimer, and why. Set at most once, never cleared.
 const CANCELLED: u32 = 1 << 4;
 const TIMED_OUT: u32 = 1 << 5;
-const ABANDONED: u32 = CANCELLED | TIMED_OUT;
+const EXPIRED: u32 = 1 << 6;
+const ABANDONED: u32 = CANCELLED | TIMED_OUT | EXPIRED;
 
 /// The outcome of an abandoned task was handed out.
-const ABANDONED_TAKEN: u32 = 1 << 6;
+const ABANDONED_TAKEN: u32 = 1 << 7;
+
+/// A claimer keeps the task for a later run.
+const PAUSED: u32 = 1 << 8;
 
 /// One pointer to the cell; the count takes the bits from here on.
-const REF: u32 = 1 << 8;
+const REF: u32 = 1 << 9;
 const REFS: u32 = !(REF - 1);
 
 /// A new cell: queued, with two pointers, the handle's and the backend's.
@@ -38,7 +42,10 @@ const NEW: u32 = QUEUED | (2 * REF);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Abandon {
     Cancelled,
+    /// It ran for too long.
     TimedOut,
+    /// It did not start in time.
+    Expired,
 }
 
 /// What [`State::finish`] found.
@@ -101,7 +108,7 @@ impl State {
     pub(crate) fn finish(&self) -> Finish {
         let before = self.update(|word| {
             debug_assert_eq!(word & PHASE, CLAIMED, "only a claimer finishes");
-            let finished = word & !PHASE | FINISHED;
+            let finished = word & !(PHASE | PAUSED) | FINISHED;
             match word {
                 _ if word & ABANDONED != 0 => None,
                 _ if word & WATCHED != 0 => Some(finished),
@@ -115,6 +122,24 @@ impl State {
                 last: word / REF == 1,
             },
         }
+    }
+
+    /// The claimer, who keeps its claim, has the task run again later; `false`: nobody waits for
+    /// it any more.
+    pub(crate) fn pause(&self) -> bool {
+        self.update(|word| (word & ABANDONED == 0).then_some(word | PAUSED))
+            .is_some()
+    }
+
+    /// Claimed → queued, by the claimer, after it has stored the call again; `false`: nobody waits
+    /// for it any more, and the claim stays.
+    pub(crate) fn requeue(&self) -> bool {
+        self.update(|word| {
+            debug_assert_eq!(word & PHASE, CLAIMED, "only a claimer gives back");
+            let queued = word & !(PHASE | PAUSED) | QUEUED;
+            (word & ABANDONED == 0).then_some(queued)
+        })
+        .is_some()
     }
 
     /// Whether the caller's pointer is the only one, and nobody has resolved or taken the task in
@@ -150,6 +175,7 @@ impl State {
         let bit = match reason {
             Abandon::Cancelled => CANCELLED,
             Abandon::TimedOut => TIMED_OUT,
+            Abandon::Expired => EXPIRED,
         };
         self.update(|word| (!resolved(word)).then_some(word | bit | STOP))
             .map(|word| word & WATCHED != 0)
@@ -170,6 +196,7 @@ impl State {
             None => Taken::Already,
             Some(word) if word & CANCELLED != 0 => Taken::Abandoned(Abandon::Cancelled),
             Some(word) if word & TIMED_OUT != 0 => Taken::Abandoned(Abandon::TimedOut),
+            Some(word) if word & EXPIRED != 0 => Taken::Abandoned(Abandon::Expired),
             Some(_) => Taken::Contents,
         }
     }
@@ -194,11 +221,16 @@ impl State {
         resolved(self.0.load(Acquire))
     }
 
-    /// Whether a claimer has the task and its handle is not resolved.
+    /// Whether a claimer runs the task and its handle is not resolved.
     #[inline]
-    pub(crate) fn is_claimed(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
         let word = self.0.load(Acquire);
-        word & PHASE == CLAIMED && !resolved(word)
+        word & (PHASE | PAUSED) == CLAIMED && !resolved(word)
+    }
+
+    /// Whether nobody has claimed the task.
+    pub(crate) fn is_queued(&self) -> bool {
+        self.0.load(Acquire) & (PHASE | ABANDONED) == QUEUED
     }
 
     /// Asks the claimer to stop; its outcome still counts.

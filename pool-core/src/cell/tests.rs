@@ -94,9 +94,9 @@ fn a_queued_task_is_claimed_once() {
     let state = State::new();
     assert!(state.claim());
     assert!(!state.claim());
-    assert!(state.is_claimed());
+    assert!(state.is_running());
     assert_eq!(state.finish(), Finish::Released { last: false });
-    assert!(state.is_resolved() && !state.is_claimed());
+    assert!(state.is_resolved() && !state.is_running());
     assert!(!state.claim());
 }
 
@@ -128,7 +128,7 @@ fn a_task_abandoned_in_the_queue_is_never_claimed() {
     let state = State::new();
     assert_eq!(state.abandon(Abandon::Cancelled), Some(false));
     assert!(!state.claim());
-    assert!(!state.is_claimed());
+    assert!(!state.is_running());
 }
 
 #[test]
@@ -425,6 +425,7 @@ mod seat {
         Some(OnSeat {
             seat,
             alarm: &|_| {},
+            later: None,
         })
     }
 

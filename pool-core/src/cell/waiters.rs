@@ -6,6 +6,7 @@
 //! waiter in the list; or the waiter's own operation sees the task resolved, and it does not
 //! wait.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::ptr;
 use std::sync::atomic::AtomicPtr;
@@ -17,7 +18,35 @@ use std::thread::Thread;
 use super::State;
 use crate::panics;
 
-type Callback = Box<dyn FnOnce() + Send>;
+pub(crate) type Callback = Box<dyn FnOnce() + Send>;
+
+/// Where the callbacks go that a thread does not run; one that cannot go comes back.
+type Diversion = Box<dyn FnMut(Callback) -> Result<(), Callback>>;
+
+thread_local! {
+    static DIVERSION: RefCell<Option<Diversion>> = const { RefCell::new(None) };
+}
+
+/// From now on the calling thread does not run callbacks itself.
+pub(crate) fn divert_callbacks(to: Diversion) {
+    DIVERSION.set(Some(to));
+}
+
+fn call(callback: Callback) {
+    let mut left = Some(callback);
+    // In a thread that is ending there is no diversion any more.
+    let _ = DIVERSION.try_with(|diversion| {
+        if let Some(to) = &mut *diversion.borrow_mut()
+            && let Some(callback) = left.take()
+        {
+            left = to(callback).err();
+        }
+    });
+    if let Some(callback) = left {
+        // Printed by the hook; the others are still to be called.
+        let _ = panics::catch(callback);
+    }
+}
 
 enum Waiter {
     Thread(Thread),
@@ -34,9 +63,7 @@ impl Waiter {
                 // Printed by the hook; the other waiters are still to be woken.
                 let _ = panics::catch(|| waker.wake());
             }
-            Self::Callback(callback) => {
-                let _ = panics::catch(callback);
-            }
+            Self::Callback(callback) => call(callback),
         }
     }
 }
@@ -112,6 +139,18 @@ impl Waiters {
         let list = std::mem::take(&mut *self.lock());
         for waiter in list {
             waiter.wake();
+        }
+    }
+
+    /// Unparks the threads, which stay in the list: they look for themselves.
+    pub(crate) fn nudge_threads(&self) {
+        if self.0.load(Acquire).is_null() {
+            return;
+        }
+        for waiter in &*self.lock() {
+            if let Waiter::Thread(thread) = waiter {
+                thread.unpark();
+            }
         }
     }
 

@@ -12,6 +12,7 @@ pub(crate) mod lifecycle;
 pub(crate) mod map;
 pub(crate) mod nested;
 pub(crate) mod panics;
+pub(crate) mod retries;
 pub(crate) mod sharing;
 pub(crate) mod shutdown;
 pub(crate) mod sizes;

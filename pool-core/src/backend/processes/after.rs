@@ -8,8 +8,9 @@ use super::lane::Lane;
 use super::lane::arena::Region;
 use crate::args::Args;
 use crate::bytes::zeroed_vec;
-use crate::cell::{Claimed, Watched};
+use crate::cell::{Claimed, Job, Watched};
 use crate::codec::{Answer, ChunkFacts};
+use crate::retry::Again;
 use crate::{TaskError, TaskErrorKind};
 
 /// Collected under the lock, done by [`Shared::with`] after it.
@@ -17,6 +18,8 @@ use crate::{TaskError, TaskErrorKind};
 pub(super) struct After {
     /// Handles to be woken: runs wakers and callbacks.
     pub(super) watched: Vec<Watched>,
+    /// Jobs that were resolved without their claimers: who watches them is to be woken.
+    pub(super) abandoned: Vec<Job>,
     /// Workers to be woken.
     pub(super) wake: Vec<Arc<Lane>>,
     /// Lanes whose sleeping joiners are to be woken.
@@ -27,6 +30,8 @@ pub(super) struct After {
     pub(super) poke: bool,
     /// Parts of chunks that run again: the hub takes them before it gives up the lock.
     pub(super) again: Vec<Claimed>,
+    /// Jobs that failed and run again: likewise.
+    pub(super) retry: Vec<(Claimed, Again)>,
 }
 
 /// Arguments to be copied into a lane.
@@ -73,6 +78,9 @@ impl After {
             lane.header().ring_parent();
         }
         // Last: callbacks may call into the pool again.
+        for job in self.abandoned {
+            job.head().waiters.wake_all();
+        }
         drop(self.watched);
     }
 }

@@ -1,138 +1,213 @@
-//! Deadlines and graces: the moments at which the supervisor looks at a running task.
+//! What happens to jobs by the clock: deadlines, graces, retries, and jobs that do not start in
+//! time. The supervisor looks when the first of them is due.
 
-use std::cmp::Reverse;
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
 use std::time::{Duration, Instant};
 
-use super::TICK;
 use super::after::After;
 use super::hub::Hub;
+use crate::cell::{Abandon, Claimed, Job};
+use crate::retry::Again;
 use crate::{TaskError, TaskErrorKind};
 
-/// A moment at which the supervisor looks at a running task.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Alarm {
-    pub(super) at: Instant,
-    index: usize,
-    generation: u64,
-    seq: u64,
-    what: What,
+/// From how many entries on those that nobody needs any more are looked for.
+const PURGE_FROM: usize = 1024;
+
+/// Something with a time, for a heap whose greatest is the earliest.
+pub(super) struct Timed<T> {
+    at: Instant,
+    what: T,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum What {
-    /// It may have run for its whole time.
-    Deadline,
-    /// It was asked to stop, and its grace is over.
-    Grace,
+/// Jobs with a time, the earliest first.
+pub(super) struct Agenda<T> {
+    heap: BinaryHeap<Timed<T>>,
+    purge_at: usize,
+}
+
+impl<T> Agenda<T> {
+    pub(super) fn new() -> Self {
+        Self {
+            heap: BinaryHeap::new(),
+            purge_at: PURGE_FROM,
+        }
+    }
+
+    /// Adds one; `is_wanted` tells which of the others still matter, asked now and then.
+    fn add(&mut self, at: Instant, what: T, is_wanted: impl Fn(&T) -> bool) {
+        if self.heap.len() >= self.purge_at {
+            self.heap.retain(|timed| is_wanted(&timed.what));
+            self.purge_at = PURGE_FROM.max(2 * self.heap.len());
+        }
+        self.heap.push(Timed { at, what });
+    }
+
+    fn take_due(&mut self, now: Instant) -> Option<T> {
+        let due = self.heap.peek().is_some_and(|timed| timed.at <= now);
+        due.then(|| self.heap.pop())
+            .flatten()
+            .map(|timed| timed.what)
+    }
+
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.heap.peek().map(|timed| timed.at)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.heap.is_empty()
+    }
+
+    pub(super) fn take_all(&mut self) -> impl Iterator<Item = T> {
+        std::mem::take(&mut self.heap)
+            .into_iter()
+            .map(|timed| timed.what)
+    }
 }
 
 impl Hub {
     /// The newest task of the lane cannot be overdue before `timeout` from now.
     pub(super) fn set_deadline(&mut self, index: usize, timeout: Duration, after: &mut After) {
-        let Some(book) = &self.books[index] else {
-            return;
-        };
-        let (generation, seq) = (book.generation, book.newest());
-        if let Some(at) = Instant::now().checked_add(timeout) {
-            self.set_alarm(at, index, generation, seq, What::Deadline, after);
+        if let Some(book) = &mut self.books[index]
+            && let Some(at) = Instant::now().checked_add(timeout)
+        {
+            book.look_by(at);
+            self.supervisor_by(at, after);
         }
     }
 
-    pub(super) fn set_alarm(
-        &mut self,
-        at: Instant,
-        index: usize,
-        generation: u64,
-        seq: u64,
-        what: What,
-        after: &mut After,
-    ) {
-        self.alarms.push(Reverse(Alarm {
-            at,
-            index,
-            generation,
-            seq,
-            what,
-        }));
+    /// The job is to be started by then.
+    pub(super) fn start_by(&mut self, at: Instant, job: Job, after: &mut After) {
+        self.start_by.add(at, job, |job| !job.head().is_resolved());
         self.supervisor_by(at, after);
+    }
+
+    /// A job has failed and runs again.
+    pub(super) fn run_again(&mut self, mut job: Claimed, again: Again, after: &mut After) {
+        self.counts.retried += 1;
+        if again.options.earlier == 1 && again.options.queue_timeout.is_some() {
+            // It has started in time.
+            let head = job.job();
+            self.start_by.heap.retain(|timed| !timed.what.is(head));
+        }
+        job.set_options(again.options);
+        match Instant::now().checked_add(again.after) {
+            Some(at) if !again.after.is_zero() && !self.ends_without_retries() => {
+                self.retries.add(at, job, |_| true);
+                self.supervisor_by(at, after);
+            }
+            _ => self.put_back(vec![job], after),
+        }
     }
 
     /// Looks at what is due; returns the workers that must be killed.
     pub(super) fn due(&mut self, now: Instant, after: &mut After) -> Vec<usize> {
-        let mut kill: Vec<usize> = Vec::new();
-        while let Some(Reverse(alarm)) = self.alarms.peek() {
-            if alarm.at > now {
-                break;
-            }
-            let Some(Reverse(alarm)) = self.alarms.pop() else {
-                break;
+        let mut kill = Vec::new();
+        for index in 0..self.books.len() {
+            let Some(book) = &mut self.books[index] else {
+                continue;
             };
-            let Alarm {
-                index,
-                generation,
-                seq,
-                ..
-            } = alarm;
-            match alarm.what {
-                What::Deadline => self.check_deadline(index, generation, seq, now, after),
-                What::Grace => {
-                    if self
-                        .book(index, generation)
-                        .is_some_and(|book| book.runs(seq))
-                    {
-                        kill.push(index);
-                    }
+            if book.is_look_due(now) {
+                for (seq, timeout) in book.overdue(now) {
+                    self.stop_overdue(index, seq, timeout, after);
                 }
             }
+            if let Some(book) = &mut self.books[index]
+                && (book.corrupt || book.is_grace_over(now))
+            {
+                kill.push(index);
+            }
         }
-        kill.extend(
-            self.books
-                .iter()
-                .flatten()
-                .filter(|b| b.corrupt)
-                .map(|b| b.index),
-        );
+        while let Some(job) = self.start_by.take_due(now) {
+            self.expire(&job, after);
+        }
+        let mut back = Vec::new();
+        while let Some(job) = self.retries.take_due(now) {
+            back.push(job);
+        }
+        self.put_back(back, after);
         kill
     }
 
-    fn check_deadline(
-        &mut self,
-        index: usize,
-        generation: u64,
-        seq: u64,
-        now: Instant,
-        after: &mut After,
-    ) {
-        let Some(book) = self.book(index, generation) else {
+    fn stop_overdue(&mut self, index: usize, seq: u64, timeout: Duration, after: &mut After) {
+        let Some(book) = &mut self.books[index] else {
             return;
         };
-        if book.is_filling(seq) {
-            // Its arguments are being copied: it has not started.
-            if let Some(at) = now.checked_add(TICK) {
-                self.set_alarm(at, index, generation, seq, What::Deadline, after);
+        self.counts.timed_out += 1;
+        if book.is_to_run_again(seq) {
+            // Its handle waits for the next run.
+            book.stop_for_another_run(seq, self.grace);
+            if let Some(at) = book.next_look() {
+                self.supervisor_by(at, after);
             }
             return;
         }
-        let Some((timeout, name)) = book
-            .job(seq)
-            .and_then(|job| Some((job.options().timeout?, job.info().name)))
-        else {
+        let Some(name) = book.job(seq).map(|job| job.info().name) else {
             return;
         };
-        let ran = book.ran_for(seq, now);
-        if ran >= timeout {
-            let error = TaskError::new(TaskErrorKind::TimedOut, name)
-                .message_is(format!("the limit is {timeout:?}"));
-            self.stop_job(index, generation, seq, error, true, after);
-        } else if let Some(at) = now.checked_add(timeout - ran) {
-            self.set_alarm(at, index, generation, seq, What::Deadline, after);
+        let error = TaskError::new(TaskErrorKind::TimedOut, name)
+            .message_is(format!("it ran for longer than {timeout:?}"));
+        let generation = book.generation;
+        self.stop_job(index, generation, seq, error, true, after);
+    }
+
+    /// The job should have started by now.
+    fn expire(&mut self, job: &Job, after: &mut After) {
+        let Some((book, seq)) = self.find(job) else {
+            // In the backlog, or on its way into a lane. (On its way out it has an outcome, which
+            // nobody can tell from here: it is being copied.)
+            if !self.is_being_fetched(job) {
+                self.counts.timed_out += 1;
+                after.abandoned.extend(
+                    job.head()
+                        .state
+                        .abandon(Abandon::Expired)
+                        .map(|_| job.clone()),
+                );
+            }
+            return;
+        };
+        let (index, generation) = (book.index, book.generation);
+        let error = TaskError::expired(job.name());
+        if self.stop_job(index, generation, seq, error, false, after) {
+            self.counts.timed_out += 1;
         }
     }
 
-    fn supervisor_by(&mut self, at: Instant, after: &mut After) {
+    /// The supervisor looks by then.
+    pub(super) fn supervisor_by(&mut self, at: Instant, after: &mut After) {
         if self.sleeps_until.is_none_or(|until| until > at) {
             self.sleeps_until = Some(at);
             after.poke = true;
         }
     }
+
+    /// When something is due next.
+    pub(super) fn next_alarm(&self) -> Option<Instant> {
+        let lanes = self.books.iter().flatten().filter_map(|b| b.next_look());
+        lanes
+            .chain(self.start_by.next())
+            .chain(self.retries.next())
+            .min()
+    }
 }
+
+impl<T> Ord for Timed<T> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.at.cmp(&self.at)
+    }
+}
+
+impl<T> PartialOrd for Timed<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T> PartialEq for Timed<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.at == other.at
+    }
+}
+
+impl<T> Eq for Timed<T> {}

@@ -10,12 +10,13 @@ use super::chunk::{Garbled, Part};
 use super::dispatch::{FIRST_DEPTH, Load};
 use super::lane::arena::{Region, Ring};
 use super::lane::slot::{Facts, SLOT_INLINE, SlotState, TELL_JOINER, TELL_SUPERVISOR};
-use super::lane::{Lane, SLOTS, monotonic_nanos};
+use super::lane::{Lane, SLOTS};
 use super::place::Place;
 use super::wire::{Finished, kind};
 use crate::bytes::Bytes;
 use crate::cell::{Claimed, Job};
 use crate::codec::{Answer, Reply};
+use crate::retry::{self, Again, Fate};
 use crate::{TaskError, TaskErrorKind};
 
 /// Payloads above this many bytes are copied without the hub's lock.
@@ -41,6 +42,8 @@ pub(super) struct Entry {
     pub(super) job: Option<Claimed>,
     pub(super) region: Option<Region>,
     stage: Stage,
+    /// Its time is over, and it is to run again: it was told to stop, and no result of it counts.
+    pub(super) overdue: bool,
     /// Of a chunk.
     pub(super) part: Part,
 }
@@ -68,7 +71,11 @@ pub(super) struct Book {
     seen: (u64, Instant),
     stuck: bool,
     /// When which task with a deadline was first found running.
-    seen_running: Option<(u64, Instant)>,
+    pub(super) seen_running: Option<(u64, Instant)>,
+    /// When one of its tasks may be overdue.
+    pub(super) look_at: Option<Instant>,
+    /// Which task was told to stop, and when its worker is killed if it has not.
+    pub(super) grace: Option<(u64, Instant)>,
 }
 
 impl Book {
@@ -90,6 +97,8 @@ impl Book {
             seen: (0, Instant::now()),
             stuck: false,
             seen_running: None,
+            look_at: None,
+            grace: None,
         }
     }
 
@@ -156,17 +165,18 @@ impl Book {
         };
         let seq = self.head;
         let slot = self.lane.slot(seq);
-        let kind = match job.options().timeout {
-            _ if job.is_chunk() => kind::CHUNK,
+        let options = job.options();
+        let kind = match options.timeout {
+            _ if options.chunk > 0 => kind::CHUNK,
             Some(_) => kind::TIMED,
             None => kind::PLAIN,
         };
         if kind != kind::PLAIN {
             slot.clear_note();
-            slot.set_span(job.options().chunk);
+            slot.set_span(options.chunk);
         }
         let facts = Facts {
-            kind,
+            kind: kind::with_attempt(kind, options.attempt()),
             task: job.info().id.0,
             len: len as u64,
             offset: region.map_or(0, |region| region.offset),
@@ -176,6 +186,7 @@ impl Book {
             job: None,
             region,
             stage: Stage::Filling,
+            overdue: false,
             part: Part::default(),
         };
         match region {
@@ -323,6 +334,15 @@ impl Book {
         let Some(reply) = reply else {
             return self.garbled(job, after);
         };
+        if self.entry(seq).overdue || reply == Reply::Panicked {
+            let fate = match self.entry(seq).overdue {
+                true => Fate::TimedOut,
+                false => Fate::Panicked,
+            };
+            if let Some(again) = retry::again(&job.options(), fate) {
+                return self.run_again(seq, job, again, after);
+            }
+        }
         let skip = self.entry(seq).part.bytes as usize;
         if skip as u64 > facts.len {
             return self.garbled(job, after);
@@ -338,6 +358,7 @@ impl Book {
         };
         if !inline && facts.len > COPY_UNDER_LOCK as u64 {
             self.entry(seq).stage = Stage::Fetching;
+            Place::LEAVING.note(&job);
             after.fetches.push(Fetch {
                 lane: Arc::clone(&self.lane),
                 index: self.index,
@@ -362,6 +383,16 @@ impl Book {
             answer.payload = Bytes::from(&answer.payload.as_slice()[skip..]);
         }
         after.watched.extend(job.answer(answer, chunk));
+    }
+
+    /// Hands a job back that is to be run once more.
+    fn run_again(&mut self, seq: u64, job: Claimed, again: Again, after: &mut After) {
+        let region = self.entry(seq).region;
+        let job = Self::restore(&self.lane, job, region);
+        after.retry.push((job, again));
+        // Who joins it may sleep on the bell of the lane.
+        self.lane.header().turn_bell();
+        after.ring.push(Arc::clone(&self.lane));
     }
 
     pub(super) fn is_possible(&self, reply: Region) -> bool {
@@ -516,11 +547,6 @@ impl Book {
         !self.lane.slot(seq).ask(TELL_SUPERVISOR).is_settled()
     }
 
-    /// The number of the newest task.
-    pub(super) fn newest(&self) -> u64 {
-        self.head - 1
-    }
-
     /// Whether the worker has been at the same task for a while.
     #[inline]
     pub(super) fn is_stuck(&self) -> bool {
@@ -534,27 +560,6 @@ impl Book {
         }
         self.stuck = now.saturating_duration_since(self.seen.1) >= STUCK_AFTER;
         self.stuck
-    }
-
-    /// For how long the worker has been running task `seq`.
-    pub(super) fn ran_for(&mut self, seq: u64, now: Instant) -> Duration {
-        if !self.runs(seq) {
-            return Duration::ZERO;
-        }
-        let clock = monotonic_nanos();
-        let noted = match self.lane.slot(seq).note() {
-            // Not noted yet, or nonsense.
-            0 => 0,
-            started => clock.saturating_sub(started),
-        };
-        // Whatever the worker notes, it has been running since it was first seen to.
-        let seen = match self.seen_running {
-            Some((same, since)) if same == seq => since,
-            _ => now,
-        };
-        self.seen_running = Some((seq, seen));
-        now.saturating_duration_since(seen)
-            .max(Duration::from_nanos(noted))
     }
 
     /// Gives touched memory of the idle arena back.
@@ -582,20 +587,29 @@ impl Book {
             };
             if state == SlotState::Ready {
                 waiting.push(Self::restore(&self.lane, job, region));
-            } else {
-                let mut error = TaskError::new(TaskErrorKind::WorkerLost, job.info().name)
-                    .worker_is(self.pid)
-                    .exit_is(exit);
-                if self.corrupt {
-                    error = error.message_is("the worker broke the protocol of its lane");
-                }
-                let salvaged = (state == SlotState::Running && job.is_chunk())
-                    .then(|| self.salvage(seq, &job, error.clone(), after));
-                after.watched.extend(match salvaged {
-                    Some(Ok((answer, chunk))) => job.answer(answer, Some(chunk)),
-                    _ => job.fail(error),
-                });
+                continue;
             }
+            let overdue = self.entry(seq).overdue;
+            let fate = match overdue {
+                true => Fate::TimedOut,
+                false => Fate::Lost,
+            };
+            if let Some(again) = retry::again(&job.options(), fate) {
+                self.run_again(seq, job, again, after);
+                continue;
+            }
+            let mut error = TaskError::new(TaskErrorKind::WorkerLost, job.info().name)
+                .worker_is(self.pid)
+                .exit_is(exit);
+            if self.corrupt {
+                error = error.message_is("the worker broke the protocol of its lane");
+            }
+            let salvaged = (state == SlotState::Running && job.is_chunk())
+                .then(|| self.salvage(seq, &job, error.clone(), after));
+            after.watched.extend(match salvaged {
+                Some(Ok((answer, chunk))) => job.answer(answer, Some(chunk)),
+                _ => job.fail(error),
+            });
         }
         after.ring.push(Arc::clone(&self.lane));
         Settled { waiting, did_work }
@@ -607,8 +621,11 @@ impl Book {
         error: impl Fn(&'static str) -> TaskError,
         after: &mut After,
     ) {
-        for entry in &mut self.entries {
-            if let Some(job) = entry.job.take() {
+        self.cut_chunk();
+        for seq in self.tail..self.head {
+            // Its worker lives until the supervisor has killed it.
+            self.lane.slot(seq).skip();
+            if let Some(job) = self.entry(seq).job.take() {
                 let error = error(job.info().name);
                 after.watched.extend(job.fail(error));
             }

@@ -312,8 +312,8 @@ fn parts(
 
 fn chunk_of(tasks: usize) -> Options {
     Options {
-        timeout: None,
         // A part of a chunk, whose length is such a number.
         chunk: tasks as u32,
+        ..Options::default()
     }
 }

@@ -1,12 +1,11 @@
 //! All lanes, the backlog and the deadlines: the parent's state, behind one lock.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::after::After;
-use super::alarms::{Alarm, What};
+use super::alarms::Agenda;
 use super::book::{Book, Settled, Stopped};
 use super::dispatch;
 use super::lane::Lane;
@@ -41,6 +40,13 @@ pub(super) enum Cancelled {
     Yes { watched: bool },
 }
 
+/// What has happened so far.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Counts {
+    pub(super) retried: u64,
+    pub(super) timed_out: u64,
+}
+
 pub(super) struct Hub {
     /// By worker; `None` while no worker serves there.
     pub(super) books: Vec<Option<Book>>,
@@ -50,8 +56,12 @@ pub(super) struct Hub {
     /// The lane used last.
     last: usize,
     submits: u32,
-    pub(super) alarms: BinaryHeap<Reverse<Alarm>>,
-    grace: Duration,
+    /// Jobs that failed and wait for another run.
+    pub(super) retries: Agenda<Claimed>,
+    /// Jobs that are to be started in time.
+    pub(super) start_by: Agenda<Job>,
+    pub(super) grace: Duration,
+    pub(super) counts: Counts,
     /// Until when the supervisor sleeps, unless poked; `None`: for ever.
     pub(super) sleeps_until: Option<Instant>,
     /// Whether the supervisor looks every tick, or has been poked to.
@@ -69,8 +79,10 @@ impl Hub {
             phase: Phase::Open,
             last: 0,
             submits: 0,
-            alarms: BinaryHeap::new(),
+            retries: Agenda::new(),
+            start_by: Agenda::new(),
             grace,
+            counts: Counts::default(),
             sleeps_until: None,
             ticking: false,
             filling: 0,
@@ -222,7 +234,7 @@ impl Hub {
             return self.turn(after);
         };
         book.collect(after);
-        if book.corrupt || !after.again.is_empty() {
+        if book.corrupt || !after.again.is_empty() || !after.retry.is_empty() {
             self.turn(after);
         }
     }
@@ -249,11 +261,14 @@ impl Hub {
         any
     }
 
-    /// Parts of chunks that run again go in front of all others.
+    /// Takes in what runs again; parts of chunks go in front of all others.
     fn take_again(&mut self, after: &mut After) {
         if !after.again.is_empty() {
             let again = std::mem::take(&mut after.again);
             self.put_back(again, after);
+        }
+        for (job, again) in std::mem::take(&mut after.retry) {
+            self.run_again(job, again, after);
         }
     }
 
@@ -433,8 +448,9 @@ impl Hub {
             Stopped::NotTried => false,
             Stopped::NeverRan => true,
             Stopped::Running => {
-                if let Some(at) = Instant::now().checked_add(grace) {
-                    self.set_alarm(at, index, generation, seq, What::Grace, after);
+                book.set_grace(seq, grace);
+                if let Some(at) = book.next_look() {
+                    self.supervisor_by(at, after);
                 }
                 true
             }
@@ -484,11 +500,7 @@ impl Hub {
     pub(super) fn next_look(&mut self, now: Instant) -> Option<Instant> {
         self.ticking = self.is_restless();
         let tick = self.ticking.then(|| now + TICK);
-        let alarm = self.alarms.peek().map(|Reverse(alarm)| alarm.at);
-        let next = match (tick, alarm) {
-            (Some(tick), Some(alarm)) => Some(tick.min(alarm)),
-            (one, other) => one.or(other),
-        };
+        let next = tick.into_iter().chain(self.next_alarm()).min();
         self.sleeps_until = next;
         next
     }
@@ -515,6 +527,7 @@ impl Hub {
     /// Whether the worker at `index` runs no task.
     pub(super) fn is_drained(&self) -> bool {
         self.backlog.is_empty()
+            && self.retries.is_empty()
             && self.filling == 0
             && self.books.iter().flatten().all(Book::is_idle)
     }
@@ -547,6 +560,9 @@ impl Hub {
         }
         self.phase = Phase::Cancelling;
         self.collect(after);
+        for job in self.retries.take_all() {
+            cancel(job, after);
+        }
         for job in std::mem::take(&mut self.backlog) {
             cancel(job, after);
         }
@@ -579,6 +595,10 @@ impl Hub {
             book.abandon_all(error, after);
         }
         self.backlog.extend(std::mem::take(&mut after.again));
+        let retries = std::mem::take(&mut after.retry);
+        self.backlog.extend(retries.into_iter().map(|(job, _)| job));
+        self.backlog.extend(self.retries.take_all());
+        self.start_by.take_all().for_each(drop);
         for job in std::mem::take(&mut self.backlog) {
             let error = error(job.info().name);
             after.watched.extend(job.fail(error));
@@ -588,6 +608,16 @@ impl Hub {
 
     pub(super) fn is_draining(&self) -> bool {
         matches!(self.phase, Phase::Draining | Phase::Cancelling)
+    }
+
+    /// What fails does not run again.
+    pub(super) fn ends_without_retries(&self) -> bool {
+        matches!(self.phase, Phase::Cancelling | Phase::Ended(_))
+    }
+
+    /// Whether the job has run, and its result is being copied out.
+    pub(super) fn is_being_fetched(&self, job: &Job) -> bool {
+        Place::of(job) == Place::LEAVING
     }
 
     pub(super) fn has_ended(&self) -> bool {

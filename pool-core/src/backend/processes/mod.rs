@@ -8,6 +8,7 @@ mod after;
 mod alarms;
 mod book;
 mod chunk;
+mod deadlines;
 mod dispatch;
 mod fleet;
 mod hub;
@@ -34,6 +35,7 @@ use self::hub::{Cancelled, Hub};
 use self::spawn::Recipe;
 use self::spin::Patience;
 use self::supervisor::Supervisor;
+use super::callbacks::Callbacks;
 use super::ended::Ended;
 use super::{Backend, Config, Engine, EngineRef};
 use crate::cell::{Claimed, Job};
@@ -76,6 +78,7 @@ struct Shared {
     /// Until somebody has seen it end.
     thread: Mutex<Option<Thread<()>>>,
     ended: Ended,
+    callbacks: Callbacks,
     workers: usize,
 }
 
@@ -133,6 +136,8 @@ impl Shared {
                 // A panic of the supervisor was printed; every handle is resolved all the same.
                 let _ = thread.join();
             }
+            drop(thread);
+            self.callbacks.join();
         }
         ended
     }
@@ -162,6 +167,7 @@ pub(super) fn start(config: Config) -> Result<EngineRef, Error> {
         supervisor: OnceLock::new(),
         thread: Mutex::new(None),
         ended: Ended::new(),
+        callbacks: Callbacks::new(),
         workers: config.workers,
     });
     let (built, result) = mpsc::sync_channel(1);
@@ -209,10 +215,15 @@ impl Engine for Processes {
         true
     }
 
-    fn submit(&self, job: Job) {
+    fn submit(&self, job: Job, start_by: Option<Instant>) {
         // Encodes in the caller's thread and without a lock: that is the user's code.
         if let Some(job) = Claimed::new(job) {
-            self.shared.with(|hub, after| hub.submit(job, after));
+            self.shared.with(|hub, after| {
+                if let Some(at) = start_by {
+                    hub.start_by(at, job.job().clone(), after);
+                }
+                hub.submit(job, after);
+            });
         }
     }
 

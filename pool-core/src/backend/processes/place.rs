@@ -12,7 +12,7 @@ pub(super) struct Place(u32);
 
 const SLOT_BITS: u32 = SLOTS.ilog2();
 
-const _: () = assert!(crate::MAX_WORKERS << SLOT_BITS <= 1 << 32 && SLOTS.is_power_of_two());
+const _: () = assert!(crate::MAX_WORKERS << SLOT_BITS < 1 << 32 && SLOTS.is_power_of_two());
 
 impl Place {
     #[inline]
@@ -20,6 +20,9 @@ impl Place {
         // It fits: checked above.
         Self(((index << SLOT_BITS) | (seq as usize % SLOTS)) as u32)
     }
+
+    /// It has run, and its result is being copied out of its lane.
+    pub(super) const LEAVING: Self = Self(u32::MAX);
 
     #[inline]
     pub(super) fn of(job: &Job) -> Self {

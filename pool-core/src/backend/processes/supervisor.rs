@@ -75,6 +75,7 @@ impl Supervisor {
     }
 
     pub(super) fn run(mut self) {
+        self.shared.callbacks.leave_to_another_thread();
         let mut trimmed = true;
         loop {
             let actions = self.fleet.due(Instant::now());

@@ -17,6 +17,18 @@ pub(super) mod kind {
     pub(crate) const STOP: u32 = 2;
     /// Many tasks: the worker notes its progress.
     pub(crate) const CHUNK: u32 = 3;
+
+    const BITS: u32 = 8;
+
+    /// The flags, with which run of the task it is.
+    pub(crate) fn with_attempt(kind: u32, attempt: u32) -> u32 {
+        attempt.min(u32::MAX >> BITS) << BITS | kind
+    }
+
+    /// What [`with_attempt`] has put together.
+    pub(crate) fn and_attempt(word: u32) -> (u32, u32) {
+        (word & ((1 << BITS) - 1), word >> BITS)
+    }
 }
 
 /// What a worker says of a chunk that it has answered, in one word.

@@ -247,7 +247,7 @@ impl Worker {
             match slot.start() {
                 Start::Run => {
                     let facts = slot.facts();
-                    if facts.kind == kind::STOP {
+                    if kind::and_attempt(facts.kind).0 == kind::STOP {
                         return;
                     }
                     self.run_task(facts);
@@ -269,7 +269,8 @@ impl Worker {
 
     fn run_task(&mut self, facts: Facts) {
         let slot = self.control.slot(self.next);
-        if facts.kind == kind::TIMED {
+        let (kind, attempt) = kind::and_attempt(facts.kind);
+        if kind == kind::TIMED {
             slot.set_note(monotonic_nanos());
         }
         RUNNING.store(self.next, Relaxed);
@@ -288,9 +289,9 @@ impl Worker {
         self.out.clear();
         match (task, args) {
             (Some(task), Some(args)) => {
-                let frame = self.frame.named(task.name());
+                let frame = self.frame.named(task.name()).attempt(attempt);
                 current::enter(frame, || {
-                    if facts.kind == kind::CHUNK {
+                    if kind == kind::CHUNK {
                         self.run_chunk(task, args);
                     } else {
                         let reply = task.run(args, &mut self.out);

@@ -21,10 +21,14 @@ mod sleep;
 mod timer;
 mod worker;
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst, fence};
+use std::sync::atomic::{
+    AtomicBool, AtomicU32, AtomicU64, AtomicUsize,
+    Ordering::{Relaxed, SeqCst},
+    fence,
+};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle as Thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_deque::Steal;
 use crossbeam_utils::CachePadded;
@@ -33,9 +37,10 @@ use self::queue::Queue;
 use self::sleep::Sleepers;
 use self::timer::Timer;
 use self::worker::{Queues, Stealers};
+use super::callbacks::Callbacks;
 use super::ended::Ended;
 use super::{Backend, Engine, EngineRef, SHUT_DOWN};
-use crate::cell::{Abandon, Job, OnSeat, Seat};
+use crate::cell::{Abandon, Job, OnSeat, Paused, Seat};
 use crate::current::Frame;
 use crate::{Error, TaskError};
 
@@ -47,9 +52,16 @@ struct Shared {
     timer: Timer,
     closed: AtomicBool,
     killed: AtomicBool,
+    /// What has not started is cancelled.
+    cancelling: AtomicBool,
+    /// Tasks that the timer keeps for another run.
+    paused: AtomicUsize,
+    retried: AtomicU64,
+    timed_out: AtomicU64,
     /// Workers that have not ended.
     alive: AtomicUsize,
     ended: Ended,
+    callbacks: Callbacks,
 }
 
 /// What others see of a worker.
@@ -83,8 +95,13 @@ pub(super) fn start(workers: usize) -> Result<EngineRef, Error> {
         timer: Timer::new(),
         closed: AtomicBool::new(false),
         killed: AtomicBool::new(false),
+        cancelling: AtomicBool::new(false),
+        paused: AtomicUsize::new(0),
+        retried: AtomicU64::new(0),
+        timed_out: AtomicU64::new(0),
         alive: AtomicUsize::new(workers),
         ended: Ended::new(),
+        callbacks: Callbacks::new(),
     });
     let pool = Threads {
         shared,
@@ -125,17 +142,75 @@ impl Drop for OneEnded<'_> {
 }
 
 impl Shared {
+    /// Runs a job that came out of a queue.
     fn run(self: &Arc<Self>, job: Job, worker: usize) {
+        let later = |after, paused| {
+            self.retried.fetch_add(1, Relaxed);
+            self.timer.keep(after, paused, self);
+        };
+        self.run_on_seat(job, worker, Some(&later));
+    }
+
+    /// Runs a job that its joiner waits for.
+    fn run_joined(self: &Arc<Self>, job: Job, worker: usize) {
+        // It has nothing else to do while a retry waits.
+        self.run_on_seat(job, worker, None);
+    }
+
+    fn run_on_seat(
+        self: &Arc<Self>,
+        job: Job,
+        worker: usize,
+        later: Option<&dyn Fn(Duration, Paused)>,
+    ) {
         let alarm = |at| self.timer.look_by(at, self);
         let on = OnSeat {
             seat: &self.workers[worker].seat,
             alarm: &alarm,
+            later,
         };
         job.run_here(Frame::new(Backend::Threads, worker), Some(on));
     }
 
     fn is_closed(&self) -> bool {
         self.closed.load(SeqCst)
+    }
+
+    /// Whether nothing will come any more, once the queues are empty.
+    fn is_ending(&self) -> bool {
+        self.is_closed() && self.paused.load(SeqCst) == 0
+    }
+
+    fn wants_no_retries(&self) -> bool {
+        self.killed.load(SeqCst) || self.cancelling.load(SeqCst)
+    }
+
+    /// A task that was kept for another run is in a queue, or is not run again.
+    fn one_resumed(&self) {
+        if self.paused.fetch_sub(1, SeqCst) == 1 && self.is_closed() {
+            self.sleepers.wake_all();
+        }
+    }
+
+    fn count_timeout(&self, timed_out: bool) {
+        self.timed_out.fetch_add(u64::from(timed_out), Relaxed);
+    }
+
+    /// Puts a job into the shared queue.
+    fn enter(&self, job: Job) {
+        self.queue.push(job);
+        self.announce();
+    }
+
+    /// A job was put into a queue.
+    fn announce(&self) {
+        // There is a fence in it: if `closed` is not seen below, whoever empties the queues comes
+        // later, and finds the job.
+        self.sleepers.wake_one();
+        let nobody_runs_it = || self.killed.load(SeqCst) || self.alive.load(SeqCst) == 0;
+        if self.is_closed() && nobody_runs_it() {
+            self.refuse_queued(self.why_ended());
+        }
     }
 
     fn has_work(&self) -> bool {
@@ -207,7 +282,9 @@ impl Threads {
             // A worker catches every panic of a task; one of its own is printed by the hook.
             let _ = thread.join();
         }
-        self.shared.timer.join();
+        if self.shared.timer.join() {
+            self.shared.callbacks.join();
+        }
     }
 }
 
@@ -228,33 +305,43 @@ impl Engine for Threads {
         self.shared.killed.load(SeqCst)
     }
 
-    fn submit(&self, job: Job) {
+    fn submit(&self, job: Job, start_by: Option<Instant>) {
         let shared = &*self.shared;
         if shared.is_closed() {
             job.refuse(TaskError::rejected(job.name(), SHUT_DOWN));
             return;
         }
-        if let Err(job) = worker::push(shared, job) {
-            shared.queue.push(job);
+        if let Some(at) = start_by {
+            shared.timer.start_by(at, job.clone(), &self.shared);
         }
-        // There is a fence in it: if `closed` is not seen below, whoever empties the queues comes
-        // later, and finds the job.
-        shared.sleepers.wake_one();
-        let nobody_runs_it = || shared.killed.load(SeqCst) || shared.alive.load(SeqCst) == 0;
-        if shared.is_closed() && nobody_runs_it() {
-            shared.refuse_queued(shared.why_ended());
+        match worker::push(shared, job) {
+            Err(job) => shared.enter(job),
+            Ok(()) => shared.announce(),
         }
     }
 
     fn wait(&self, job: &Job, deadline: Option<Instant>) {
-        // Whoever waits for a limited time only cannot run a task for as long as it takes.
-        if deadline.is_none()
-            && let Some((job, worker)) = worker::take(&self.shared, job)
-        {
-            self.shared.run(job, worker);
-        }
-        if !sleep::spin_until(|| job.head().is_resolved()) {
-            job.head().park_until_resolved(deadline);
+        let head = job.head();
+        loop {
+            // Whoever waits for a limited time only cannot run a task for as long as it takes.
+            let joined = deadline
+                .is_none()
+                .then(|| worker::take(&self.shared, job))
+                .flatten();
+            let Some((job, worker)) = joined else {
+                if !sleep::spin_until(|| head.is_resolved()) {
+                    head.park_until_resolved(deadline);
+                }
+                return;
+            };
+            self.shared.run_joined(job, worker);
+            if sleep::spin_until(|| head.is_resolved()) || !head.waiters.add_thread(&head.state) {
+                return;
+            }
+            // It runs elsewhere. If it fails there, it may come back to be run by whoever is free.
+            while !head.is_resolved() && !head.state.is_queued() {
+                std::thread::park();
+            }
         }
     }
 
@@ -263,7 +350,7 @@ impl Engine for Threads {
     fn watch(&self, _: &Job) {}
 
     fn is_running(&self, job: &Job) -> bool {
-        job.head().state.is_claimed()
+        job.head().state.is_running()
     }
 
     fn cancel(&self, job: &Job) -> bool {
@@ -279,6 +366,8 @@ impl Engine for Threads {
     }
 
     fn cancel_all_queued(&self) {
+        self.shared.cancelling.store(true, SeqCst);
+        self.shared.timer.drop_retries(&self.shared);
         self.shared.refuse_queued(TaskError::cancelled);
         // The rest of a map's batch is cancelled by its worker.
         for (job, _) in self.shared.on_seats() {
@@ -292,6 +381,7 @@ impl Engine for Threads {
             worker.seat.close();
         }
         self.shared.close();
+        self.shared.timer.drop_retries(&self.shared);
         self.shared.refuse_queued(TaskError::killed);
         for (job, _) in self.shared.on_seats() {
             job.head().abandon(Abandon::Cancelled);

@@ -1,17 +1,25 @@
-//! Deadlines of tasks on threads: the handle resolves when the time is over, the task goes on.
+//! What happens on threads by the clock: deadlines of tasks, retries, and queued tasks that do not
+//! start in time.
 //!
-//! There is no entry for each task: a worker enters what it runs on its seat together with the
-//! deadline, and this thread looks at all seats when the first one is due. A task that is done in
-//! time leaves nothing behind, however long its limit.
+//! A deadline has no entry for each task: a worker enters what it runs on its seat together with
+//! the deadline, and this thread looks at all seats when the first one is due. A task that is done
+//! in time leaves nothing behind, however long its limit.
 
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle as Thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Shared;
-use crate::cell::Abandon;
+use crate::TaskError;
+use crate::cell::{Abandon, Job, Paused};
 
-/// A thread that is started by the first task with a deadline.
+/// From how many entries on those that nobody needs any more are looked for.
+const PURGE_FROM: usize = 1024;
+
+/// A thread that is started when it is first needed.
 #[derive(Debug)]
 pub(super) struct Timer {
     state: Mutex<State>,
@@ -19,18 +27,45 @@ pub(super) struct Timer {
     thread: Mutex<Option<Thread<()>>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     /// When the seats are to be looked at.
-    next: Option<Instant>,
-    started: bool,
-    stopped: bool,
+    seats: Option<Instant>,
+    entries: BinaryHeap<Entry>,
+    purge_at: usize,
+    thread: Life,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    NotStarted,
+    Runs,
+    /// There is none, and will be none.
+    Over,
+}
+
+#[derive(Debug)]
+struct Entry {
+    at: Instant,
+    due: Due,
+}
+
+enum Due {
+    /// A task that failed is to be run again.
+    Retry(Paused),
+    /// A task should have started by now.
+    Start(Job),
 }
 
 impl Timer {
     pub(super) fn new() -> Self {
         Self {
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                seats: None,
+                entries: BinaryHeap::new(),
+                purge_at: PURGE_FROM,
+                thread: Life::NotStarted,
+            }),
             changed: Condvar::new(),
             thread: Mutex::new(None),
         }
@@ -39,69 +74,145 @@ impl Timer {
     /// A task whose deadline this is has been entered on a seat.
     pub(super) fn look_by(&self, at: Instant, pool: &Arc<Shared>) {
         let mut state = self.lock();
-        if state.next.is_some_and(|next| next <= at) {
+        if state.seats.is_some_and(|seats| seats <= at) {
             return;
         }
-        state.next = Some(at);
-        if state.started {
-            drop(state);
-            self.changed.notify_one();
-        } else if !state.stopped {
-            state.started = true;
-            let pool = Arc::clone(pool);
-            // Without the thread the deadline is still checked when the task returns.
-            let thread = std::thread::Builder::new()
-                .name("pool-timer".into())
-                .spawn(move || pool.timer.run(&pool));
-            *self.lock_thread() = thread.ok();
-        }
+        state.seats = Some(at);
+        // Without the thread the deadline is still checked when the task returns.
+        self.has_thread(&mut state, pool);
+        drop(state);
+        self.changed.notify_one();
     }
 
-    fn run(&self, pool: &Shared) {
-        let mut state = self.lock();
-        while !state.stopped {
-            let now = Instant::now();
-            match state.next {
-                Some(at) if at <= now => {
-                    // Whoever enters a seat from here on says so again.
-                    state.next = None;
-                    drop(state);
-                    let next = look(pool, now);
-                    state = self.lock();
-                    state.next = [state.next, next].into_iter().flatten().min();
-                }
-                Some(at) => {
-                    state = self
-                        .changed
-                        .wait_timeout(state, at - now)
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .0;
-                }
-                None => {
-                    state = self
-                        .changed
-                        .wait(state)
-                        .unwrap_or_else(PoisonError::into_inner);
-                }
+    /// Keeps a task that failed, and has it run again after so long.
+    pub(super) fn keep(&self, after: Duration, paused: Paused, pool: &Arc<Shared>) {
+        pool.paused.fetch_add(1, SeqCst);
+        let at = Instant::now() + after;
+        match self.enter(at, Due::Retry(paused), pool) {
+            Ok(()) => {}
+            Err(_) if pool.wants_no_retries() => pool.one_resumed(),
+            Err(due) => {
+                // There is no thread for it, so this one waits.
+                std::thread::sleep(after);
+                due.happens(pool);
             }
         }
     }
 
+    /// The task is to be started by then.
+    pub(super) fn start_by(&self, at: Instant, job: Job, pool: &Arc<Shared>) {
+        // Without a thread it may start later than that.
+        let _ = self.enter(at, Due::Start(job), pool);
+    }
+
+    fn enter(&self, at: Instant, due: Due, pool: &Arc<Shared>) -> Result<(), Due> {
+        let mut state = self.lock();
+        // Under the lock, under which `drop_retries` takes out what there is.
+        let unwanted = due.is_retry() && pool.wants_no_retries();
+        if unwanted || !self.has_thread(&mut state, pool) {
+            return Err(due);
+        }
+        if state.entries.len() >= state.purge_at {
+            state.entries.retain(|entry| entry.due.is_wanted());
+            state.purge_at = PURGE_FROM.max(2 * state.entries.len());
+        }
+        state.entries.push(Entry { at, due });
+        drop(state);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Starts the thread if that was not tried yet; says whether there is one.
+    fn has_thread(&self, state: &mut State, pool: &Arc<Shared>) -> bool {
+        if state.thread == Life::NotStarted {
+            let pool = Arc::clone(pool);
+            let thread = std::thread::Builder::new()
+                .name("pool-timer".into())
+                .spawn(move || pool.timer.run(&pool));
+            state.thread = match thread {
+                Ok(_) => Life::Runs,
+                Err(_) => Life::Over,
+            };
+            *self.lock_thread() = thread.ok();
+        }
+        state.thread == Life::Runs
+    }
+
+    fn run(&self, pool: &Arc<Shared>) {
+        pool.callbacks.leave_to_another_thread();
+        let mut state = self.lock();
+        while state.thread != Life::Over {
+            let now = Instant::now();
+            if state.seats.is_some_and(|at| at <= now) {
+                // Whoever enters a seat from here on says so again.
+                state.seats = None;
+                drop(state);
+                let next = look(pool, now);
+                state = self.lock();
+                state.seats = [state.seats, next].into_iter().flatten().min();
+                continue;
+            }
+            if state.entries.peek().is_some_and(|entry| entry.at <= now) {
+                let due = state.entries.pop();
+                drop(state);
+                if let Some(Entry { due, .. }) = due {
+                    due.happens(pool);
+                }
+                state = self.lock();
+                continue;
+            }
+            let entry = state.entries.peek().map(|entry| entry.at);
+            state = match [state.seats, entry].into_iter().flatten().min() {
+                Some(at) => {
+                    self.changed
+                        .wait_timeout(state, at - now)
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0
+                }
+                None => self
+                    .changed
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+        let entries = std::mem::take(&mut state.entries);
+        drop(state);
+        drop(entries);
+    }
+
+    /// What waits for a retry is not run again: the pool wants none any more.
+    pub(super) fn drop_retries(&self, pool: &Shared) {
+        let mut state = self.lock();
+        let entries = std::mem::take(&mut state.entries);
+        let (retries, others) = entries
+            .into_iter()
+            .partition::<Vec<_>, _>(|entry| entry.due.is_retry());
+        state.entries = others.into();
+        drop(state);
+        for _ in &retries {
+            pool.one_resumed();
+        }
+        // Wakes who waits for them.
+        drop(retries);
+    }
+
     /// The pool's last worker has ended.
     pub(super) fn stop(&self) {
-        self.lock().stopped = true;
+        self.lock().thread = Life::Over;
         self.changed.notify_one();
     }
 
-    /// Waits for the thread's end.
-    pub(super) fn join(&self) {
+    /// Waits for the thread's end, unless this is it: what it drops may be the last name of the
+    /// pool. Says whether it has ended.
+    pub(super) fn join(&self) -> bool {
         let thread = self.lock_thread().take();
-        // A callback on the timer's own thread may end the pool.
-        if let Some(thread) = thread
-            && thread.thread().id() != std::thread::current().id()
-        {
-            let _ = thread.join();
-        }
+        thread.is_none_or(|thread| {
+            let ends = thread.thread().id() != std::thread::current().id();
+            if ends {
+                let _ = thread.join();
+            }
+            ends
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -113,6 +224,69 @@ impl Timer {
     }
 }
 
+impl Due {
+    fn is_retry(&self) -> bool {
+        matches!(self, Self::Retry(_))
+    }
+
+    fn is_wanted(&self) -> bool {
+        match self {
+            Self::Retry(_) => true,
+            Self::Start(job) => job.head().state.is_queued(),
+        }
+    }
+
+    fn happens(self, pool: &Arc<Shared>) {
+        match self {
+            Self::Retry(paused) => {
+                let resumed = paused.resume();
+                if let Some(job) = &resumed {
+                    pool.enter(job.clone());
+                }
+                // After the push: no worker ends in between.
+                pool.one_resumed();
+                if let Some(job) = resumed {
+                    // A worker that joins it may be the only one left to run it.
+                    job.head().waiters.nudge_threads();
+                }
+            }
+            Self::Start(job) => {
+                job.refuse(TaskError::expired(job.name()));
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Due {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Retry(_) => "Retry",
+            Self::Start(_) => "Start",
+        })
+    }
+}
+
+// The heap's greatest is the earliest.
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.at.cmp(&self.at)
+    }
+}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.at == other.at
+    }
+}
+
+impl Eq for Entry {}
+
 /// Ends the handles of overdue tasks; says when the next one is due.
 fn look(pool: &Shared, now: Instant) -> Option<Instant> {
     let mut next = None;
@@ -120,7 +294,7 @@ fn look(pool: &Shared, now: Instant) -> Option<Instant> {
         match deadline {
             // Waking runs foreign code; no seat is locked.
             Some(at) if at <= now => {
-                job.head().abandon(Abandon::TimedOut);
+                pool.count_timeout(job.head().abandon(Abandon::TimedOut));
             }
             Some(at) if !job.head().is_resolved() => {
                 next = Some(next.map_or(at, |next: Instant| next.min(at)));

@@ -195,17 +195,17 @@ impl Worker<'_> {
         let shared = self.shared;
         loop {
             // Before the look: what was submitted before the pool was closed is seen by it.
-            let closed = shared.is_closed();
+            let ending = shared.is_ending();
             if let Some(job) = self.find() {
                 self.ran = self.ran.wrapping_add(1);
                 shared.workers[self.index].ran.store(self.ran, Relaxed);
                 shared.run(job, self.index);
-            } else if closed {
+            } else if ending {
                 return;
             } else {
                 // How long the next job waits for here says nothing of how long it takes.
                 self.taken = 0;
-                let ready = || shared.has_work() || shared.is_closed();
+                let ready = || shared.has_work() || shared.is_ending();
                 if !spin_until(ready) {
                     shared.sleepers.sleep(self.index, &parker, ready);
                 }
