@@ -107,6 +107,11 @@ pub(crate) fn to_vec<T: Serialize>(task: &T) -> Result<Vec<u8>, String> {
     Ok(out)
 }
 
+/// How many bytes the task would be; 0 where it cannot be encoded.
+pub(crate) fn size<T: Serialize>(task: &T) -> usize {
+    guard(|| postcard::serialize_with_flavor(task, CountFlavor(0))).unwrap_or(0)
+}
+
 /// Writes what [`encode`] found to be `len` bytes.
 pub(crate) fn write<T: Serialize>(
     task: &T,
@@ -515,6 +520,27 @@ impl Flavor for ArgsFlavor {
             0 => Encoded::Bytes(self.bytes.finish()),
             len => Encoded::Counted(len),
         })
+    }
+}
+
+/// Counts bytes.
+struct CountFlavor(usize);
+
+impl Flavor for CountFlavor {
+    type Output = usize;
+
+    fn try_push(&mut self, _: u8) -> postcard::Result<()> {
+        self.0 += 1;
+        Ok(())
+    }
+
+    fn try_extend(&mut self, more: &[u8]) -> postcard::Result<()> {
+        self.0 += more.len();
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<usize> {
+        Ok(self.0)
     }
 }
 

@@ -55,6 +55,8 @@ pub enum Error {
     },
     /// Process pools nested deeper than [`MAX_DEPTH`](crate::MAX_DEPTH).
     TooDeep,
+    /// The arguments of the initializer could not be serialized; why.
+    Initializer(String),
     /// `build_global` for a backend that already has its global pool.
     GlobalExists(Backend),
 }
@@ -135,6 +137,12 @@ impl fmt::Display for Error {
                 "process pools are nested deeper than {} levels",
                 crate::MAX_DEPTH
             ),
+            Self::Initializer(why) => {
+                write!(
+                    f,
+                    "the arguments of the initializer could not be serialized: {why}"
+                )
+            }
             Self::GlobalExists(backend) => {
                 write!(f, "the global {backend} pool exists already")
             }

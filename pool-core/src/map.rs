@@ -113,9 +113,12 @@ impl<I: Iterator<Item: Task>> Map<I> {
     /// How many tasks may be in the window now.
     fn bound(&self) -> usize {
         let workers = self.pool.workers();
-        self.in_flight.unwrap_or_else(|| {
+        let wanted = self.in_flight.unwrap_or_else(|| {
             (workers * IN_FLIGHT_PER_WORKER).max(workers * CHUNKS_PER_WORKER * self.pace.chunk)
-        })
+        });
+        // As many as may wait, and one for each worker.
+        let limit = self.pool.queue_limit();
+        limit.map_or(wanted, |limit| wanted.min(limit.saturating_add(workers)))
     }
 
     fn fill(&mut self) {
@@ -135,7 +138,8 @@ impl<I: Iterator<Item: Task>> Map<I> {
         while self.ahead < bound && !self.is_read_out() {
             let room = bound - self.ahead;
             let share = self.share();
-            let tasks = self.pace.chunk.min(room).min(share).max(1);
+            let most = self.pool.max_chunk().unwrap_or(MAX_CHUNK);
+            let tasks = self.pace.chunk.min(room).min(share).min(most).max(1);
             if self.pool.is_remote() {
                 self.submit_sent(tasks);
             } else {

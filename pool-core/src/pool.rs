@@ -1,17 +1,21 @@
 //! The pool: one API over every backend.
 
 use std::env;
+use std::ffi::OsString;
 use std::fmt;
 use std::io::Write;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use crate::backend::{self, Config, EngineRef};
+use crate::backend::{self, Config, EngineRef, Entry, ProcessConfig};
 use crate::cell::{Handle, JobCell};
+use crate::initializer::{Initialized, Initializer};
 use crate::work::Work;
-use crate::{Backend, Error, JoinHandle, Map, Task, TaskError};
+use crate::{Backend, Error, JoinHandle, Map, Output, Stats, Task, TaskError};
 
 /// The most workers that a pool can have.
 pub const MAX_WORKERS: usize = 1024;
@@ -24,6 +28,9 @@ const DEFAULT_GRACE: Duration = Duration::from_millis(500);
 
 /// How long a worker process may take to say hello.
 const DEFAULT_START_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The shortest idle timeout: each is a look at the clock.
+const MIN_IDLE_TIMEOUT: Duration = Duration::from_millis(10);
 
 /// After how long a pool that is dropped says what it waits for.
 const WARN_AFTER: Duration = Duration::from_secs(5);
@@ -144,7 +151,9 @@ impl Pool {
         }
     }
 
-    /// Submits a task; it starts as soon as a worker is free.
+    /// Submits a task; it starts as soon as a worker is free. Where the queue is full
+    /// ([`PoolBuilder::queue`]) it waits for room first; a task of the thread pool itself does not,
+    /// since it could be what the others wait for.
     ///
     /// A pool that was shut down takes no task: the handle then resolves with
     /// [`Rejected`](crate::TaskErrorKind::Rejected).
@@ -152,18 +161,75 @@ impl Pool {
         self.submit_work(task)
     }
 
+    /// Submits a task if there is room for it in the queue.
+    ///
+    /// # Errors
+    /// The task, where the queue is full.
+    ///
+    /// ```
+    /// use pool_core::{Backend, Pool, pool_task};
+    ///
+    /// #[pool_task]
+    /// fn work(n: u32) -> u32 {
+    ///     n
+    /// }
+    ///
+    /// let pool = Pool::builder().backend(Backend::Threads).queue(10).build()?;
+    /// match pool.try_submit(work::task(1)) {
+    ///     Ok(handle) => assert_eq!(handle.join().unwrap(), 1),
+    ///     Err(task) => println!("later: {}", task.n),
+    /// }
+    /// # Ok::<(), pool_core::Error>(())
+    /// ```
+    pub fn try_submit<T: Task>(&self, task: T) -> Result<JoinHandle<T::Output>, T> {
+        if self.inner.engine.reserve() {
+            Ok(self.enter(task, true))
+        } else {
+            Err(task)
+        }
+    }
+
+    /// Submits a task as soon as there is room for it in the queue: a future of its handle, which
+    /// is a future too.
+    pub fn submit_async<T: Task>(&self, task: T) -> Submit<T> {
+        Submit {
+            pool: self.clone(),
+            task: Some(task),
+        }
+    }
+
+    /// What the pool is at, and what has happened so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.inner.engine.stats()
+    }
+
+    pub(crate) fn queue_limit(&self) -> Option<usize> {
+        self.inner.engine.queue_limit()
+    }
+
     pub(crate) fn is_remote(&self) -> bool {
         self.inner.engine.is_remote()
     }
 
     pub(crate) fn submit_work<W: Work>(&self, task: W) -> JoinHandle<W::Output> {
+        self.enter(task, false)
+    }
+
+    fn enter<W: Work>(&self, task: W, reserved: bool) -> JoinHandle<W::Output> {
+        let engine = &self.inner.engine;
         let start_by = task
             .options()
             .queue_timeout
             .and_then(|limit| Instant::now().checked_add(limit));
+        let entry = Entry {
+            start_by,
+            reserved,
+            weight: if engine.weighs() { task.size() } else { 0 },
+        };
         let (handle, job) = JobCell::new(task);
-        self.inner.engine.submit(job, start_by);
-        JoinHandle::new(handle, self.inner.engine.clone())
+        engine.submit(job, entry);
+        JoinHandle::new(handle, engine.clone())
     }
 
     pub(crate) fn runs_at_once(&self) -> bool {
@@ -172,6 +238,10 @@ impl Pool {
 
     pub(crate) fn is_own_thread(&self) -> bool {
         self.inner.engine.is_own_thread()
+    }
+
+    pub(crate) fn max_chunk(&self) -> Option<usize> {
+        self.inner.engine.max_chunk()
     }
 
     pub(crate) fn is_killed(&self) -> bool {
@@ -220,6 +290,17 @@ impl Pool {
     #[must_use]
     pub fn workers(&self) -> usize {
         self.inner.engine.workers()
+    }
+
+    /// Changes the number of workers, from 1 to [`MAX_WORKERS`]. New ones are started at once, and
+    /// this does not wait for them; those that are too many end when they are done with the task
+    /// that they run. The inline backend ignores it.
+    ///
+    /// # Errors
+    /// [`Error::ZeroWorkers`], [`Error::TooManyWorkers`]; on threads, [`Error::Spawn`] when a
+    /// thread cannot be started.
+    pub fn resize(&self, workers: usize) -> Result<(), Error> {
+        self.inner.engine.resize(checked_workers(workers)?)
     }
 
     /// Takes no more tasks, waits until every submitted one has an outcome, and ends the workers.
@@ -275,6 +356,51 @@ impl Pool {
     }
 }
 
+/// A task on its way into a full queue: what [`Pool::submit_async`] returns. Dropped before it is
+/// ready, the task is not submitted.
+#[must_use = "a future does nothing unless it is awaited"]
+pub struct Submit<T: Task> {
+    pool: Pool,
+    /// Until it is submitted.
+    task: Option<T>,
+}
+
+// Nothing in it is pinned.
+impl<T: Task> Unpin for Submit<T> {}
+
+impl<T: Task> Future for Submit<T> {
+    type Output = JoinHandle<T::Output>;
+
+    /// # Panics
+    /// When it is polled again after it was ready.
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let engine = &this.pool.inner.engine;
+        let mut reserved = engine.reserve();
+        if !reserved {
+            engine.watch_room(context.waker());
+            // Room may have been made before the waker was there.
+            reserved = engine.reserve();
+        }
+        if !reserved {
+            return Poll::Pending;
+        }
+        let Some(task) = this.task.take() else {
+            panic!("polled after it was ready");
+        };
+        Poll::Ready(this.pool.enter(task, true))
+    }
+}
+
+impl<T: Task> fmt::Debug for Submit<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Submit")
+            .field("task", &T::NAME)
+            .field("pool", &self.pool)
+            .finish()
+    }
+}
+
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool")
@@ -300,7 +426,10 @@ pub struct PoolBuilder {
     workers: Option<usize>,
     grace: Duration,
     start_timeout: Duration,
-    worker_exe: Option<PathBuf>,
+    queue: Option<usize>,
+    queue_bytes: Option<usize>,
+    initializer: Option<Result<Initializer, String>>,
+    processes: ProcessConfig,
     warn_after: Option<Duration>,
 }
 
@@ -311,7 +440,10 @@ impl PoolBuilder {
             workers: None,
             grace: DEFAULT_GRACE,
             start_timeout: DEFAULT_START_TIMEOUT,
-            worker_exe: None,
+            queue: None,
+            queue_bytes: None,
+            initializer: None,
+            processes: ProcessConfig::default(),
             warn_after: Some(WARN_AFTER),
         }
     }
@@ -326,6 +458,25 @@ impl PoolBuilder {
     /// CPUs by its affinity mask and its cgroup's quota. The inline backend ignores it.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
+        self
+    }
+
+    /// How many tasks may wait for a worker, at least one: when there are so many,
+    /// [`submit`](Pool::submit) waits for room, [`try_submit`](Pool::try_submit) hands the task
+    /// back, and [`submit_async`](Pool::submit_async) is not ready. Unless set it is 1,048,576; on
+    /// threads that is for each submitting thread. A map keeps to it by itself.
+    pub fn queue(mut self, tasks: usize) -> Self {
+        self.queue = Some(tasks.max(1));
+        self
+    }
+
+    /// The same for the bytes of their encoded arguments: no task is taken while so many wait, or
+    /// more. So it can be exceeded by one task for each thread that submits, and a task that is
+    /// larger by itself is taken too. Unless set it is 4 GiB in the process backend; on threads,
+    /// where nothing is encoded, there is none, and one that is set makes `submit` go through the
+    /// arguments to count them.
+    pub fn queue_bytes(mut self, bytes: usize) -> Self {
+        self.queue_bytes = Some(bytes.max(1));
         self
     }
 
@@ -346,7 +497,98 @@ impl PoolBuilder {
     /// The executable that worker processes run, instead of this one: a program with a door of
     /// its own that links the same tasks.
     pub fn worker_exe(mut self, path: impl Into<PathBuf>) -> Self {
-        self.worker_exe = Some(path.into());
+        self.processes.exe = Some(path.into());
+        self
+    }
+
+    /// A task that every worker runs before any other; inline, the calling thread runs it while the
+    /// pool is built. It returns nothing, or a `Result`.
+    ///
+    /// When it fails, by a panic, an `Err`, or a deadline, the pool is broken: everything that was
+    /// submitted and all later submits are [`Rejected`](crate::TaskErrorKind::Rejected) with its
+    /// text. Its deadline is its `timeout`, 60 s unless it has one. A worker process that dies in
+    /// it is started again some times, like one that cannot be started.
+    ///
+    /// ```
+    /// use pool_core::{Pool, TaskExt, pool_task};
+    /// use std::sync::OnceLock;
+    /// use std::time::Duration;
+    ///
+    /// static MODEL: OnceLock<Vec<u32>> = OnceLock::new();
+    ///
+    /// #[pool_task]
+    /// fn load(len: u32) {
+    ///     MODEL.get_or_init(|| (0..len).collect());
+    /// }
+    ///
+    /// #[pool_task]
+    /// fn look_up(index: usize) -> Option<u32> {
+    ///     MODEL.get().unwrap().get(index).copied()
+    /// }
+    ///
+    /// let pool = Pool::builder()
+    ///     .backend(pool_core::Backend::Threads)
+    ///     .initializer(load::task(100).timeout(Duration::from_secs(5)))
+    ///     .build()?;
+    /// assert_eq!(pool.submit(look_up::task(7)).join().unwrap(), Some(7));
+    /// # Ok::<(), pool_core::Error>(())
+    /// ```
+    pub fn initializer<T>(mut self, task: T) -> Self
+    where
+        T: Task<Output: Initialized>,
+    {
+        self.initializer = Some(Initializer::new(task));
+        self
+    }
+
+    /// Replaces a worker process after so many tasks (at least one), against leaks in what they
+    /// call. The tasks of a map then go one by one. Other backends ignore it.
+    pub fn max_tasks_per_worker(mut self, tasks: u64) -> Self {
+        self.processes.max_tasks = Some(tasks.max(1));
+        self
+    }
+
+    /// Ends a worker process that has had nothing to do for so long, or for up to twice as long;
+    /// workers come back with work, which then waits for their start. Other backends ignore it.
+    pub fn idle_timeout(mut self, after: Duration) -> Self {
+        self.processes.idle_timeout = Some(after.max(MIN_IDLE_TIMEOUT));
+        self
+    }
+
+    /// How many bytes of memory of its own a worker process may have. The pool looks every 10 ms at
+    /// the resident memory that a busy worker does not share (`/proc/PID/statm`), so a task can be
+    /// above the limit for that long. One that is has its worker killed and replaced, and resolves
+    /// with [`OutOfMemory`](crate::TaskErrorKind::OutOfMemory), with
+    /// [`peak`](crate::TaskError::memory_peak) and [`limit`](crate::TaskError::memory_limit); a
+    /// worker that is above it between two tasks is replaced. Arguments and results on their way,
+    /// and memory that other processes of the task's use, do not count. Other backends ignore it.
+    pub fn memory_limit(mut self, bytes: u64) -> Self {
+        self.processes.memory_limit = Some(bytes);
+        self
+    }
+
+    /// A variable in the environment of worker processes, from before their first statement; the
+    /// others are as in this program. Other backends ignore it.
+    pub fn env(mut self, key: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.processes.env.push((key.into(), value.into()));
+        self
+    }
+
+    /// The working folder of worker processes; else that of this program. Other backends ignore it.
+    pub fn current_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.processes.current_dir = Some(folder.into());
+        self
+    }
+
+    /// Where the standard output of worker processes goes. Other backends ignore it.
+    pub fn stdout(mut self, output: Output) -> Self {
+        self.processes.stdout = output;
+        self
+    }
+
+    /// Where the standard error of worker processes goes. Other backends ignore it.
+    pub fn stderr(mut self, output: Output) -> Self {
+        self.processes.stderr = output;
         self
     }
 
@@ -404,9 +646,7 @@ impl PoolBuilder {
     fn build_on(self, kind: Backend) -> Result<Pool, Error> {
         let workers = match self.workers {
             None => default_workers(),
-            Some(0) => return Err(Error::ZeroWorkers),
-            Some(asked) if asked > MAX_WORKERS => return Err(Error::TooManyWorkers { asked }),
-            Some(workers) => workers,
+            Some(asked) => checked_workers(asked)?,
         };
         crate::catalog::Catalog::get()?;
         let engine = backend::start(
@@ -415,10 +655,21 @@ impl PoolBuilder {
                 workers,
                 grace: self.grace,
                 start_timeout: self.start_timeout,
-                worker_exe: self.worker_exe,
+                queue: self.queue,
+                queue_bytes: self.queue_bytes,
+                initializer: self.initializer.transpose().map_err(Error::Initializer)?,
+                processes: self.processes,
             },
         )?;
         Ok(Pool::over(engine, self.warn_after))
+    }
+}
+
+fn checked_workers(asked: usize) -> Result<usize, Error> {
+    match asked {
+        0 => Err(Error::ZeroWorkers),
+        _ if asked > MAX_WORKERS => Err(Error::TooManyWorkers { asked }),
+        _ => Ok(asked),
     }
 }
 

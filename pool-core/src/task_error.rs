@@ -18,6 +18,8 @@ struct Inner {
     worker: Option<u32>,
     signal: Option<i32>,
     exit_code: Option<i32>,
+    /// Peak and limit, in bytes.
+    memory: Option<(u64, u64)>,
     attempt: u32,
 }
 
@@ -57,6 +59,7 @@ impl TaskError {
             worker: None,
             signal: None,
             exit_code: None,
+            memory: None,
             attempt: 1,
         }))
     }
@@ -74,6 +77,15 @@ impl TaskError {
     pub(crate) fn worker_is(mut self, pid: u32) -> Self {
         self.0.worker = (pid != 0).then_some(pid);
         self
+    }
+
+    pub(crate) fn out_of_memory(task: &'static str, peak: u64, limit: u64) -> Self {
+        let mib = |bytes: u64| bytes as f64 / (1 << 20) as f64;
+        let (used, may) = (mib(peak), mib(limit));
+        let mut error = Self::new(TaskErrorKind::OutOfMemory, task)
+            .message_is(format!("{used:.1} MiB, the limit is {may:.1} MiB"));
+        error.0.memory = Some((peak, limit));
+        error
     }
 
     pub(crate) fn attempt_is(mut self, attempt: u32) -> Self {
@@ -116,6 +128,12 @@ impl TaskError {
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.0.kind == TaskErrorKind::Cancelled
+    }
+
+    /// The worker had too much memory.
+    #[must_use]
+    pub fn is_out_of_memory(&self) -> bool {
+        self.0.kind == TaskErrorKind::OutOfMemory
     }
 
     /// The arguments or the result could not be serialized or deserialized.
@@ -164,6 +182,18 @@ impl TaskError {
     #[must_use]
     pub fn exit_code(&self) -> Option<i32> {
         self.0.exit_code
+    }
+
+    /// The most memory that the worker was seen to have, in bytes, where it was too much.
+    #[must_use]
+    pub fn memory_peak(&self) -> Option<u64> {
+        self.0.memory.map(|(peak, _)| peak)
+    }
+
+    /// The limit that it was above, in bytes.
+    #[must_use]
+    pub fn memory_limit(&self) -> Option<u64> {
+        self.0.memory.map(|(_, limit)| limit)
     }
 
     /// Which run of the task this was, from 1.

@@ -26,6 +26,11 @@ pub(crate) trait Work: Send + 'static {
     /// Runs it in the calling thread; no panic of a task comes out.
     fn run(self) -> Result<Self::Output, TaskError>;
 
+    /// How many bytes it would be.
+    fn size(&self) -> usize {
+        0
+    }
+
     /// The arguments for another run, or what went wrong in words.
     fn keep(&self) -> Result<Vec<u8>, String> {
         Err("it runs once".into())
@@ -61,6 +66,10 @@ impl<T: Task> Work for T {
                 .message_is(panic.message)
                 .location_is(panic.location)
         })
+    }
+
+    fn size(&self) -> usize {
+        codec::size(self)
     }
 
     fn keep(&self) -> Result<Vec<u8>, String> {

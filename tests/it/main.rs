@@ -291,6 +291,38 @@ behaviours! {
         who_has_started_in_time_may_take_longer on [threads, processes]
             "inline, nothing is queued";
     }
+    life {
+        begins_with_the_initializer on all;
+        begins_again_with_it_after_a_death on [processes] "it ends the program";
+        an_initializer_that_fails_breaks_the_pool on all;
+        an_initializer_that_hangs_breaks_the_pool on [processes]
+            "a thread cannot be stopped: the pool would wait for it for ever";
+        an_initializer_that_dies_breaks_the_pool_after_some_tries on [processes]
+            "it ends the program";
+        ends_after_its_tasks on [processes] "a thread leaves nothing that its end would clear";
+        ends_when_there_is_nothing_to_do_and_comes_back on [processes]
+            "an idle thread costs nothing but its stack";
+        can_become_more on [threads, processes] "inline, there is one worker";
+        can_become_fewer on [threads, processes] "inline, there is one worker";
+        can_change_at_any_time on [threads, processes] "inline, there is one worker";
+        has_no_more_memory_than_it_may on [processes] "threads share their memory";
+        that_leaks_is_replaced_between_two_tasks on [processes] "threads share their memory";
+        has_the_environment_and_folder_that_it_is_given on [processes]
+            "threads share those of the program";
+    }
+    pressure {
+        try_submit_hands_the_task_back on [threads, processes] "inline, nothing is queued";
+        submit_waits_for_room on [threads, processes] "inline, nothing is queued";
+        a_submit_that_waits_ends_with_the_pool on [threads, processes]
+            "inline, nothing is queued";
+        bytes_are_bounded_too on [threads, processes] "inline, nothing is queued";
+        a_future_waits_for_room on [threads, processes] "inline, nothing is queued";
+        maps_keep_to_it on all;
+        tasks_of_the_pool_itself_do_not_wait on [inline, threads]
+            "callbacks run on no worker of the pool";
+        a_hundred_thousand_are_cancelled on [threads, processes] "inline, nothing is queued";
+        stats_count_what_happens on [threads, processes] "inline, nothing is queued";
+    }
     crash {
         exit_tells_its_code on [processes] "it ends the program";
         abort_tells_its_signal on [processes] "it ends the program";

@@ -154,6 +154,20 @@ fn workers_see_the_programs_arguments() {
 
 /// Whoever started the program may have closed them.
 #[test]
+fn what_workers_write_goes_where_it_is_told_to() {
+    let ended = run_program(&mut scenario(&["relayed"]));
+    assert_eq!(
+        ended.out,
+        "[worker 0] out of task 1\n[worker 0] <1>child of 1\n[worker 0] unfinished\n\
+         main is at its end\n"
+    );
+    assert_eq!(
+        ended.err,
+        "[worker 0] err of task 2\n[worker 0] last words\n"
+    );
+}
+
+#[test]
 fn a_program_without_standard_streams_has_pools() {
     let program = env!("CARGO_BIN_EXE_program");
     for closed in ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"] {

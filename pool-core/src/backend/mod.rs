@@ -3,13 +3,18 @@
 //! [`Pool`](crate::Pool), [`JoinHandle`](crate::JoinHandle) and [`Map`](crate::Map) know this
 //! trait and nothing of what is behind it; a backend knows no other backend.
 
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 pub use kind::Backend;
+pub(crate) use room::Bounds;
 
-use crate::Error;
 use crate::cell::Job;
+use crate::initializer::Initializer;
+use crate::{Error, Output, Stats, TaskError};
 
 mod callbacks;
 mod ended;
@@ -17,6 +22,7 @@ pub(crate) mod inline;
 mod kind;
 #[cfg(feature = "processes")]
 pub(crate) mod processes;
+mod room;
 pub(crate) mod threads;
 
 #[cfg(feature = "processes")]
@@ -48,9 +54,28 @@ pub(crate) trait Engine: Send + Sync {
         false
     }
 
-    /// Takes a job, or resolves it with `Rejected` where the backend takes none any more. One that
-    /// has not started by `start_by` never does.
-    fn submit(&self, job: Job, start_by: Option<Instant>);
+    /// Reserves room for one job in the queue, if there is any.
+    fn reserve(&self) -> bool {
+        true
+    }
+
+    /// Has the waker woken when [`reserve`](Self::reserve) may succeed; the caller tries once more
+    /// after this.
+    fn watch_room(&self, _: &Waker) {}
+
+    /// How many tasks may wait, where the user has set it.
+    fn queue_limit(&self) -> Option<usize> {
+        None
+    }
+
+    /// Whether the sizes of tasks are to be measured.
+    fn weighs(&self) -> bool {
+        false
+    }
+
+    /// Takes a job, when there is room for it, or resolves it with `Rejected` where the backend
+    /// takes none any more.
+    fn submit(&self, job: Job, entry: Entry);
 
     /// Blocks until the job is resolved or the deadline has passed, and helps where it can.
     fn wait(&self, job: &Job, deadline: Option<Instant>);
@@ -71,6 +96,16 @@ pub(crate) trait Engine: Send + Sync {
     /// The same for a job that has not started; one that runs is left alone.
     fn cancel_queued(&self, job: &Job);
 
+    /// How many tasks of a map may go together; `None`: as many as it likes.
+    fn max_chunk(&self) -> Option<usize> {
+        None
+    }
+
+    fn stats(&self) -> Stats;
+
+    /// There are to be so many workers, from now on or as soon as they are free.
+    fn resize(&self, workers: usize) -> Result<(), Error>;
+
     /// Takes no more jobs; what it has is still done. May be called again.
     fn close(&self);
 
@@ -88,6 +123,17 @@ pub(crate) trait Engine: Send + Sync {
     fn running(&self) -> Vec<String>;
 }
 
+/// How a job comes in.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Entry {
+    /// If it has not started by then, it never does.
+    pub(crate) start_by: Option<Instant>,
+    /// Room is [reserved](Engine::reserve) for it.
+    pub(crate) reserved: bool,
+    /// How many bytes it is, where the backend asks for that.
+    pub(crate) weight: usize,
+}
+
 /// A backend in use. One word, since every handle has one.
 pub(crate) type EngineRef = Arc<Box<dyn Engine>>;
 
@@ -99,9 +145,50 @@ pub(crate) struct Config {
     pub(crate) grace: Duration,
     /// How long a worker process may take to say hello.
     pub(crate) start_timeout: Duration,
-    /// The program that worker processes run; `None`: this one.
-    pub(crate) worker_exe: Option<std::path::PathBuf>,
+    /// How much may wait; `None`: as much as is found to be good.
+    pub(crate) queue: Option<usize>,
+    pub(crate) queue_bytes: Option<usize>,
+    /// What each worker runs first.
+    pub(crate) initializer: Option<Initializer>,
+    pub(crate) processes: ProcessConfig,
 }
+
+/// The options that only worker processes have.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ProcessConfig {
+    /// The program that they run; `None`: this one.
+    pub(crate) exe: Option<PathBuf>,
+    /// After how many tasks a worker is replaced.
+    pub(crate) max_tasks: Option<u64>,
+    /// After how long without a task a worker ends.
+    pub(crate) idle_timeout: Option<Duration>,
+    /// How much memory a worker may have, in bytes.
+    pub(crate) memory_limit: Option<u64>,
+    pub(crate) env: Vec<(OsString, OsString)>,
+    pub(crate) current_dir: Option<PathBuf>,
+    pub(crate) stdout: Output,
+    pub(crate) stderr: Output,
+}
+
+impl Config {
+    fn bounds(&self) -> Bounds {
+        Bounds {
+            items: self.queue.unwrap_or(DEFAULT_QUEUE),
+            bytes: self.queue_bytes.unwrap_or(DEFAULT_QUEUE_BYTES),
+        }
+    }
+
+    fn is_bounded(&self) -> bool {
+        self.queue.is_some() || self.queue_bytes.is_some()
+    }
+}
+
+/// How many tasks may wait unless the user says otherwise: more than anybody wants to wait, few
+/// enough that a loop without an end is stopped before the memory is.
+const DEFAULT_QUEUE: usize = 1 << 20;
+
+/// The same for the bytes of their arguments.
+const DEFAULT_QUEUE_BYTES: usize = 4 << 30;
 
 /// Starts a backend.
 ///
@@ -109,8 +196,14 @@ pub(crate) struct Config {
 /// What [`PoolBuilder::build`](crate::PoolBuilder::build) says.
 pub(crate) fn start(kind: Backend, config: Config) -> Result<EngineRef, Error> {
     match kind {
-        Backend::Inline => Ok(Arc::new(Box::new(inline::Inline::new()))),
-        Backend::Threads => threads::start(config.workers),
+        Backend::Inline => {
+            let inline = match &config.initializer {
+                Some(initializer) => inline::Inline::initialized(initializer),
+                None => inline::Inline::new(),
+            };
+            Ok(Arc::new(Box::new(inline)))
+        }
+        Backend::Threads => threads::start(&config),
         #[cfg(feature = "processes")]
         Backend::Processes => processes::start(config),
         #[cfg(not(feature = "processes"))]
@@ -127,3 +220,8 @@ pub(crate) fn start(kind: Backend, config: Config) -> Result<EngineRef, Error> {
 
 /// Why a pool that was shut down takes no task.
 pub(crate) const SHUT_DOWN: &str = "the pool is shut down";
+
+/// Why a pool whose initializer has failed takes no task.
+pub(crate) fn broken(error: &TaskError) -> String {
+    format!("the pool is broken, its initializer has failed: {error}")
+}

@@ -42,6 +42,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::NonNull;
+use std::sync::atomic::AtomicU32;
 use std::time::Instant;
 
 pub(crate) use batch::{Batch, Found, Taker};
@@ -67,9 +68,8 @@ use crate::{TaskError, TaskErrorKind, panics};
 pub(crate) struct Head {
     vtable: &'static Vtable,
     pub(crate) state: State,
-    /// Where a remote backend put the job last, for that backend alone.
-    #[cfg(feature = "processes")]
-    pub(crate) place: std::sync::atomic::AtomicU32,
+    /// A note of the backend that has the job, for that backend alone.
+    pub(crate) note: AtomicU32,
     pub(crate) waiters: Waiters,
 }
 
@@ -408,8 +408,7 @@ impl<T: Work> JobCell<T> {
             head: Head {
                 vtable: &Self::VTABLE,
                 state,
-                #[cfg(feature = "processes")]
-                place: std::sync::atomic::AtomicU32::new(0),
+                note: AtomicU32::new(0),
                 waiters: Waiters::new(),
             },
             contents: UnsafeCell::new(contents),

@@ -133,6 +133,7 @@ fn kill(nested: bool) {
                     seat: &seat,
                     alarm: &|_| {},
                     later: None,
+                    begins: &|_| {},
                 })
             };
             let wait = |count| {
@@ -160,6 +161,7 @@ fn kill(nested: bool) {
         seat: &seat,
         alarm: &|_| {},
         later: None,
+        begins: &|_| {},
     };
     let late = JobCell::new(Count(Traced::default())).1;
     assert!(seat::enter(Some(on), &late, None, || ()).is_err());
@@ -188,6 +190,7 @@ fn model_a_visitor_finds_what_is_there() {
             seat: &seat,
             alarm: &|_| {},
             later: None,
+            begins: &|_| {},
         };
         let inside = seat::enter(Some(on), &job, None, || seat.jobs().len());
         assert_eq!(inside.unwrap(), 1);

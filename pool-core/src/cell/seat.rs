@@ -31,6 +31,8 @@ pub(crate) struct Seat(AtomicPtr<Entry>);
 #[derive(Clone, Copy)]
 pub(crate) struct OnSeat<'a> {
     pub(crate) seat: &'a Seat,
+    /// Whom to tell that it has left the queue.
+    pub(crate) begins: &'a dyn Fn(&Job),
     /// Whom to tell of its deadline.
     pub(crate) alarm: &'a dyn Fn(Instant),
     /// Who keeps it for another run after so long; `None`: that is waited for in place.
@@ -72,9 +74,16 @@ pub(super) fn enter<T>(
             self.0.leave(self.1, self.2);
         }
     }
-    let Some(OnSeat { seat, alarm, .. }) = on else {
+    let Some(OnSeat {
+        seat,
+        alarm,
+        begins,
+        ..
+    }) = on
+    else {
         return Ok(code());
     };
+    begins(job);
     let mut entry = Entry {
         job,
         deadline,

@@ -228,6 +228,11 @@ impl State {
         word & (PHASE | PAUSED) == CLAIMED && !resolved(word)
     }
 
+    /// Whether the handle was resolved without the claimer.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.0.load(Acquire) & ABANDONED != 0
+    }
+
     /// Whether nobody has claimed the task.
     pub(crate) fn is_queued(&self) -> bool {
         self.0.load(Acquire) & (PHASE | ABANDONED) == QUEUED

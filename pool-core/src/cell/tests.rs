@@ -426,6 +426,7 @@ mod seat {
             seat,
             alarm: &|_| {},
             later: None,
+            begins: &|_| {},
         })
     }
 

@@ -21,7 +21,7 @@ impl Wake for Unpark {
     }
 }
 
-fn block_on<F: Future>(future: F) -> F::Output {
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = std::pin::pin!(future);
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
     let mut context = Context::from_waker(&waker);
@@ -120,7 +120,7 @@ pub(crate) fn a_cancelled_one_is_woken(on: &On) {
 }
 
 #[derive(Default)]
-struct Counting(AtomicUsize);
+pub(crate) struct Counting(pub(crate) AtomicUsize);
 
 impl Wake for Counting {
     fn wake(self: Arc<Self>) {

@@ -8,7 +8,7 @@ use super::lane::Lane;
 use super::lane::arena::Region;
 use crate::args::Args;
 use crate::bytes::zeroed_vec;
-use crate::cell::{Claimed, Job, Watched};
+use crate::cell::{Claimed, Handle, Job, Watched};
 use crate::codec::{Answer, ChunkFacts};
 use crate::retry::Again;
 use crate::{TaskError, TaskErrorKind};
@@ -26,6 +26,10 @@ pub(super) struct After {
     pub(super) ring: Vec<Arc<Lane>>,
     pub(super) fills: Vec<Fill>,
     pub(super) fetches: Vec<Fetch>,
+    /// Outcomes of initializers, by worker and generation.
+    pub(super) initialized: Vec<(usize, u64, Handle<()>)>,
+    /// The queue has become shorter.
+    pub(super) room: bool,
     /// The supervisor sleeps too long.
     pub(super) poke: bool,
     /// Parts of chunks that run again: the hub takes them before it gives up the lock.
@@ -76,6 +80,13 @@ impl After {
         }
         for lane in self.ring {
             lane.header().ring_parent();
+        }
+        for (index, generation, handle) in self.initialized {
+            let outcome = handle.into_outcome();
+            shared.with(|hub, after| hub.initialized(index, generation, outcome, after));
+        }
+        if self.room && shared.room.is_wanted() {
+            shared.make_room();
         }
         // Last: callbacks may call into the pool again.
         for job in self.abandoned {

@@ -158,6 +158,7 @@ impl Hub {
             // nobody can tell from here: it is being copied.)
             if !self.is_being_fetched(job) {
                 self.counts.timed_out += 1;
+                self.queue.stale += 1;
                 after.abandoned.extend(
                     job.head()
                         .state

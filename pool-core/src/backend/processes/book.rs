@@ -8,9 +8,11 @@ use super::Exit;
 use super::after::{After, Fetch, Fill};
 use super::chunk::{Garbled, Part};
 use super::dispatch::{FIRST_DEPTH, Load};
+use super::fleet::CameTo;
 use super::lane::arena::{Region, Ring};
 use super::lane::slot::{Facts, SLOT_INLINE, SlotState, TELL_JOINER, TELL_SUPERVISOR};
 use super::lane::{Lane, SLOTS};
+use super::life::Life;
 use super::place::Place;
 use super::wire::{Finished, kind};
 use crate::bytes::Bytes;
@@ -48,6 +50,13 @@ pub(super) struct Entry {
     pub(super) part: Part,
 }
 
+impl Entry {
+    /// Whether its arguments are being copied.
+    pub(super) fn is_filling(&self) -> bool {
+        self.stage == Stage::Filling
+    }
+}
+
 /// The tasks of a lane are numbered; `tail <= done <= head`.
 pub(super) struct Book {
     pub(super) lane: Arc<Lane>,
@@ -65,6 +74,7 @@ pub(super) struct Book {
     pub(super) tail: u64,
     ring: Ring,
     pub(super) depth: usize,
+    pub(super) life: Life,
     /// The worker broke the protocol.
     pub(super) corrupt: bool,
     /// What `done` was at the supervisor's looks, and since when.
@@ -80,7 +90,13 @@ pub(super) struct Book {
 
 impl Book {
     #[inline]
-    pub(super) fn new(lane: Arc<Lane>, pid: u32, index: usize, generation: u64) -> Self {
+    pub(super) fn new(
+        lane: Arc<Lane>,
+        pid: u32,
+        index: usize,
+        generation: u64,
+        life: Life,
+    ) -> Self {
         let ring = Ring::new(lane.arena_bytes);
         Self {
             lane,
@@ -93,6 +109,7 @@ impl Book {
             tail: 0,
             ring,
             depth: FIRST_DEPTH,
+            life,
             corrupt: false,
             seen: (0, Instant::now()),
             stuck: false,
@@ -116,14 +133,19 @@ impl Book {
     /// Whether the worker has nothing to do and could be given something.
     #[inline]
     pub(super) fn is_hungry(&self) -> bool {
-        self.ahead() == 0 && self.has_slot()
+        self.ahead() == 0 && self.has_slot() && self.life.room() > 0
     }
 
     #[inline]
     pub(super) fn load(&self) -> Load {
         Load {
             ahead: self.ahead(),
-            depth: if self.has_slot() { self.depth } else { 0 },
+            depth: match self.has_slot() {
+                true => self
+                    .depth
+                    .min(self.ahead() + self.life.room().min(SLOTS as u64) as usize),
+                false => 0,
+            },
             asleep: self.lane.header().worker_sleeps(),
         }
     }
@@ -163,6 +185,7 @@ impl Book {
         } else {
             None
         };
+        self.life.was_given();
         let seq = self.head;
         let slot = self.lane.slot(seq);
         let options = job.options();
@@ -220,7 +243,7 @@ impl Book {
     #[inline]
     fn publish(&self, seq: u64, job: &Claimed) {
         Place::new(self.index, seq).note(job);
-        let watched = job.head().state.is_watched();
+        let watched = job.head().state.is_watched() || self.life.ends_soon();
         let tell = if watched { TELL_SUPERVISOR } else { 0 };
         self.lane.slot(seq).publish(tell);
     }
@@ -259,8 +282,7 @@ impl Book {
         &mut self.entries[(seq - self.tail) as usize]
     }
 
-    /// A word to the worker that ends it: the lane is empty.
-    pub(super) fn put_stop(&mut self, after: &mut After) {
+    pub(super) fn write_stop(&mut self, after: &mut After) {
         let slot = self.lane.slot(self.head);
         slot.write(
             &Facts {
@@ -425,10 +447,11 @@ impl Book {
         }
     }
 
-    /// Takes the newest task back, if the worker has not started it.
+    /// Takes the newest task back, if the worker has not started it. Its initializer is its own.
     pub(super) fn take_back(&mut self, after: &mut After) -> Option<Claimed> {
         let newest = self.entries.back()?;
-        if self.head == self.done || newest.stage != Stage::Placed || newest.job.is_none() {
+        let mine = self.life.is_initializing();
+        if mine || self.head == self.done || newest.stage != Stage::Placed || newest.job.is_none() {
             return None;
         }
         let told = self.lane.slot(self.head - 1).take_back()?;
@@ -438,6 +461,7 @@ impl Book {
         }
         let entry = self.entries.pop_back()?;
         self.head -= 1;
+        self.life.was_taken_from();
         let job = Self::restore(&self.lane, entry.job?, entry.region);
         if let Some(region) = entry.region {
             self.ring.retract(region);
@@ -513,7 +537,7 @@ impl Book {
     pub(super) fn is_filling(&self, seq: u64) -> bool {
         let at = seq.checked_sub(self.tail);
         at.and_then(|at| self.entries.get(at as usize))
-            .is_some_and(|entry| entry.stage == Stage::Filling)
+            .is_some_and(Entry::is_filling)
     }
 
     /// Whether the worker runs task `seq`.
@@ -574,7 +598,9 @@ impl Book {
     /// in order.
     pub(super) fn settle(mut self, exit: Exit, after: &mut After) -> Settled {
         self.collect(after);
+        // The initializer is the first.
         let mut did_work = self.done > 0;
+        let initializing = self.life.is_initializing();
         self.lane.header().turn_bell();
         let mut waiting = Vec::new();
         for seq in self.tail..self.head {
@@ -590,17 +616,22 @@ impl Book {
                 continue;
             }
             let overdue = self.entry(seq).overdue;
-            let fate = match overdue {
-                true => Fate::TimedOut,
-                false => Fate::Lost,
+            let fate = match self.life.too_much {
+                _ if overdue => Fate::TimedOut,
+                Some(_) => Fate::OutOfMemory,
+                None => Fate::Lost,
             };
             if let Some(again) = retry::again(&job.options(), fate) {
                 self.run_again(seq, job, again, after);
                 continue;
             }
-            let mut error = TaskError::new(TaskErrorKind::WorkerLost, job.info().name)
-                .worker_is(self.pid)
-                .exit_is(exit);
+            let name = job.info().name;
+            let mut error = match self.life.too_much {
+                _ if overdue => TaskError::new(TaskErrorKind::TimedOut, name),
+                Some((peak, limit)) => TaskError::out_of_memory(name, peak, limit),
+                None => TaskError::new(TaskErrorKind::WorkerLost, name).exit_is(exit),
+            };
+            error = error.worker_is(self.pid);
             if self.corrupt {
                 error = error.message_is("the worker broke the protocol of its lane");
             }
@@ -612,7 +643,12 @@ impl Book {
             });
         }
         after.ring.push(Arc::clone(&self.lane));
-        Settled { waiting, did_work }
+        let came_to = match (initializing, did_work) {
+            (true, _) => CameTo::Initializer,
+            (false, true) => CameTo::Work,
+            (false, false) => CameTo::Nothing,
+        };
+        Settled { waiting, came_to }
     }
 
     /// Ends every job without a result: the pool is killed.
@@ -639,8 +675,8 @@ impl Book {
 pub(super) struct Settled {
     /// What had not started.
     pub(super) waiting: Vec<Claimed>,
-    /// Whether the worker ever ran a task.
-    pub(super) did_work: bool,
+    /// How far the worker had come.
+    pub(super) came_to: CameTo,
 }
 
 /// What [`Book::stop_job`] found.

@@ -36,6 +36,7 @@ enum Worker {
     /// Told to end.
     Stopping {
         until: Instant,
+        then: Then,
     },
     /// Killed, and why, while it started.
     Unfit {
@@ -44,9 +45,21 @@ enum Worker {
     /// Killed otherwise; if it served, since when.
     Dying {
         served: Option<(Instant, u32)>,
+        then: Then,
     },
+    /// No process, until one is needed.
+    Resting,
     /// No process, and none will be.
     Gone,
+}
+
+/// What comes after a worker that ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Then {
+    /// Another one.
+    Replace,
+    /// None, until one is needed.
+    Rest,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,10 +84,23 @@ pub(super) enum Action {
     Break(Error),
 }
 
+/// How far a worker has come before it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CameTo {
+    /// It has run no task.
+    Nothing,
+    /// It ended in its initializer.
+    Initializer,
+    /// It has run a task.
+    Work,
+}
+
 #[derive(Debug)]
 pub(super) struct Fleet {
     workers: Vec<Worker>,
     mode: Mode,
+    /// How many workers there should be; those from here on rest.
+    target: usize,
     start_timeout: Duration,
     /// Failed starts in a row. A worker that said hello and ended before it did anything counts.
     failures: u32,
@@ -85,6 +111,7 @@ impl Fleet {
         Self {
             workers: vec![Worker::Absent { start_at: now }; workers],
             mode: Mode::Building,
+            target: workers,
             start_timeout,
             failures: 0,
         }
@@ -105,8 +132,8 @@ impl Fleet {
                     };
                     actions.push(Action::Kill(index));
                 }
-                Worker::Stopping { until } if until <= now => {
-                    *worker = Worker::Dying { served: None };
+                Worker::Stopping { until, then } if until <= now => {
+                    *worker = Worker::Dying { served: None, then };
                     actions.push(Action::Kill(index));
                 }
                 _ => {}
@@ -119,10 +146,12 @@ impl Fleet {
     pub(super) fn next_due(&self) -> Option<Instant> {
         let times = self.workers.iter().filter_map(|worker| match worker {
             Worker::Absent { start_at } => Some(*start_at),
-            Worker::Starting { until, .. } | Worker::Stopping { until } => Some(*until),
-            Worker::Serving { .. } | Worker::Unfit { .. } | Worker::Dying { .. } | Worker::Gone => {
-                None
-            }
+            Worker::Starting { until, .. } | Worker::Stopping { until, .. } => Some(*until),
+            Worker::Serving { .. }
+            | Worker::Unfit { .. }
+            | Worker::Dying { .. }
+            | Worker::Resting
+            | Worker::Gone => None,
         });
         times.min()
     }
@@ -167,43 +196,104 @@ impl Fleet {
 
     /// A worker is to be killed: it overran, or broke the protocol.
     pub(super) fn condemn(&mut self, index: usize) -> Vec<Action> {
-        let served = match self.workers[index] {
-            Worker::Serving { since, pid } => Some((since, pid)),
-            Worker::Stopping { .. } => None,
+        let (served, then) = match self.workers[index] {
+            Worker::Serving { since, pid } => (Some((since, pid)), Then::Replace),
+            Worker::Stopping { then, .. } => (None, then),
             _ => return Vec::new(),
         };
-        self.workers[index] = Worker::Dying { served };
+        self.workers[index] = Worker::Dying { served, then };
         vec![Action::Kill(index)]
     }
 
-    /// A process has ended; whether it ever ran a task.
+    /// A worker has been told to end, and has nothing to do.
+    pub(super) fn retire(&mut self, index: usize, then: Then, now: Instant) {
+        if let Worker::Serving { .. } = self.workers[index] {
+            let until = now + STOP_GRACE;
+            self.workers[index] = Worker::Stopping { until, then };
+        }
+    }
+
+    /// So many workers are needed beside those that serve: some that rest come back.
+    pub(super) fn wake(&mut self, needed: usize, now: Instant) {
+        let coming =
+            |worker: &&Worker| matches!(worker, Worker::Absent { .. } | Worker::Starting { .. });
+        let coming = self.workers.iter().filter(coming).count();
+        let resting = self.workers[..self.target]
+            .iter_mut()
+            .filter(|worker| **worker == Worker::Resting);
+        for worker in resting.take(needed.saturating_sub(coming)) {
+            *worker = Worker::Absent { start_at: now };
+        }
+    }
+
+    pub(super) fn target(&self) -> usize {
+        self.target
+    }
+
+    /// There are to be so many workers. Those that serve and are too many are retired by the
+    /// caller when they have nothing to do.
+    pub(super) fn resize(&mut self, target: usize, now: Instant) -> Vec<Action> {
+        let mut actions = Vec::new();
+        if self.mode == Mode::Ending {
+            return actions;
+        }
+        self.target = target;
+        let all = target.max(self.workers.len());
+        self.workers.resize(all, Worker::Resting);
+        for (index, worker) in self.workers.iter_mut().enumerate() {
+            match worker {
+                Worker::Resting if index < target => *worker = Worker::Absent { start_at: now },
+                Worker::Absent { .. } if index >= target => *worker = Worker::Resting,
+                Worker::Starting { .. } if index >= target => {
+                    *worker = Worker::Dying {
+                        served: None,
+                        then: Then::Rest,
+                    };
+                    actions.push(Action::Kill(index));
+                }
+                _ => {}
+            }
+        }
+        actions
+    }
+
+    /// A process has ended; what it had come to.
     pub(super) fn exited(
         &mut self,
         index: usize,
         exit: Exit,
-        did_work: bool,
+        came_to: CameTo,
         now: Instant,
     ) -> Vec<Action> {
+        let did_work = came_to == CameTo::Work;
         if did_work {
             self.failures = 0;
         }
+        let early = |since: Instant| {
+            came_to == CameTo::Initializer || !did_work && now < since + SETTLED_AFTER
+        };
+        let then = match self.workers[index] {
+            _ if index >= self.target => Then::Rest,
+            Worker::Stopping { then, .. } | Worker::Dying { then, .. } => then,
+            _ => Then::Replace,
+        };
         let failure = match &self.workers[index] {
             Worker::Starting { pid, .. } => Some(ended(*pid, exit)),
             Worker::Serving { since, pid }
             | Worker::Dying {
                 served: Some((since, pid)),
-            } if !did_work && self.mode != Mode::Ending && now < *since + SETTLED_AFTER => {
-                Some(ended(*pid, exit))
-            }
+                ..
+            } if self.mode != Mode::Ending && early(*since) => Some(ended(*pid, exit)),
             Worker::Unfit { failure } => Some(failure.clone()),
             _ => None,
         };
         match failure {
             Some(error) => self.start_failed(index, error, now),
             None => {
-                self.workers[index] = match self.mode {
-                    Mode::Ending => Worker::Gone,
-                    Mode::Building | Mode::Running => Worker::Absent { start_at: now },
+                self.workers[index] = match then {
+                    _ if self.mode == Mode::Ending => Worker::Gone,
+                    Then::Replace => Worker::Absent { start_at: now },
+                    Then::Rest => Worker::Resting,
                 };
                 Vec::new()
             }
@@ -219,6 +309,10 @@ impl Fleet {
             Mode::Ending => Vec::new(),
             Mode::Building => vec![Action::Break(error)],
             Mode::Running if hopeless => vec![Action::Break(error)],
+            Mode::Running if index >= self.target => {
+                self.workers[index] = Worker::Resting;
+                Vec::new()
+            }
             Mode::Running => {
                 self.workers[index] = Worker::Absent {
                     start_at: now + backoff(self.failures),
@@ -233,7 +327,9 @@ impl Fleet {
         self.end(|worker| match worker {
             Worker::Serving { .. } => Some(Worker::Stopping {
                 until: now + STOP_GRACE,
+                then: Then::Rest,
             }),
+            Worker::Stopping { .. } => Some(worker.clone()),
             _ => None,
         })
     }
@@ -250,11 +346,14 @@ impl Fleet {
         for (index, worker) in self.workers.iter_mut().enumerate() {
             match worker {
                 Worker::Gone | Worker::Unfit { .. } | Worker::Dying { .. } => {}
-                Worker::Absent { .. } => *worker = Worker::Gone,
+                Worker::Absent { .. } | Worker::Resting => *worker = Worker::Gone,
                 _ => match gently(worker) {
                     Some(next) => *worker = next,
                     None => {
-                        *worker = Worker::Dying { served: None };
+                        *worker = Worker::Dying {
+                            served: None,
+                            then: Then::Rest,
+                        };
                         actions.push(Action::Kill(index));
                     }
                 },
@@ -309,6 +408,11 @@ mod tests {
         code: None,
     };
 
+    const ENDED: Exit = Exit {
+        signal: None,
+        code: Some(0),
+    };
+
     fn building(workers: usize, now: Instant) -> Fleet {
         let mut fleet = Fleet::new(workers, LIMIT, now);
         let starts: Vec<_> = (0..workers).map(Action::Start).collect();
@@ -335,7 +439,7 @@ mod tests {
     fn a_dead_worker_is_replaced_at_once() {
         let now = Instant::now();
         let mut fleet = running(2, now);
-        assert_eq!(fleet.exited(1, KILLED, true, now), []);
+        assert_eq!(fleet.exited(1, KILLED, CameTo::Work, now), []);
         assert_eq!(fleet.due(now), [Action::Start(1)]);
         fleet.started(1, 300, now);
         assert_eq!(fleet.due(now), []);
@@ -346,7 +450,7 @@ mod tests {
     fn a_failure_while_building_breaks_the_pool() {
         let now = Instant::now();
         let mut fleet = building(2, now);
-        let actions = fleet.exited(0, KILLED, true, now);
+        let actions = fleet.exited(0, KILLED, CameTo::Work, now);
         assert!(
             matches!(
                 &actions[..],
@@ -359,7 +463,7 @@ mod tests {
         );
         assert_eq!(fleet.kill(), [Action::Kill(1)]);
         assert!(!fleet.is_gone());
-        assert_eq!(fleet.exited(1, KILLED, true, now), []);
+        assert_eq!(fleet.exited(1, KILLED, CameTo::Work, now), []);
         assert!(fleet.is_gone());
     }
 
@@ -369,7 +473,7 @@ mod tests {
         let mut fleet = building(1, now);
         assert_eq!(fleet.next_due(), Some(now + LIMIT));
         assert_eq!(fleet.due(now + LIMIT), [Action::Kill(0)]);
-        let actions = fleet.exited(0, KILLED, true, now + LIMIT);
+        let actions = fleet.exited(0, KILLED, CameTo::Work, now + LIMIT);
         assert_eq!(
             actions,
             [Action::Break(Error::WorkerStart {
@@ -388,7 +492,7 @@ mod tests {
             [Action::Kill(0)]
         );
         assert_eq!(
-            fleet.exited(0, KILLED, true, now),
+            fleet.exited(0, KILLED, CameTo::Work, now),
             [Action::Break(Error::WorkerStart {
                 pid: 100,
                 reason: StartFailure::Garbage
@@ -400,7 +504,7 @@ mod tests {
     fn replacements_back_off_and_the_pool_breaks_when_nobody_serves() {
         let now = Instant::now();
         let mut fleet = running(1, now);
-        assert_eq!(fleet.exited(0, KILLED, true, now), []);
+        assert_eq!(fleet.exited(0, KILLED, CameTo::Work, now), []);
         let mut at = now;
         for failure in 1..MAX_START_FAILURES {
             assert_eq!(fleet.due(at), [Action::Start(0)]);
@@ -422,7 +526,7 @@ mod tests {
     fn a_pool_with_a_serving_worker_never_breaks() {
         let now = Instant::now();
         let mut fleet = running(2, now);
-        assert_eq!(fleet.exited(0, KILLED, true, now), []);
+        assert_eq!(fleet.exited(0, KILLED, CameTo::Work, now), []);
         let mut at = now;
         for _ in 0..10 * MAX_START_FAILURES {
             assert_eq!(fleet.due(at), [Action::Start(0)]);
@@ -437,10 +541,10 @@ mod tests {
         let mut fleet = running(2, now);
         assert_eq!(fleet.stop(now), []);
         assert!(fleet.is_ending());
-        assert_eq!(fleet.exited(0, KILLED, true, now), []);
+        assert_eq!(fleet.exited(0, KILLED, CameTo::Work, now), []);
         assert_eq!(fleet.due(now), []);
         assert_eq!(fleet.due(now + STOP_GRACE), [Action::Kill(1)]);
-        assert_eq!(fleet.exited(1, KILLED, true, now), []);
+        assert_eq!(fleet.exited(1, KILLED, CameTo::Work, now), []);
         assert!(fleet.is_gone());
     }
 
@@ -450,7 +554,7 @@ mod tests {
         let mut fleet = running(1, now);
         assert_eq!(fleet.condemn(0), [Action::Kill(0)]);
         assert_eq!(fleet.condemn(0), []);
-        assert_eq!(fleet.exited(0, KILLED, true, now), []);
+        assert_eq!(fleet.exited(0, KILLED, CameTo::Work, now), []);
         assert_eq!(fleet.due(now), [Action::Start(0)]);
     }
 
@@ -460,13 +564,13 @@ mod tests {
         let mut fleet = running(1, now);
         let mut at = now;
         for _ in 1..MAX_START_FAILURES {
-            assert_eq!(fleet.exited(0, KILLED, false, at), []);
+            assert_eq!(fleet.exited(0, KILLED, CameTo::Nothing, at), []);
             at = fleet.next_due().unwrap();
             assert_eq!(fleet.due(at), [Action::Start(0)]);
             fleet.started(0, 300, at);
             assert_eq!(fleet.hello(0, Ok(()), at), [Action::Serve(0)]);
         }
-        let actions = fleet.exited(0, KILLED, false, at);
+        let actions = fleet.exited(0, KILLED, CameTo::Nothing, at);
         assert!(matches!(actions[..], [Action::Break(_)]), "{actions:?}");
     }
 
@@ -477,14 +581,14 @@ mod tests {
         let mut at = now;
         for _ in 1..MAX_START_FAILURES {
             assert_eq!(fleet.condemn(0), [Action::Kill(0)]);
-            assert_eq!(fleet.exited(0, KILLED, false, at), []);
+            assert_eq!(fleet.exited(0, KILLED, CameTo::Nothing, at), []);
             at = fleet.next_due().unwrap();
             assert_eq!(fleet.due(at), [Action::Start(0)]);
             fleet.started(0, 300, at);
             assert_eq!(fleet.hello(0, Ok(()), at), [Action::Serve(0)]);
         }
         assert_eq!(fleet.condemn(0), [Action::Kill(0)]);
-        let actions = fleet.exited(0, KILLED, false, at);
+        let actions = fleet.exited(0, KILLED, CameTo::Nothing, at);
         assert!(matches!(actions[..], [Action::Break(_)]), "{actions:?}");
     }
 
@@ -494,10 +598,78 @@ mod tests {
         let mut fleet = running(1, now);
         for round in 1..=2 * MAX_START_FAILURES {
             let at = now + round * SETTLED_AFTER;
-            assert_eq!(fleet.exited(0, KILLED, false, at), []);
+            assert_eq!(fleet.exited(0, KILLED, CameTo::Nothing, at), []);
             assert_eq!(fleet.due(at), [Action::Start(0)]);
             fleet.started(0, 300, at);
             assert_eq!(fleet.hello(0, Ok(()), at), [Action::Serve(0)]);
         }
+    }
+
+    #[test]
+    fn a_retired_worker_is_replaced_or_rests_until_it_is_needed() {
+        let now = Instant::now();
+        let mut fleet = running(3, now);
+        fleet.retire(0, Then::Replace, now);
+        fleet.retire(1, Then::Rest, now);
+        assert_eq!(fleet.exited(0, ENDED, CameTo::Work, now), []);
+        assert_eq!(fleet.exited(1, ENDED, CameTo::Nothing, now), []);
+        assert_eq!(fleet.due(now), [Action::Start(0)]);
+        // One is on its way, and two are needed.
+        fleet.wake(1, now);
+        assert_eq!(fleet.due(now), [Action::Start(0)]);
+        fleet.wake(2, now);
+        assert_eq!(fleet.due(now), [Action::Start(0), Action::Start(1)]);
+    }
+
+    #[test]
+    fn a_retired_worker_that_does_not_end_is_killed_and_rests_all_the_same() {
+        let now = Instant::now();
+        let mut fleet = running(1, now);
+        fleet.retire(0, Then::Rest, now);
+        assert_eq!(fleet.due(now + STOP_GRACE), [Action::Kill(0)]);
+        assert_eq!(fleet.exited(0, KILLED, CameTo::Nothing, now), []);
+        assert_eq!(fleet.due(now + STOP_GRACE), []);
+        assert_eq!(fleet.next_due(), None);
+        assert_eq!(fleet.stop(now), []);
+        assert!(fleet.is_gone());
+    }
+
+    #[test]
+    fn a_fleet_grows_and_shrinks() {
+        let now = Instant::now();
+        let mut fleet = running(1, now);
+        assert_eq!(fleet.resize(3, now), []);
+        assert_eq!(fleet.due(now), [Action::Start(1), Action::Start(2)]);
+        fleet.started(1, 7, now);
+        // One is starting, one is not yet.
+        assert_eq!(fleet.resize(1, now), [Action::Kill(1)]);
+        assert_eq!(fleet.exited(1, KILLED, CameTo::Nothing, now), []);
+        assert_eq!(fleet.due(now), []);
+        // Who is too many and dies is not replaced.
+        assert_eq!(fleet.resize(2, now), []);
+        assert_eq!(fleet.due(now), [Action::Start(1)]);
+        fleet.started(1, 8, now);
+        assert_eq!(fleet.hello(1, Ok(()), now), [Action::Serve(1)]);
+        assert_eq!(fleet.resize(1, now), []);
+        assert_eq!(fleet.exited(1, KILLED, CameTo::Work, now), []);
+        assert_eq!(fleet.due(now), []);
+        fleet.wake(5, now);
+        assert_eq!(fleet.due(now), []);
+    }
+
+    #[test]
+    fn a_worker_that_ends_in_its_initializer_has_not_started_however_long_it_took() {
+        let now = Instant::now();
+        let mut fleet = running(1, now);
+        let mut at = now + 60 * SETTLED_AFTER;
+        for _ in 1..MAX_START_FAILURES {
+            assert_eq!(fleet.exited(0, KILLED, CameTo::Initializer, at), []);
+            at = fleet.next_due().unwrap();
+            assert_eq!(fleet.due(at), [Action::Start(0)]);
+            fleet.started(0, 100, at);
+            assert_eq!(fleet.hello(0, Ok(()), at), [Action::Serve(0)]);
+        }
+        let actions = fleet.exited(0, KILLED, CameTo::Initializer, at);
+        assert!(matches!(actions[..], [Action::Break(_)]), "{actions:?}");
     }
 }

@@ -1,26 +1,22 @@
 //! All lanes, the backlog and the deadlines: the parent's state, behind one lock.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::after::After;
 use super::alarms::Agenda;
-use super::book::{Book, Settled, Stopped};
+use super::backlog::Backlog;
+use super::book::{Book, Stopped};
 use super::dispatch;
-use super::lane::Lane;
+use super::life::Rules;
 use super::place::Place;
-use super::{Exit, TICK};
+use super::pressure::Queue;
+use crate::TaskError;
 use crate::args::Args;
-use crate::backend::SHUT_DOWN;
+use crate::backend::{Config, SHUT_DOWN};
 use crate::cell::{Abandon, Claimed, Job};
-use crate::{TaskError, TaskErrorKind};
 
 /// After how many submits into a backlog the submitter makes a turn.
 const SUBMITS_PER_TURN: u32 = 16;
-
-/// How much touched memory an idle lane keeps in each direction.
-const KEEP_BYTES: u64 = 1 << 20;
 
 /// What the pool does with jobs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +39,8 @@ pub(super) enum Cancelled {
 /// What has happened so far.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Counts {
+    pub(super) started: u64,
+    pub(super) lost: u64,
     pub(super) retried: u64,
     pub(super) timed_out: u64,
 }
@@ -50,9 +48,9 @@ pub(super) struct Counts {
 pub(super) struct Hub {
     /// By worker; `None` while no worker serves there.
     pub(super) books: Vec<Option<Book>>,
-    generations: u64,
-    backlog: VecDeque<Claimed>,
-    phase: Phase,
+    pub(super) generations: u64,
+    pub(super) backlog: Backlog,
+    pub(super) phase: Phase,
     /// The lane used last.
     last: usize,
     submits: u32,
@@ -65,23 +63,30 @@ pub(super) struct Hub {
     /// Until when the supervisor sleeps, unless poked; `None`: for ever.
     pub(super) sleeps_until: Option<Instant>,
     /// Whether the supervisor looks every tick, or has been poked to.
-    ticking: bool,
+    pub(super) ticking: bool,
     /// How many jobs are being copied into a lane.
-    filling: usize,
+    pub(super) filling: usize,
+    pub(super) rules: Rules,
+    pub(super) queue: Queue,
+    /// How many workers there are to be.
+    pub(super) target: usize,
 }
 
 impl Hub {
-    pub(super) fn new(workers: usize, grace: Duration) -> Self {
+    pub(super) fn new(config: &Config) -> Self {
         Self {
-            books: (0..workers).map(|_| None).collect(),
+            rules: Rules::new(config),
+            queue: Queue::new(config),
+            target: config.workers,
+            books: (0..config.workers).map(|_| None).collect(),
             generations: 0,
-            backlog: VecDeque::new(),
+            backlog: Backlog::default(),
             phase: Phase::Open,
             last: 0,
             submits: 0,
             retries: Agenda::new(),
             start_by: Agenda::new(),
-            grace,
+            grace: config.grace,
             counts: Counts::default(),
             sleeps_until: None,
             ticking: false,
@@ -91,13 +96,33 @@ impl Hub {
 
     // ---- jobs ----
 
-    pub(super) fn submit(&mut self, job: Claimed, after: &mut After) {
+    /// Takes a job, for which room is reserved or not; it comes back where there is none.
+    pub(super) fn submit(
+        &mut self,
+        job: Claimed,
+        reserved: bool,
+        after: &mut After,
+    ) -> Result<(), Claimed> {
+        self.queue.reserved -= usize::from(reserved);
         match &self.phase {
             Phase::Open => {}
-            Phase::Draining | Phase::Cancelling => return reject(job, SHUT_DOWN, after),
-            Phase::Ended(why) => return reject(job, why, after),
+            Phase::Draining | Phase::Cancelling => {
+                reject(job, SHUT_DOWN, after);
+                return Ok(());
+            }
+            Phase::Ended(why) => {
+                reject(job, why, after);
+                return Ok(());
+            }
         }
-        let mut job = job;
+        if !reserved && self.queue.may_be_full(&self.backlog) && self.is_full(after) {
+            return Err(job);
+        }
+        self.enter(job, after);
+        Ok(())
+    }
+
+    fn enter(&mut self, mut job: Claimed, after: &mut After) {
         if self.backlog.is_empty() {
             match self.give(job, after) {
                 Ok(()) => return self.watch_lane(self.last, after),
@@ -112,6 +137,7 @@ impl Hub {
             }
         }
         self.backlog.push_back(job);
+        self.note_peak();
         self.submits += 1;
         if self.submits >= SUBMITS_PER_TURN {
             self.submits = 0;
@@ -240,7 +266,7 @@ impl Hub {
     }
 
     /// Collects what is done; says whether there was anything.
-    fn collect(&mut self, after: &mut After) -> bool {
+    pub(super) fn collect(&mut self, after: &mut After) -> bool {
         let mut any = false;
         let starved = !self.backlog.is_empty();
         for book in self.books.iter_mut().flatten() {
@@ -257,12 +283,29 @@ impl Hub {
                 book.depth = dispatch::deeper(book.depth);
             }
         }
+        after.room |= any;
         self.take_again(after);
+        if self.rules.has_initializer() {
+            self.take_initialized(after);
+        }
         any
     }
 
+    /// Takes what was cancelled out of the backlog, if there may be something.
+    pub(super) fn sweep(&mut self, after: &mut After) {
+        if std::mem::take(&mut self.queue.stale) > 0 {
+            for job in self.backlog.take_unwanted() {
+                cancel(job, after);
+            }
+        }
+    }
+
+    pub(super) fn backlog(&self) -> &Backlog {
+        &self.backlog
+    }
+
     /// Takes in what runs again; parts of chunks go in front of all others.
-    fn take_again(&mut self, after: &mut After) {
+    pub(super) fn take_again(&mut self, after: &mut After) {
         if !after.again.is_empty() {
             let again = std::mem::take(&mut after.again);
             self.put_back(again, after);
@@ -306,6 +349,7 @@ impl Hub {
             }
             any = true;
         }
+        after.room |= any;
         any
     }
 
@@ -344,7 +388,9 @@ impl Hub {
 
     /// Whether there is something that a look now and then could move.
     pub(super) fn is_restless(&self) -> bool {
-        !self.backlog.is_empty() || self.books.iter().flatten().any(Book::is_restless)
+        let watched = self.rules.memory_limit.is_some();
+        let restless = |book: &Book| book.is_restless() || watched && book.ahead() > 0;
+        !self.backlog.is_empty() || self.books.iter().flatten().any(restless)
     }
 
     /// Has the workers say when they run out of tasks, if that matters now. `true`: one has gone
@@ -361,9 +407,18 @@ impl Hub {
     /// The same where nothing but this lane has changed: no look at all the others.
     #[inline]
     fn watch_lane(&mut self, index: usize, after: &mut After) {
-        if !self.ticking && self.books[index].as_ref().is_some_and(Book::is_restless) {
+        let watched = self.rules.memory_limit.is_some();
+        let restless = |book: &Book| book.is_restless() || watched;
+        let Some(book) = &self.books[index] else {
+            return;
+        };
+        let waits = book.ahead() > 1;
+        if !self.ticking && restless(book) {
             self.ticking = true;
             after.poke = true;
+        }
+        if waits {
+            self.note_peak();
         }
     }
 
@@ -413,7 +468,11 @@ impl Hub {
             // In the backlog, or on its way into or out of a lane.
             return match job.head().state.abandon(Abandon::Cancelled) {
                 None => Cancelled::No,
-                Some(watched) => Cancelled::Yes { watched },
+                Some(watched) => {
+                    self.queue.stale += 1;
+                    after.room = true;
+                    Cancelled::Yes { watched }
+                }
             };
         };
         let (index, generation) = (book.index, book.generation);
@@ -446,7 +505,10 @@ impl Hub {
                 false
             }
             Stopped::NotTried => false,
-            Stopped::NeverRan => true,
+            Stopped::NeverRan => {
+                after.room = true;
+                true
+            }
             Stopped::Running => {
                 book.set_grace(seq, grace);
                 if let Some(at) = book.next_look() {
@@ -456,176 +518,9 @@ impl Hub {
             }
         }
     }
-
-    // ---- the supervisor's part ----
-
-    /// A tick: a turn, and the tasks behind a long one go elsewhere if anybody else moves.
-    pub(super) fn tick(&mut self, now: Instant, after: &mut After) {
-        self.turn(after);
-        let mut moving = false;
-        let mut stuck = Vec::new();
-        for book in self.books.iter_mut().flatten() {
-            let stuck_now = book.look(now);
-            if stuck_now {
-                book.rob(after);
-            }
-            match stuck_now {
-                true if book.ahead() > 1 => stuck.push(book.index),
-                true => {}
-                false => moving = true,
-            }
-        }
-        if !after.again.is_empty() {
-            self.take_again(after);
-            self.turn(after);
-        }
-        if !moving || stuck.is_empty() {
-            return;
-        }
-        for index in stuck {
-            let mut jobs = Vec::new();
-            if let Some(book) = &mut self.books[index] {
-                while let Some(job) = book.take_back(after) {
-                    jobs.push(job);
-                }
-                book.depth = dispatch::FIRST_DEPTH;
-            }
-            jobs.reverse();
-            self.put_back(jobs, after);
-        }
-        self.turn(after);
-    }
-
-    /// When the supervisor has to look again; it sleeps until then.
-    pub(super) fn next_look(&mut self, now: Instant) -> Option<Instant> {
-        self.ticking = self.is_restless();
-        let tick = self.ticking.then(|| now + TICK);
-        let next = tick.into_iter().chain(self.next_alarm()).min();
-        self.sleeps_until = next;
-        next
-    }
-
-    /// A worker has said hello.
-    pub(super) fn serve(&mut self, index: usize, lane: Arc<Lane>, pid: u32, after: &mut After) {
-        self.generations += 1;
-        self.books[index] = Some(Book::new(lane, pid, index, self.generations));
-        self.turn(after);
-    }
-
-    /// A worker is dead; says whether it ever ran a task.
-    pub(super) fn settle(&mut self, index: usize, exit: Exit, after: &mut After) -> bool {
-        let Some(book) = self.books[index].take() else {
-            return false;
-        };
-        let Settled { waiting, did_work } = book.settle(exit, after);
-        self.put_back(waiting, after);
-        self.take_again(after);
-        self.turn(after);
-        did_work
-    }
-
-    /// Whether the worker at `index` runs no task.
-    pub(super) fn is_drained(&self) -> bool {
-        self.backlog.is_empty()
-            && self.retries.is_empty()
-            && self.filling == 0
-            && self.books.iter().flatten().all(Book::is_idle)
-    }
-
-    /// Tells every worker to end; the pool is drained.
-    pub(super) fn put_stops(&mut self, after: &mut After) {
-        for book in self.books.iter_mut().flatten() {
-            book.put_stop(after);
-        }
-    }
-
-    pub(super) fn trim(&mut self) {
-        for book in self.books.iter_mut().flatten() {
-            book.trim(KEEP_BYTES);
-        }
-    }
-
-    pub(super) fn drain(&mut self, after: &mut After) {
-        if self.phase == Phase::Open {
-            self.phase = Phase::Draining;
-            self.turn(after);
-            after.poke = true;
-        }
-    }
-
-    /// What has not started is cancelled; takes no more jobs.
-    pub(super) fn cancel_all_queued(&mut self, after: &mut After) {
-        if !self.is_draining() {
-            return;
-        }
-        self.phase = Phase::Cancelling;
-        self.collect(after);
-        for job in self.retries.take_all() {
-            cancel(job, after);
-        }
-        for job in std::mem::take(&mut self.backlog) {
-            cancel(job, after);
-        }
-        for book in self.books.iter_mut().flatten() {
-            book.cancel_queued(after);
-        }
-        self.turn(after);
-        after.poke = true;
-    }
-
-    /// What the workers run, in words.
-    pub(super) fn running(&self) -> Vec<String> {
-        self.books
-            .iter()
-            .flatten()
-            .filter_map(Book::running)
-            .collect()
-    }
-
-    /// Takes no more jobs and ends all there are: with `Cancelled` after a kill, with `Rejected`
-    /// when the pool is broken.
-    pub(super) fn end(&mut self, kind: TaskErrorKind, why: &str, after: &mut After) {
-        if matches!(self.phase, Phase::Ended(_)) {
-            return;
-        }
-        self.phase = Phase::Ended(why.to_owned());
-        let error = |name| TaskError::new(kind, name).message_is(why);
-        for book in self.books.iter_mut().flatten() {
-            book.collect(after);
-            book.abandon_all(error, after);
-        }
-        self.backlog.extend(std::mem::take(&mut after.again));
-        let retries = std::mem::take(&mut after.retry);
-        self.backlog.extend(retries.into_iter().map(|(job, _)| job));
-        self.backlog.extend(self.retries.take_all());
-        self.start_by.take_all().for_each(drop);
-        for job in std::mem::take(&mut self.backlog) {
-            let error = error(job.info().name);
-            after.watched.extend(job.fail(error));
-        }
-        after.poke = true;
-    }
-
-    pub(super) fn is_draining(&self) -> bool {
-        matches!(self.phase, Phase::Draining | Phase::Cancelling)
-    }
-
-    /// What fails does not run again.
-    pub(super) fn ends_without_retries(&self) -> bool {
-        matches!(self.phase, Phase::Cancelling | Phase::Ended(_))
-    }
-
-    /// Whether the job has run, and its result is being copied out.
-    pub(super) fn is_being_fetched(&self, job: &Job) -> bool {
-        Place::of(job) == Place::LEAVING
-    }
-
-    pub(super) fn has_ended(&self) -> bool {
-        matches!(self.phase, Phase::Ended(_))
-    }
 }
 
-fn cancel(job: Claimed, after: &mut After) {
+pub(super) fn cancel(job: Claimed, after: &mut After) {
     let error = TaskError::cancelled(job.info().name);
     after.watched.extend(job.fail(error));
 }

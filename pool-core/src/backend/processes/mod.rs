@@ -6,6 +6,7 @@
 
 mod after;
 mod alarms;
+mod backlog;
 mod book;
 mod chunk;
 mod deadlines;
@@ -14,17 +15,23 @@ mod fleet;
 mod hub;
 mod join;
 mod lane;
+mod life;
+mod memory;
 mod place;
+mod pressure;
+mod relay;
 mod spawn;
 mod spin;
+mod supervision;
 mod supervisor;
 mod wire;
 mod worker;
 
 use std::fmt;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
+use std::task::Waker;
 use std::thread::{JoinHandle as Thread, ThreadId};
 use std::time::{Duration, Instant};
 
@@ -32,14 +39,16 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use self::after::After;
 use self::hub::{Cancelled, Hub};
+use self::pressure::Queue;
 use self::spawn::Recipe;
 use self::spin::Patience;
 use self::supervisor::Supervisor;
 use super::callbacks::Callbacks;
 use super::ended::Ended;
-use super::{Backend, Config, Engine, EngineRef};
+use super::room::Room;
+use super::{Backend, Config, Engine, EngineRef, Entry};
 use crate::cell::{Claimed, Job};
-use crate::{Error, TaskErrorKind};
+use crate::{Error, Stats, TaskErrorKind};
 
 pub(crate) use self::lane::memory::use_large_pages;
 pub(crate) use self::spawn::Token;
@@ -79,7 +88,12 @@ struct Shared {
     thread: Mutex<Option<Thread<()>>>,
     ended: Ended,
     callbacks: Callbacks,
-    workers: usize,
+    /// How many there are to be.
+    workers: AtomicUsize,
+    /// Whether the tasks of a map may go together.
+    chunks: bool,
+    room: Room,
+    queue_limit: Option<usize>,
 }
 
 impl Shared {
@@ -110,6 +124,17 @@ impl Shared {
                 }
                 true
             }
+        }
+    }
+
+    /// Wakes who waits for room, if there is enough.
+    fn make_room(&self) {
+        let (bounds, (tasks, bytes)) = self.with(|hub, after| {
+            hub.sweep(after);
+            (hub.queue.bounds, hub.waiting())
+        });
+        if self.room.is_due(bounds, tasks, bytes) {
+            self.room.was_made();
         }
     }
 
@@ -157,28 +182,25 @@ pub(super) fn start(config: Config) -> Result<EngineRef, Error> {
         return Err(Error::TooDeep);
     }
     let catalog = crate::catalog::Catalog::get()?;
-    let recipe = Recipe::new(door, config.worker_exe, depth, catalog.digest())?;
+    let recipe = Recipe::new(door, config.processes.clone(), depth, catalog.digest())?;
     let poke = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
         .map_err(|error| Error::spawn("no eventfd", &error.into()))?;
     let shared = Arc::new(Shared {
-        hub: Mutex::new(Hub::new(config.workers, config.grace)),
+        hub: Mutex::new(Hub::new(&config)),
         poke,
         patience: Patience::new(),
         supervisor: OnceLock::new(),
         thread: Mutex::new(None),
         ended: Ended::new(),
         callbacks: Callbacks::new(),
-        workers: config.workers,
+        workers: AtomicUsize::new(config.workers),
+        chunks: config.processes.max_tasks.is_none(),
+        room: Room::new(),
+        queue_limit: Queue::new(&config).limit(),
     });
     let (built, result) = mpsc::sync_channel(1);
-    let supervisor = Supervisor::new(
-        shared.clone(),
-        recipe,
-        config.workers,
-        config.start_timeout,
-        built,
-    )
-    .map_err(|error| Error::spawn("no epoll", &error))?;
+    let supervisor = Supervisor::new(shared.clone(), recipe, &config, built)
+        .map_err(|error| Error::spawn("no epoll", &error))?;
     let thread = std::thread::Builder::new()
         .name("pool-supervisor".into())
         .spawn(move || supervisor.run())
@@ -208,22 +230,49 @@ impl Engine for Processes {
     }
 
     fn workers(&self) -> usize {
-        self.shared.workers
+        self.shared.workers.load(Relaxed)
+    }
+
+    fn max_chunk(&self) -> Option<usize> {
+        (!self.shared.chunks).then_some(1)
     }
 
     fn is_remote(&self) -> bool {
         true
     }
 
-    fn submit(&self, job: Job, start_by: Option<Instant>) {
+    fn reserve(&self) -> bool {
+        self.shared.with(Hub::reserve)
+    }
+
+    fn watch_room(&self, waker: &Waker) {
+        self.shared.room.watch(waker);
+    }
+
+    fn queue_limit(&self) -> Option<usize> {
+        self.shared.queue_limit
+    }
+
+    fn submit(&self, job: Job, entry: Entry) {
         // Encodes in the caller's thread and without a lock: that is the user's code.
-        if let Some(job) = Claimed::new(job) {
-            self.shared.with(|hub, after| {
-                if let Some(at) = start_by {
+        let Some(mut job) = Claimed::new(job) else {
+            self.shared
+                .with(|hub, _| hub.queue.reserved -= usize::from(entry.reserved));
+            return;
+        };
+        let mut start_by = entry.start_by;
+        loop {
+            let submitted = self.shared.with(|hub, after| {
+                if let Some(at) = start_by.take() {
                     hub.start_by(at, job.job().clone(), after);
                 }
-                hub.submit(job, after);
+                hub.submit(job, entry.reserved, after)
             });
+            match submitted {
+                Ok(()) => return,
+                Err(back) => job = back,
+            }
+            self.shared.room.wait();
         }
     }
 
@@ -249,6 +298,18 @@ impl Engine for Processes {
 
     fn cancel_queued(&self, job: &Job) {
         self.shared.cancel(job, false);
+    }
+
+    fn stats(&self) -> Stats {
+        self.shared.with(Hub::stats)
+    }
+
+    fn resize(&self, workers: usize) -> Result<(), Error> {
+        self.shared.with(|hub, after| {
+            self.shared.workers.store(workers, Relaxed);
+            hub.resize(workers, after);
+        });
+        Ok(())
     }
 
     fn close(&self) {

@@ -27,7 +27,7 @@ impl Place {
     #[inline]
     pub(super) fn of(job: &Job) -> Self {
         // Relaxed: written under the hub's lock, and read under it.
-        Self(job.head().place.load(Relaxed))
+        Self(job.head().note.load(Relaxed))
     }
 
     #[inline]
@@ -43,6 +43,6 @@ impl Place {
     /// Notes it in the job's cell.
     #[inline]
     pub(super) fn note(self, job: &Claimed) {
-        job.head().place.store(self.0, Relaxed);
+        job.head().note.store(self.0, Relaxed);
     }
 }

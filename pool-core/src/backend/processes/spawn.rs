@@ -17,9 +17,11 @@ use rustix::process::{Pid, PidfdFlags};
 
 use super::lane::Lane;
 use super::lane::memory::Segments;
+use super::relay::{Relay, To};
 use super::wire::{Identity, VERSION, Welcome};
-use crate::Error;
+use crate::backend::ProcessConfig;
 use crate::entry::Door;
+use crate::{Error, Output};
 
 /// The running executable. Executing this link runs the very file that this process runs, even
 /// if another file has taken its name since.
@@ -68,6 +70,7 @@ pub(super) struct Recipe {
     /// its door goes nowhere.
     late_stdout: bool,
     foreign: bool,
+    config: ProcessConfig,
     depth: u32,
     pub(super) identity: Identity,
 }
@@ -79,15 +82,21 @@ pub(super) struct Process {
     pub(super) pidfd: OwnedFd,
     pub(super) socket: OwnedFd,
     pub(super) lane: Lane,
+    pub(super) relays: Vec<Relay>,
 }
 
 impl Recipe {
     pub(super) fn new(
         door: Door,
-        worker_exe: Option<PathBuf>,
+        mut config: ProcessConfig,
         depth: u32,
         catalog: u64,
     ) -> Result<Self, Error> {
+        // A relative path is one in this program's folder, not in the workers'.
+        let exe = config.exe.take().map(|exe| match exe.components().count() {
+            0 | 1 => exe,
+            _ => std::path::absolute(&exe).unwrap_or(exe),
+        });
         let identity = identity(Path::new(THIS_PROGRAM), catalog)?;
         let test = match door {
             Door::Main => None,
@@ -108,10 +117,11 @@ impl Recipe {
             }
         };
         Ok(Self {
-            foreign: worker_exe.is_some(),
-            late_stdout: test.is_some() && worker_exe.is_none(),
-            program: worker_exe.unwrap_or_else(|| THIS_PROGRAM.into()),
+            foreign: exe.is_some(),
+            late_stdout: test.is_some() && exe.is_none(),
+            program: exe.unwrap_or_else(|| THIS_PROGRAM.into()),
             arguments,
+            config,
             depth,
             identity,
         })
@@ -137,20 +147,44 @@ impl Recipe {
             version: VERSION,
             parent: std::process::id(),
         };
-        let mut child = Command::new(&self.program)
+        let mut relays = Vec::new();
+        let mut stream = |output, to| {
+            stream(output, index, to, &mut relays)
+                .map_err(|error| Error::spawn("no pipe for its output", &error))
+        };
+        let stdout = stream(self.config.stdout, To::Stdout)?;
+        let stderr = stream(self.config.stderr, To::Stderr)?;
+        let (early, late) = match (stdout, self.late_stdout) {
+            (Stream::Null, _) => (Stdio::null(), None),
+            (stdout, true) => (Stdio::null(), Some(stdout)),
+            (stdout, false) => (stdout.into(), None),
+        };
+        let mut command = Command::new(&self.program);
+        command
             .arg0(token.to_argument(index))
             .args(&self.arguments)
             .stdin(theirs)
-            .stdout(if self.late_stdout {
-                Stdio::null()
-            } else {
-                Stdio::inherit()
-            })
+            .stdout(early)
+            .stderr(stderr)
             .process_group(0)
-            .spawn()
-            .map_err(|error| Error::spawn(self.program.display().to_string(), &error))?;
+            .envs(self.config.env.iter().map(|(key, value)| (key, value)));
+        if let Some(folder) = &self.config.current_dir {
+            command.current_dir(folder);
+        }
+        let mut child = command.spawn().map_err(|error| {
+            let program = self.program.display();
+            Error::spawn(
+                match &self.config.current_dir {
+                    None => program.to_string(),
+                    Some(folder) => format!("{program} in {}", folder.display()),
+                },
+                &error,
+            )
+        })?;
+        // It has the other ends of the pipes.
+        drop(command);
         let welcomed = pidfd(&child).and_then(|pidfd| {
-            self.welcome(ours.as_fd(), index, &segments)?;
+            self.welcome(ours.as_fd(), index, &segments, late.as_ref())?;
             Ok(pidfd)
         });
         match welcomed {
@@ -159,6 +193,7 @@ impl Recipe {
                 pidfd,
                 socket: ours,
                 lane,
+                relays,
             }),
             Err(error) => {
                 // Not ours to serve: nothing is left of it.
@@ -169,23 +204,30 @@ impl Recipe {
         }
     }
 
-    fn welcome(&self, socket: BorrowedFd<'_>, index: usize, segments: &Segments) -> io::Result<()> {
+    fn welcome(
+        &self,
+        socket: BorrowedFd<'_>,
+        index: usize,
+        segments: &Segments,
+        late_stdout: Option<&Stream>,
+    ) -> io::Result<()> {
         let welcome = Welcome {
             identity: self.identity,
             foreign: self.foreign,
             index: index as u32,
             depth: self.depth + 1,
             arena_bytes: segments.arena_bytes,
-            stdout: self.late_stdout,
+            stdout: late_stdout.is_some(),
         };
-        let stdout = rustix::stdio::stdout();
         let mut fds = vec![
             segments.control.as_fd(),
             segments.request.as_fd(),
             segments.reply.as_fd(),
         ];
-        if self.late_stdout {
-            fds.push(stdout);
+        match late_stdout {
+            Some(Stream::Pipe(pipe)) => fds.push(pipe.as_fd()),
+            Some(Stream::Inherited | Stream::Null) => fds.push(rustix::stdio::stdout()),
+            None => {}
         }
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
         let mut control = SendAncillaryBuffer::new(&mut space);
@@ -203,6 +245,36 @@ impl Recipe {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Where a stream of a worker goes.
+#[derive(Debug)]
+enum Stream {
+    Inherited,
+    Null,
+    Pipe(OwnedFd),
+}
+
+impl From<Stream> for Stdio {
+    fn from(stream: Stream) -> Self {
+        match stream {
+            Stream::Inherited => Self::inherit(),
+            Stream::Null => Self::null(),
+            Stream::Pipe(pipe) => pipe.into(),
+        }
+    }
+}
+
+fn stream(output: Output, index: usize, to: To, relays: &mut Vec<Relay>) -> io::Result<Stream> {
+    Ok(match output {
+        Output::Inherit => Stream::Inherited,
+        Output::Null => Stream::Null,
+        Output::Prefix => {
+            let (relay, pipe) = Relay::start(index, to)?;
+            relays.push(relay);
+            Stream::Pipe(pipe)
+        }
+    })
 }
 
 /// The child has not been waited for, so its number is still its own.

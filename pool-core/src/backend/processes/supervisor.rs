@@ -14,13 +14,15 @@ use rustix::io::Errno;
 use rustix::net::{self, RecvFlags};
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::fleet::{Action, Fleet};
+use super::fleet::{Action, Fleet, Then};
 use super::hub::Hub;
 use super::lane::Lane;
+use super::memory::Watch;
+use super::relay::Relay;
 use super::spawn::Recipe;
 use super::wire::{Hello, MESSAGE_MAX, Unreadable, VERSION};
 use super::{Exit, Shared};
-use crate::backend::SHUT_DOWN;
+use crate::backend::{Config, SHUT_DOWN};
 use crate::sync::timespec;
 use crate::{Error, StartFailure, TaskErrorKind};
 
@@ -37,6 +39,9 @@ pub(super) struct Supervisor {
     recipe: Recipe,
     fleet: Fleet,
     processes: Vec<Option<Process>>,
+    memory: Option<Watch>,
+    /// Of dead workers.
+    relays: Vec<Relay>,
     epoll: OwnedFd,
     built: Option<SyncSender<Result<(), Error>>>,
 }
@@ -47,14 +52,15 @@ struct Process {
     socket: OwnedFd,
     /// Until the worker serves.
     lane: Option<Lane>,
+    /// What it writes goes through this program.
+    relays: Vec<Relay>,
 }
 
 impl Supervisor {
     pub(super) fn new(
         shared: Arc<Shared>,
         recipe: Recipe,
-        workers: usize,
-        start_timeout: Duration,
+        config: &Config,
         built: SyncSender<Result<(), Error>>,
     ) -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
@@ -67,8 +73,10 @@ impl Supervisor {
         Ok(Self {
             shared,
             recipe,
-            fleet: Fleet::new(workers, start_timeout, Instant::now()),
-            processes: (0..workers).map(|_| None).collect(),
+            fleet: Fleet::new(config.workers, config.start_timeout, Instant::now()),
+            processes: (0..config.workers).map(|_| None).collect(),
+            memory: config.processes.memory_limit.map(|_| Watch::new()),
+            relays: Vec::new(),
             epoll,
             built: Some(built),
         })
@@ -102,29 +110,80 @@ impl Supervisor {
     /// Looks at the hub; returns when it has to be looked at again.
     fn look(&mut self) -> Option<Instant> {
         let ending = self.fleet.is_ending();
+        let now = Instant::now();
+        let used = self.used_memory(now);
         let mut stop = false;
-        let (killed, ended) = self.shared.with(|hub, after| {
-            let now = Instant::now();
-            let killed = hub.due(now, after);
+        let (look, target) = self.shared.with(|hub, after| {
+            let mut kill = hub.due(now, after);
+            for (index, bytes) in used {
+                kill.extend(hub.uses_memory(index, bytes).then_some(index));
+            }
             hub.tick(now, after);
             if hub.is_draining() && hub.is_drained() && !ending {
                 stop = true;
                 hub.put_stops(after);
             }
-            (killed, hub.has_ended())
+            let look = Look {
+                kill,
+                retired: hub.retire(now, after),
+                needed: hub.waiting().0,
+                ended: hub.has_ended(),
+            };
+            (look, hub.target)
         });
-        let mut actions: Vec<_> = killed
+        let mut actions: Vec<_> = look
+            .kill
             .into_iter()
             .flat_map(|index| self.fleet.condemn(index))
             .collect();
-        if ended && !ending {
+        if look.ended && !ending {
             actions.extend(self.fleet.kill());
         } else if stop {
-            actions.extend(self.fleet.stop(Instant::now()));
+            actions.extend(self.fleet.stop(now));
+        } else {
+            actions.extend(self.keep_the_fleet(target, look.retired, look.needed, now));
         }
         self.act(actions);
         // Copies and callbacks of the look above are done: from here on only a poke brings news.
         self.shared.with(|hub, _| hub.next_look(Instant::now()))
+    }
+
+    fn keep_the_fleet(
+        &mut self,
+        target: usize,
+        retired: Vec<(usize, Then)>,
+        needed: usize,
+        now: Instant,
+    ) -> Vec<Action> {
+        for (index, then) in retired {
+            self.fleet.retire(index, then, now);
+        }
+        let mut actions = Vec::new();
+        if target != self.fleet.target() {
+            actions = self.fleet.resize(target, now);
+            let all = self.processes.len().max(target);
+            self.processes.resize_with(all, || None);
+        }
+        self.fleet.wake(needed, now);
+        actions.extend(self.fleet.due(now));
+        actions
+    }
+
+    /// How much memory each worker has, if it is time to look.
+    fn used_memory(&mut self, now: Instant) -> Vec<(usize, u64)> {
+        let Some(watch) = &mut self.memory else {
+            return Vec::new();
+        };
+        if !watch.is_due(now) {
+            return Vec::new();
+        }
+        let processes = self.processes.iter().enumerate();
+        processes
+            .filter_map(|(index, process)| {
+                let pid = process.as_ref()?.child.id();
+                Some((index, watch.used(pid)?))
+            })
+            .collect()
     }
 
     fn act(&mut self, actions: Vec<Action>) {
@@ -164,6 +223,7 @@ impl Supervisor {
                 pidfd: process.pidfd,
                 socket: process.socket,
                 lane: Some(process.lane),
+                relays: process.relays,
             };
             match self.register(index, &process) {
                 Ok(()) => Ok(process),
@@ -286,10 +346,15 @@ impl Supervisor {
         // What it started goes with it. It is not reaped yet, so the group's number is its own.
         kill_group(&process.child);
         let exit = reap(process.child);
-        let did_work = self
+        self.relays.retain(|relay| !relay.has_ended());
+        for relay in process.relays {
+            relay.worker_is_dead();
+            self.relays.push(relay);
+        }
+        let came_to = self
             .shared
             .with(|hub, after| hub.settle(index, exit, after));
-        let actions = self.fleet.exited(index, exit, did_work, Instant::now());
+        let actions = self.fleet.exited(index, exit, came_to, Instant::now());
         self.act(actions);
         // Dropping the process closes its descriptors, which takes them out of the epoll set.
     }
@@ -302,6 +367,8 @@ impl Drop for Supervisor {
             kill_group(&process.child);
             reap(process.child);
         }
+        // What the workers have written is there when the pool has ended.
+        self.relays.drain(..).for_each(Relay::join);
         self.shared.with(|hub: &mut Hub, after| {
             let why = if hub.is_draining() {
                 SHUT_DOWN
@@ -312,6 +379,17 @@ impl Drop for Supervisor {
         });
         self.shared.ended.set();
     }
+}
+
+/// What came out of a look at the hub.
+struct Look {
+    /// Workers that must be killed.
+    kill: Vec<usize>,
+    /// Workers that were told to end.
+    retired: Vec<(usize, Then)>,
+    /// How many tasks wait for a worker.
+    needed: usize,
+    ended: bool,
 }
 
 enum Heard {

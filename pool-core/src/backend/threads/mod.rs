@@ -14,63 +14,63 @@
 //! just before the pool was closed, is found by the last worker to end, or by that submitter, who
 //! looks again after its push.
 
+mod bounds;
 #[cfg(all(test, loom))]
 mod model;
 mod queue;
+mod roster;
 mod sleep;
 mod timer;
 mod worker;
 
 use std::sync::atomic::{
-    AtomicBool, AtomicU32, AtomicU64, AtomicUsize,
+    AtomicBool, AtomicU64, AtomicUsize,
     Ordering::{Relaxed, SeqCst},
     fence,
 };
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::Waker;
 use std::thread::JoinHandle as Thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_deque::Steal;
-use crossbeam_utils::CachePadded;
 
+use self::bounds::Bounded;
 use self::queue::Queue;
+use self::roster::{Roster, Worker};
 use self::sleep::Sleepers;
 use self::timer::Timer;
-use self::worker::{Queues, Stealers};
 use super::callbacks::Callbacks;
 use super::ended::Ended;
-use super::{Backend, Engine, EngineRef, SHUT_DOWN};
-use crate::cell::{Abandon, Job, OnSeat, Paused, Seat};
+use super::{Backend, Config, Engine, EngineRef, Entry, SHUT_DOWN, broken};
+use crate::cell::{Abandon, Job, OnSeat, Paused};
 use crate::current::Frame;
-use crate::{Error, TaskError};
+use crate::initializer::Initializer;
+use crate::{Error, Stats, TaskError};
 
 /// What the workers share.
 struct Shared {
     queue: Queue,
-    workers: Vec<CachePadded<Worker>>,
+    bounded: Bounded,
+    workers: Roster,
     sleepers: Sleepers,
     timer: Timer,
+    initializer: Option<Initializer>,
     closed: AtomicBool,
     killed: AtomicBool,
     /// What has not started is cancelled.
     cancelling: AtomicBool,
+    /// Why it takes no jobs, once its initializer has failed.
+    broken: OnceLock<String>,
     /// Tasks that the timer keeps for another run.
     paused: AtomicUsize,
     retried: AtomicU64,
     timed_out: AtomicU64,
+    hired: AtomicU64,
     /// Workers that have not ended.
     alive: AtomicUsize,
     ended: Ended,
     callbacks: Callbacks,
-}
-
-/// What others see of a worker.
-struct Worker {
-    stealers: Stealers,
-    /// What it runs.
-    seat: Seat,
-    /// How many jobs it has begun.
-    ran: AtomicU32,
 }
 
 /// The pool's side: `Shared` plus the threads to be joined.
@@ -79,27 +79,25 @@ struct Threads {
     threads: Mutex<Vec<Thread<()>>>,
 }
 
-pub(super) fn start(workers: usize) -> Result<EngineRef, Error> {
-    let queues: Vec<_> = (0..workers).map(|_| Queues::new()).collect();
-    let worker = |queues: &Queues| {
-        CachePadded::new(Worker {
-            stealers: queues.stealers(),
-            seat: Seat::new(),
-            ran: AtomicU32::new(0),
-        })
-    };
+pub(super) fn start(config: &Config) -> Result<EngineRef, Error> {
+    let workers = config.workers;
     let shared = Arc::new(Shared {
         queue: Queue::new(workers),
-        workers: queues.iter().map(worker).collect(),
+        bounded: Bounded::new(config),
+        workers: Roster::new(workers),
         sleepers: Sleepers::new(workers),
         timer: Timer::new(),
+        initializer: config.initializer.clone(),
         closed: AtomicBool::new(false),
         killed: AtomicBool::new(false),
         cancelling: AtomicBool::new(false),
+        broken: OnceLock::new(),
         paused: AtomicUsize::new(0),
         retried: AtomicU64::new(0),
         timed_out: AtomicU64::new(0),
-        alive: AtomicUsize::new(workers),
+        hired: AtomicU64::new(0),
+        // The builder's, so that none of the first to end is the last.
+        alive: AtomicUsize::new(1),
         ended: Ended::new(),
         callbacks: Callbacks::new(),
     });
@@ -107,28 +105,15 @@ pub(super) fn start(workers: usize) -> Result<EngineRef, Error> {
         shared,
         threads: Mutex::new(Vec::with_capacity(workers)),
     };
-    for (index, queues) in queues.into_iter().enumerate() {
-        let shared = pool.shared.clone();
-        let thread = std::thread::Builder::new()
-            .name(format!("pool-worker-{index}"))
-            .spawn(move || {
-                // Also after a panic of the worker's own, which would be a bug.
-                let _ended = OneEnded(&shared);
-                worker::run(&shared, queues, index);
-            });
-        match thread {
-            Ok(thread) => pool.lock_threads().push(thread),
-            Err(error) => {
-                // Those that were not started have ended.
-                for _ in index..workers {
-                    pool.shared.one_ended();
-                }
-                pool.kill();
-                pool.wait_until_ended(None);
-                return Err(Error::spawn(format!("thread {index} of {workers}"), &error));
-            }
-        }
+    let hired = pool.hire();
+    if hired.is_err() {
+        pool.kill();
     }
+    pool.shared.one_ended();
+    if hired.is_err() {
+        pool.wait_until_ended(None);
+    }
+    hired?;
     Ok(Arc::new(Box::new(pool)))
 }
 
@@ -163,9 +148,14 @@ impl Shared {
         worker: usize,
         later: Option<&dyn Fn(Duration, Paused)>,
     ) {
+        let Some(place) = self.workers.get(worker) else {
+            unreachable!("a worker has its place");
+        };
         let alarm = |at| self.timer.look_by(at, self);
+        let begins = |job: &Job| self.bounded.leaves(job);
         let on = OnSeat {
-            seat: &self.workers[worker].seat,
+            begins: &begins,
+            seat: &place.seat,
             alarm: &alarm,
             later,
         };
@@ -209,7 +199,7 @@ impl Shared {
         self.sleepers.wake_one();
         let nobody_runs_it = || self.killed.load(SeqCst) || self.alive.load(SeqCst) == 0;
         if self.is_closed() && nobody_runs_it() {
-            self.refuse_queued(self.why_ended());
+            self.refuse_queued(|name| self.refusal(name));
         }
     }
 
@@ -220,23 +210,73 @@ impl Shared {
     /// A worker has ended; after the last one nobody runs what is still pushed.
     fn one_ended(&self) {
         if self.alive.fetch_sub(1, SeqCst) == 1 {
-            self.refuse_queued(self.why_ended());
+            self.refuse_queued(|name| self.refusal(name));
             self.timer.stop();
             self.ended.set();
         }
     }
 
     /// What becomes of a job that nobody will run.
-    fn why_ended(&self) -> fn(&'static str) -> TaskError {
+    fn refusal(&self, name: &'static str) -> TaskError {
         match self.killed.load(SeqCst) {
-            true => TaskError::killed,
-            false => |name| TaskError::rejected(name, SHUT_DOWN),
+            true => TaskError::killed(name),
+            false => self.rejection(name),
         }
+    }
+
+    /// What a job hears that comes too late.
+    fn rejection(&self, name: &'static str) -> TaskError {
+        TaskError::rejected(name, self.broken.get().map_or(SHUT_DOWN, String::as_str))
+    }
+
+    /// Runs the initializer, if there is one; says whether the worker can work.
+    fn initialize(self: &Arc<Self>, worker: usize) -> bool {
+        let Some(initializer) = &self.initializer else {
+            return true;
+        };
+        let (handle, job) = initializer.job();
+        self.bounded.admit_anyway();
+        let head = job.head();
+        // Its deadline may end it from elsewhere, while it goes on here.
+        let (pool, watched) = (Arc::clone(self), handle.job().clone());
+        let callback = move || {
+            // The outcome is read below where it is there.
+            if watched.head().state.is_abandoned() {
+                pool.break_up(&TaskError::abandoned(Abandon::TimedOut, watched.name()));
+            }
+        };
+        head.waiters.add_callback(Box::new(callback), &head.state);
+        self.run_on_seat(job, worker, None);
+        match handle.into_outcome() {
+            Ok(()) => true,
+            Err(error) => {
+                self.break_up(&error);
+                false
+            }
+        }
+    }
+
+    /// Resolves a job that nobody has begun.
+    fn refuse(&self, job: &Job, error: TaskError) -> bool {
+        let refused = job.refuse(error);
+        if refused {
+            self.bounded.leaves(job);
+        }
+        refused
+    }
+
+    /// The initializer has failed.
+    fn break_up(&self, error: &TaskError) {
+        // The first reason stays.
+        let _ = self.broken.set(broken(error));
+        self.close();
+        self.timer.drop_retries(self);
+        self.refuse_queued(|name| self.refusal(name));
     }
 
     /// Empties the queues: the pool was killed, and its workers may be busy for long; or they have
     /// ended; or what has not started is cancelled.
-    fn refuse_queued(&self, error: fn(&'static str) -> TaskError) {
+    fn refuse_queued(&self, error: impl Fn(&'static str) -> TaskError) {
         // Pairs with the one in `wake_one`: what `submit` has pushed is found here, or `submit`
         // sees why this was called.
         fence(SeqCst);
@@ -252,7 +292,7 @@ impl Shared {
         loop {
             match steal() {
                 Steal::Success(job) => {
-                    job.refuse(error(job.name()));
+                    self.refuse(&job, error(job.name()));
                 }
                 Steal::Retry => {}
                 Steal::Empty => return,
@@ -261,7 +301,11 @@ impl Shared {
     }
 
     fn close(&self) {
-        self.closed.store(true, SeqCst);
+        {
+            // Nobody is hired from here on.
+            let _nobody_comes = self.workers.lock();
+            self.closed.store(true, SeqCst);
+        }
         self.sleepers.wake_all();
     }
 
@@ -272,6 +316,51 @@ impl Shared {
 }
 
 impl Threads {
+    /// Starts a worker for every vacant place.
+    fn hire(&self) -> Result<(), Error> {
+        let mut vacancies = self.shared.workers.lock();
+        while !self.shared.is_closed()
+            && let Some((index, queues)) = vacancies.fill()
+        {
+            let shared = Arc::clone(&self.shared);
+            shared.alive.fetch_add(1, SeqCst);
+            shared.hired.fetch_add(1, Relaxed);
+            // It comes back when the thread is not started.
+            let queues = Arc::new(Mutex::new(Some(queues)));
+            let own = Arc::clone(&queues);
+            let thread = std::thread::Builder::new()
+                .name(format!("pool-worker-{index}"))
+                .spawn(move || {
+                    // Also after a panic of the worker's own, which would be a bug.
+                    let _ended = OneEnded(&shared);
+                    let queues = own.lock().unwrap_or_else(PoisonError::into_inner).take();
+                    if let Some(queues) = queues
+                        && shared.initialize(index)
+                    {
+                        worker::run(&shared, queues, index);
+                    }
+                });
+            match thread {
+                Ok(thread) => {
+                    let mut threads = self.lock_threads();
+                    threads.retain(|thread| !thread.is_finished());
+                    threads.push(thread);
+                }
+                Err(error) => {
+                    let queues = queues.lock().unwrap_or_else(PoisonError::into_inner).take();
+                    if let Some(queues) = queues {
+                        vacancies.vacate(index, queues);
+                    }
+                    drop(vacancies);
+                    self.shared.one_ended();
+                    let target = self.shared.workers.target();
+                    return Err(Error::spawn(format!("thread {index} of {target}"), &error));
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn lock_threads(&self) -> std::sync::MutexGuard<'_, Vec<Thread<()>>> {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -294,7 +383,45 @@ impl Engine for Threads {
     }
 
     fn workers(&self) -> usize {
-        self.shared.workers.len()
+        self.shared.workers.target()
+    }
+
+    fn stats(&self) -> Stats {
+        let shared = &*self.shared;
+        let counts = shared.bounded.counts();
+        let (queued, queue_peak) = if shared.bounded.exact {
+            (counts.items, counts.items_peak)
+        } else {
+            let own: usize = shared.workers.iter().map(|w| w.stealers.len()).sum();
+            let queued = shared.queue.count() + own;
+            (queued, shared.queue.peak().max(queued))
+        };
+        let resolved = |worker: &Worker| {
+            let innermost = worker.seat.jobs().into_iter().next();
+            innermost.map(|(job, _)| job.head().is_resolved())
+        };
+        let states: Vec<bool> = shared.workers.iter().filter_map(resolved).collect();
+        let overdue = states.iter().filter(|resolved| **resolved).count();
+        Stats {
+            workers: shared.alive.load(SeqCst),
+            queued,
+            running: states.len() - overdue,
+            overdue,
+            queue_peak,
+            queue_bytes: counts.bytes,
+            queue_bytes_peak: counts.bytes_peak,
+            workers_started: shared.hired.load(Relaxed),
+            workers_lost: 0,
+            retried: shared.retried.load(Relaxed),
+            timed_out: shared.timed_out.load(Relaxed),
+        }
+    }
+
+    fn resize(&self, workers: usize) -> Result<(), Error> {
+        self.shared.workers.lock().set_target(workers);
+        // Who is one too many leaves.
+        self.shared.sleepers.wake_all();
+        self.hire()
     }
 
     fn is_own_thread(&self) -> bool {
@@ -305,19 +432,53 @@ impl Engine for Threads {
         self.shared.killed.load(SeqCst)
     }
 
-    fn submit(&self, job: Job, start_by: Option<Instant>) {
+    fn reserve(&self) -> bool {
+        let shared = &self.shared;
+        // What would be refused needs no room.
+        let admitted = shared.bounded.admit();
+        if !admitted && (shared.is_closed() || self.is_own_thread()) {
+            shared.bounded.admit_anyway();
+            return true;
+        }
+        admitted
+    }
+
+    fn watch_room(&self, waker: &Waker) {
+        self.shared.bounded.room.watch(waker);
+    }
+
+    fn queue_limit(&self) -> Option<usize> {
+        let bounded = &self.shared.bounded;
+        bounded.exact.then_some(bounded.bounds.items)
+    }
+
+    fn weighs(&self) -> bool {
+        self.shared.bounded.weighs
+    }
+
+    fn submit(&self, job: Job, entry: Entry) {
         let shared = &*self.shared;
+        if shared.bounded.exact {
+            while !entry.reserved && !self.reserve() {
+                shared.bounded.room.wait();
+            }
+            shared.bounded.weigh(&job, entry.weight);
+        }
         if shared.is_closed() {
-            job.refuse(TaskError::rejected(job.name(), SHUT_DOWN));
+            shared.refuse(&job, shared.rejection(job.name()));
             return;
         }
-        if let Some(at) = start_by {
+        if let Some(at) = entry.start_by {
             shared.timer.start_by(at, job.clone(), &self.shared);
         }
-        match worker::push(shared, job) {
-            Err(job) => shared.enter(job),
-            Ok(()) => shared.announce(),
+        let Err(mut job) = worker::push(shared, job) else {
+            return shared.announce();
+        };
+        while let Err(back) = shared.queue.push_below(shared.bounded.most_in_shard(), job) {
+            job = back;
+            shared.bounded.room.wait();
         }
+        shared.announce();
     }
 
     fn wait(&self, job: &Job, deadline: Option<Instant>) {
@@ -354,11 +515,12 @@ impl Engine for Threads {
     }
 
     fn cancel(&self, job: &Job) -> bool {
-        job.refuse(TaskError::cancelled(job.name())) || job.head().abandon(Abandon::Cancelled)
+        let error = TaskError::cancelled(job.name());
+        self.shared.refuse(job, error) || job.head().abandon(Abandon::Cancelled)
     }
 
     fn cancel_queued(&self, job: &Job) {
-        job.refuse(TaskError::cancelled(job.name()));
+        self.shared.refuse(job, TaskError::cancelled(job.name()));
     }
 
     fn close(&self) {
@@ -377,7 +539,7 @@ impl Engine for Threads {
 
     fn kill(&self) {
         self.shared.killed.store(true, SeqCst);
-        for worker in &self.shared.workers {
+        for worker in self.shared.workers.iter() {
             worker.seat.close();
         }
         self.shared.close();

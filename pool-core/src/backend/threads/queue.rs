@@ -33,6 +33,8 @@ struct Shard {
     /// How many jobs there are, for who does not hold the lock.
     len: AtomicUsize,
     jobs: Mutex<VecDeque<Job>>,
+    /// The most that it ever held; written under the lock.
+    peak: AtomicUsize,
 }
 
 thread_local! {
@@ -58,11 +60,42 @@ impl Queue {
     }
 
     pub(super) fn push(&self, job: Job) {
+        // There is no limit that a length could reach.
+        let _ = self.push_below(usize::MAX, job);
+    }
+
+    /// The same for a shard that holds fewer than so many; else the job comes back.
+    pub(super) fn push_below(&self, limit: usize, job: Job) -> Result<(), Job> {
         let shard = &self.shards[own_shard() % self.shards.len()];
         let mut jobs = shard.lock();
+        if jobs.len() >= limit {
+            return Err(job);
+        }
         jobs.push_back(job);
+        let len = jobs.len();
         // Relaxed: who may sleep because of it looks behind a fence (`sleep`).
-        shard.len.store(jobs.len(), Relaxed);
+        shard.len.store(len, Relaxed);
+        if len > shard.peak.load(Relaxed) {
+            shard.peak.store(len, Relaxed);
+        }
+        Ok(())
+    }
+
+    /// How many jobs wait, without those that were cancelled. Goes through all of them.
+    pub(super) fn count(&self) -> usize {
+        let queued = |job: &&Job| job.head().state.is_queued();
+        let shards = self.shards.iter();
+        shards
+            .map(|shard| shard.lock().iter().filter(queued).count())
+            .sum()
+    }
+
+    /// The most that there ever were in the shards, if not in all at the same moment.
+    pub(super) fn peak(&self) -> usize {
+        self.shards
+            .iter()
+            .map(|shard| shard.peak.load(Relaxed))
+            .sum()
     }
 
     pub(super) fn is_empty(&self) -> bool {

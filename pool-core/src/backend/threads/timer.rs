@@ -239,7 +239,12 @@ impl Due {
     fn happens(self, pool: &Arc<Shared>) {
         match self {
             Self::Retry(paused) => {
+                // It is queued again, room or not.
+                pool.bounded.admit_anyway();
                 let resumed = paused.resume();
+                if resumed.is_none() {
+                    pool.bounded.is_not_queued();
+                }
                 if let Some(job) = &resumed {
                     pool.enter(job.clone());
                 }
@@ -251,7 +256,7 @@ impl Due {
                 }
             }
             Self::Start(job) => {
-                job.refuse(TaskError::expired(job.name()));
+                pool.count_timeout(pool.refuse(&job, TaskError::expired(job.name())));
             }
         }
     }

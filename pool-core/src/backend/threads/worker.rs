@@ -58,6 +58,10 @@ impl Stealers {
         self.batch.is_empty() && self.stack.is_empty()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.batch.len() + self.stack.len()
+    }
+
     pub(super) fn steal(&self) -> Steal<Job> {
         self.batch.steal().or_else(|| self.stack.steal())
     }
@@ -155,22 +159,28 @@ pub(super) fn run(shared: &Arc<Shared>, queues: Queues, index: usize) {
         shared,
         index,
         batch: queues.batch,
-        // With one worker there is nobody who could run what waits in a batch.
-        size: if shared.workers.len() == 1 {
-            MAX_BATCH
-        } else {
-            1
-        },
+        size: 1,
         taken: 0,
         since: Instant::now(),
         looks: 0,
         ran: 0,
-        seen: vec![0; shared.workers.len()],
+        seen: Vec::new(),
     };
-    worker.run();
+    if worker.run() == End::Left {
+        return;
+    }
     // Jobs on it would be dropped without an outcome; there are none.
     let local = LOCAL.take();
     debug_assert!(local.is_none_or(|local| local.stack.is_empty()));
+}
+
+/// Why a worker ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The pool does.
+    Closed,
+    /// There are fewer workers now; its queues are in the roster.
+    Left,
 }
 
 struct Worker<'a> {
@@ -190,27 +200,55 @@ struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    fn run(&mut self) {
+    fn run(&mut self) -> End {
         let parker = Parker::new();
         let shared = self.shared;
+        let place = self.index;
         loop {
+            if place >= shared.workers.target() && self.leave() {
+                return End::Left;
+            }
             // Before the look: what was submitted before the pool was closed is seen by it.
             let ending = shared.is_ending();
             if let Some(job) = self.find() {
                 self.ran = self.ran.wrapping_add(1);
-                shared.workers[self.index].ran.store(self.ran, Relaxed);
+                if let Some(own) = shared.workers.get(place) {
+                    own.ran.store(self.ran, Relaxed);
+                }
                 shared.run(job, self.index);
             } else if ending {
-                return;
+                return End::Closed;
             } else {
                 // How long the next job waits for here says nothing of how long it takes.
                 self.taken = 0;
-                let ready = || shared.has_work() || shared.is_ending();
+                let ready =
+                    || shared.has_work() || shared.is_ending() || place >= shared.workers.target();
                 if !spin_until(ready) {
                     shared.sleepers.sleep(self.index, &parker, ready);
                 }
             }
         }
+    }
+
+    /// There are too many workers: gives away what is in its queues and its place; `false`: it is
+    /// needed after all.
+    fn leave(&mut self) -> bool {
+        let shared = self.shared;
+        let mut own = || with_local(shared, |local| local.stack.pop()).flatten();
+        while let Some(job) = self.batch.pop().or_else(&mut own) {
+            shared.queue.push(job);
+            shared.sleepers.wake_one();
+        }
+        let mut vacancies = shared.workers.lock();
+        // A pool that was closed before the pushes may have no other worker left.
+        if self.index < shared.workers.target() || shared.is_closed() {
+            return false;
+        }
+        if let Some(Local { stack, .. }) = LOCAL.take() {
+            let batch = std::mem::replace(&mut self.batch, Deque::new_fifo());
+            vacancies.vacate(self.index, Queues { stack, batch });
+        }
+        true
     }
 
     fn find(&mut self) -> Option<Job> {
@@ -232,8 +270,12 @@ impl Worker<'_> {
     /// since the last look.
     fn steal(&mut self, stuck: bool) -> Option<Job> {
         let workers = &self.shared.workers;
-        for i in (1..workers.len()).map(|i| (self.index + i) % workers.len()) {
-            let other = &workers[i];
+        let len = workers.len();
+        self.seen.resize(len, 0);
+        for i in (1..len).map(|i| (self.index + i) % len) {
+            let Some(other) = workers.get(i) else {
+                continue;
+            };
             if stuck {
                 let ran = other.ran.load(Relaxed);
                 let moved = std::mem::replace(&mut self.seen[i], ran) != ran;
@@ -260,8 +302,10 @@ impl Worker<'_> {
         if shared.queue.is_empty() {
             return None;
         }
-        if self.workers() > 1 {
-            self.learn();
+        // With one worker there is nobody who could run what waits in a batch.
+        match self.workers() {
+            1 => self.size = MAX_BATCH,
+            _ => self.learn(),
         }
         // The shards take turns in being the first.
         let first = self.index.wrapping_add(self.looks as usize);
@@ -280,7 +324,7 @@ impl Worker<'_> {
     }
 
     fn workers(&self) -> usize {
-        self.shared.workers.len()
+        self.shared.workers.target()
     }
 
     /// How long the last batch took says how large the next one is.

@@ -22,6 +22,7 @@ fn main() {
         ["drain", folder] => globals::drain(folder),
         ["drain chain", folder] => globals::drain_chain(folder),
         ["streams", backend] => streams::streams(backend),
+        ["relayed"] => streams::relayed(),
         ["arguments", ..] => streams::arguments(),
         ["parent", folder, end] => ends::parent(folder, end, false),
         ["parent with programs", folder, end] => ends::parent(folder, end, true),

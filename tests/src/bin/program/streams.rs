@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::process::Command;
 
-use pool_core::{Backend, Pool, pool_task};
+use pool_core::{Backend, Output, Pool, pool_task};
 
 #[pool_task]
 fn prints(number: u32) {
@@ -49,6 +49,37 @@ pub(crate) fn streams(backend: &str) {
     }
     println!();
     println!("main read {}", reads());
+}
+
+/// Each stream of the workers somewhere else.
+pub(crate) fn relayed() {
+    let build = |out, err| {
+        Pool::builder()
+            .backend(Backend::Processes)
+            .workers(1)
+            .stdout(out)
+            .stderr(err)
+            .build()
+            .unwrap()
+    };
+    let pool = build(Output::Prefix, Output::Null);
+    pool.submit(prints::task(1)).join().unwrap();
+    pool.submit(leaves_a_line_unfinished::task())
+        .join()
+        .unwrap();
+    drop(pool);
+    let pool = build(Output::Null, Output::Prefix);
+    pool.submit(prints::task(2)).join().unwrap();
+    // Its last words are not lost.
+    assert!(pool.submit(dies::task()).join().is_err());
+    drop(pool);
+    println!("main is at its end");
+}
+
+#[pool_task]
+fn dies() {
+    eprintln!("last words");
+    std::process::abort();
 }
 
 #[pool_task]
