@@ -68,7 +68,9 @@ const LOOK: Duration = Duration::from_millis(200);
 /// # Panics
 /// When there is no thread for it.
 pub fn watch_progress(progress: &'static AtomicU64, limit: Duration, report: fn()) {
+    let (ready, is_ready) = mpsc::channel();
     let watch = move || {
+        let _ = ready.send(());
         let (mut seen, mut since) = (0, Instant::now());
         loop {
             std::thread::sleep(LOOK);
@@ -87,6 +89,8 @@ pub fn watch_progress(progress: &'static AtomicU64, limit: Duration, report: fn(
         .name("watchdog".into())
         .spawn(watch);
     drop(watch.unwrap());
+    // From here on it is there and has its name.
+    let _ = is_ready.recv();
 }
 
 fn say(text: &str) {
