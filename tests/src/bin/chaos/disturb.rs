@@ -72,12 +72,12 @@ impl<'a> Disturber<'a> {
         while !self.round.is_over() {
             pause(self.random.below(6_000));
             match self.random.below(400) {
-                0..20 => self.kill(false),
-                20..28 => self.kill(true),
-                28..30 => self.kill_all(),
-                30..33 => self.spin(),
-                33..45 => self.slow_down(),
-                45..60 => {
+                0..30 => self.kill(false),
+                30..40 => self.kill(true),
+                40..42 => self.kill_all(),
+                42..44 => self.spin(),
+                44..54 => self.slow_down(),
+                54..60 => {
                     let millis = 50 + self.random.below(450);
                     FIGURES.starved.add(1);
                     self.stop(1_000 * millis);

@@ -22,6 +22,9 @@ use crate::tasks::{
 /// A time limit that no task reaches.
 pub(crate) const AMPLE: Duration = Duration::from_secs(600);
 
+/// The weights of what a thread may do next, together.
+const CHOICES: u64 = 200;
+
 const KIBIBYTE: usize = 1 << 10;
 const MEBIBYTE: usize = 1 << 20;
 
@@ -75,10 +78,16 @@ impl<'a> User<'a> {
         Self { round, random }
     }
 
-    /// Until the round is over.
+    /// Until the round is over: half of the time one thing, so that rounds differ.
     pub(crate) fn run(mut self) {
+        let favourite = self.random.below(CHOICES);
         while !self.round.is_over() {
-            match self.random.below(200) {
+            let any = self.random.below(CHOICES);
+            match if self.random.one_in(2) {
+                favourite
+            } else {
+                any
+            } {
                 0..60 => self.one_by_one(),
                 60..100 => self.burst(),
                 100..130 => self.map_small(),
