@@ -11,7 +11,7 @@ use pool_tests::until;
 use crate::figures::{FIGURES, blame};
 use crate::round::{Round, build};
 use crate::tasks::lasts;
-use crate::users::{Asked, User};
+use crate::users::{AMPLE, Asked, User};
 
 /// Counts a pool as long as it is there.
 struct Counted<'a>(&'a Round);
@@ -36,10 +36,15 @@ impl User<'_> {
         let Ok(_one) = self.round.aside.try_lock() else {
             return;
         };
-        match self.random.below(5) {
+        match self.random.below(6) {
             0 if self.round.backend() != Backend::Inline => self.cancelled_in_the_queue(),
-            0 | 1 => self.killed(),
-            2 => self.shut_down(true),
+            0 | 1 => self.killed(None),
+            2 => {
+                let grace = Duration::from_millis(self.random.below(10));
+                self.killed(Some(grace));
+            }
+            3 => self.shut_down_early(),
+            4 => self.shut_down(true),
             _ => self.shut_down(false),
         }
     }
@@ -78,15 +83,13 @@ impl User<'_> {
             self.is_refused(&pool);
         }
         for (asked, handle) in handles {
-            if !handle.is_finished() {
-                blame(&FIGURES.wrong, "a pool has ended before its tasks");
-            }
+            is_finished(&handle);
             self.end_small(asked, handle);
         }
     }
 
-    /// A pool that is killed gives every task an outcome at once.
-    fn killed(&mut self) {
+    /// A pool that is killed, perhaps after some grace, gives every task an outcome at once.
+    fn killed(&mut self, grace: Option<Duration>) {
         let _counted = Counted::new(self.round);
         let pool = self.build_calmly();
         let mut handles = self.submit_some(&pool);
@@ -95,12 +98,14 @@ impl User<'_> {
         let long = pool.submit(lasts::task(&self.round.call(number), time, listens));
         handles.extend(self.submit_some(&pool));
         pause(self.random.below(2_000));
-        pool.kill();
+        match grace {
+            // Whether that did comes down to whether the long one had started.
+            Some(grace) => drop(pool.shutdown_timeout(grace)),
+            None => pool.kill(),
+        }
         self.is_refused(&pool);
         for (asked, handle) in handles {
-            if !handle.is_finished() {
-                blame(&FIGURES.wrong, "a task of a killed pool has no outcome");
-            }
+            is_finished(&handle);
             let killed = true;
             self.end_small(Asked { killed, ..asked }, handle);
         }
@@ -110,6 +115,23 @@ impl User<'_> {
         };
         let inline = self.round.backend() == Backend::Inline;
         self.end(asked, long, || inline.then_some(false));
+    }
+
+    /// Only what has started is done; what has not never is.
+    fn shut_down_early(&mut self) {
+        let _counted = Counted::new(self.round);
+        let pool = self.build_calmly();
+        let handles = self.submit_some(&pool);
+        pause(self.random.micros());
+        if !pool.shutdown_timeout(AMPLE) {
+            blame(&FIGURES.wrong, "a pool that had time enough was killed");
+        }
+        self.is_refused(&pool);
+        for (asked, handle) in handles {
+            is_finished(&handle);
+            let queued = true;
+            self.end_small(Asked { queued, ..asked }, handle);
+        }
     }
 
     /// A pool that has ended takes nothing.
@@ -155,5 +177,12 @@ impl User<'_> {
         for (asked, handle) in handles {
             self.end_small(asked, handle);
         }
+    }
+}
+
+/// A pool has ended: so have its tasks.
+fn is_finished<T>(handle: &JoinHandle<T>) {
+    if !handle.is_finished() {
+        blame(&FIGURES.wrong, "a pool has ended before its tasks");
     }
 }

@@ -50,7 +50,7 @@ pub(crate) struct Asked {
     pub(crate) late: bool,
     /// Its cancel said that it was cancelled by it.
     pub(crate) cancelled: bool,
-    /// And no worker can have taken it before.
+    /// A cancel is one in the queue, whoever it comes from: no worker can have taken it before.
     pub(crate) queued: bool,
     /// Its pool was killed, perhaps before its end.
     pub(crate) killed: bool,
