@@ -49,6 +49,7 @@ figures! {
     rejected: "  rejected",
     detached: "  detached",
     dropped: "  of maps dropped half-way",
+    runs_again: "runs again, with leave",
     maps: "maps",
     side_pools: "pools on the side",
     mebibytes: "MiB of arguments and results",

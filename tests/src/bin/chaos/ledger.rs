@@ -12,11 +12,13 @@ use crate::journal::Start;
 pub(crate) enum Fate {
     Returned,
     Panicked,
-    /// It ended its worker, which had this number.
-    Exited(u32),
-    /// Its worker was killed from outside.
-    Lost(u32),
+    /// It ended its worker in the last of its runs.
+    Exited(LastRun),
+    /// The worker of the last of its runs was killed from outside.
+    Lost(LastRun),
     TimedOut,
+    /// It waited for too long.
+    TimedOutQueued,
     Cancelled,
     /// It was cancelled when it surely waited behind another one.
     CancelledQueued,
@@ -31,12 +33,27 @@ pub(crate) enum Fate {
     Odd,
 }
 
+/// Which run it was, and in which process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LastRun {
+    pub(crate) attempt: u32,
+    pub(crate) pid: u32,
+}
+
+/// How often a task may run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Leave {
+    pub(crate) runs: u32,
+    /// It never fails by itself: it runs again only after a kill.
+    pub(crate) steady: bool,
+}
+
 /// The tasks of a round, by their numbers.
 #[derive(Debug, Default)]
-pub(crate) struct Ledger(Mutex<Vec<Option<Fate>>>);
+pub(crate) struct Ledger(Mutex<Vec<Option<(Fate, Leave)>>>);
 
 impl Ledger {
-    fn fates(&self) -> MutexGuard<'_, Vec<Option<Fate>>> {
+    fn fates(&self) -> MutexGuard<'_, Vec<Option<(Fate, Leave)>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -49,9 +66,9 @@ impl Ledger {
     }
 
     /// What became of a task, once.
-    pub(crate) fn close(&self, number: u64, fate: Fate) {
-        let before = self.fates()[number as usize].replace(fate);
-        if let Some(before) = before {
+    pub(crate) fn close(&self, number: u64, fate: Fate, leave: Leave) {
+        let before = self.fates()[number as usize].replace((fate, leave));
+        if let Some((before, _)) = before {
             let text = format!("task {number} was {before:?} and then {fate:?}");
             blame(&FIGURES.wrong, &text);
         }
@@ -61,7 +78,7 @@ impl Ledger {
             Fate::Panicked => &figures.panicked,
             Fate::Exited(_) => &figures.exited,
             Fate::Lost(_) => &figures.worker_lost,
-            Fate::TimedOut => &figures.timed_out,
+            Fate::TimedOut | Fate::TimedOutQueued => &figures.timed_out,
             Fate::Cancelled | Fate::CancelledQueued => &figures.cancelled,
             Fate::Rejected => &figures.rejected,
             Fate::Detached => &figures.detached,
@@ -83,17 +100,20 @@ impl Ledger {
         let mut missing = 0;
         for (number, fate) in (0_u64..).zip(fates.iter()) {
             let starts = started.remove(&number).unwrap_or_default();
-            let Some(fate) = *fate else {
+            let Some((fate, leave)) = *fate else {
                 blame(&FIGURES.lost, &format!("task {number}, {starts:?}"));
                 continue;
             };
-            if let Fate::Lost(pid) = fate {
+            FIGURES
+                .runs_again
+                .add((starts.len() as u64).saturating_sub(1));
+            for pid in lost_workers(fate, leave, &starts) {
                 *lost.entry(pid).or_default() += 1;
             }
             if fate == Fate::Detached && starts.is_empty() {
                 missing += 1;
             }
-            check_starts(number, fate, &starts);
+            check_starts(number, fate, leave, &starts);
         }
         for starts in started.values() {
             blame(&FIGURES.wrong, &format!("nobody asked for {starts:?}"));
@@ -101,7 +121,7 @@ impl Ledger {
         for (pid, lost) in &lost {
             let kills = kills.get(pid).copied().unwrap_or(0);
             if *lost > kills {
-                let text = format!("worker {pid} lost {lost} tasks by {kills} kills");
+                let text = format!("worker {pid} lost {lost} runs by {kills} kills");
                 blame(&FIGURES.wrong, &text);
             }
         }
@@ -115,26 +135,46 @@ impl Ledger {
     }
 }
 
+/// The workers that were lost with a run of this task.
+fn lost_workers(fate: Fate, leave: Leave, starts: &[Start]) -> Vec<u32> {
+    let last = match fate {
+        Fate::Lost(run) => Some(run),
+        _ => None,
+    };
+    let earlier = match last {
+        Some(run) => starts.iter().filter(|s| s.attempt != run.attempt).collect(),
+        // What became of the last one is not known to be that.
+        None => starts.iter().rev().skip(1).collect::<Vec<_>>(),
+    };
+    let earlier = earlier.into_iter().filter(|_| leave.steady);
+    earlier
+        .map(|start| start.pid)
+        .chain(last.map(|run| run.pid))
+        .collect()
+}
+
 /// Whether a task of this fate can have been started so often, and there.
-fn check_starts(number: u64, fate: Fate, starts: &[Start]) {
-    if starts.len() > 1 {
-        let text = format!("task {number} ({fate:?}): {starts:?}");
+fn check_starts(number: u64, fate: Fate, leave: Leave, starts: &[Start]) {
+    let in_order = starts.is_sorted_by(|one, next| one.attempt < next.attempt);
+    let in_bounds = starts.iter().all(|s| (1..=leave.runs).contains(&s.attempt));
+    if !in_order || !in_bounds {
+        let text = format!("task {number} ({fate:?}, {leave:?}): {starts:?}");
         blame(&FIGURES.duplicated, &text);
         return;
     }
-    let start = starts.first();
+    let run = |run: LastRun| starts.iter().find(|start| start.attempt == run.attempt);
     let is_possible = match fate {
-        Fate::Returned | Fate::Panicked => start.is_some(),
-        Fate::Exited(pid) => start.is_some_and(|start| start.pid == pid),
+        Fate::Returned | Fate::Panicked => !starts.is_empty(),
+        Fate::Exited(last) => run(last).is_some_and(|start| start.pid == last.pid),
         // Its end may have come before its note.
-        Fate::Lost(pid) => start.is_none_or(|start| start.pid == pid),
-        Fate::Rejected | Fate::Never | Fate::CancelledQueued => start.is_none(),
+        Fate::Lost(last) => run(last).is_none_or(|start| start.pid == last.pid),
+        Fate::Rejected | Fate::Never | Fate::CancelledQueued | Fate::TimedOutQueued => {
+            starts.is_empty()
+        }
         Fate::TimedOut | Fate::Cancelled | Fate::Detached | Fate::Dropped | Fate::Odd => true,
     };
-    if !is_possible || start.is_some_and(|start| start.attempt != 1) {
-        blame(
-            &FIGURES.wrong,
-            &format!("task {number} was {fate:?}, but {starts:?}"),
-        );
+    if !is_possible {
+        let text = format!("task {number} was {fate:?}, but {starts:?}");
+        blame(&FIGURES.wrong, &text);
     }
 }

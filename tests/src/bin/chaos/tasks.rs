@@ -100,6 +100,18 @@ pub(crate) fn panics(call: &Call) -> u64 {
     panic!("{}", panic_message(call.number))
 }
 
+/// Panics until it is tried for the `good`th time.
+#[pool_task]
+pub(crate) fn stumbles(call: &Call, good: u32) -> u64 {
+    call.begin();
+    assert!(
+        current().attempt() >= good,
+        "{}",
+        panic_message(call.number)
+    );
+    mix(call.number)
+}
+
 /// Ends its process.
 #[pool_task]
 pub(crate) fn leaves(call: &Call) -> u64 {

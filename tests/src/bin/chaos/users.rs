@@ -9,18 +9,21 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 
 use pool_core::{Backend, JoinHandle, Map, Pool, Task, TaskError, TaskErrorKind, TaskExt};
-use pool_tests::chance::{Random, pause};
+use pool_tests::chance::{Random, mix, pause};
 
 use crate::figures::{FIGURES, blame, moved};
-use crate::ledger::Fate;
+use crate::ledger::{Fate, LastRun, Leave};
 use crate::round::Round;
 use crate::tasks::{
     EXIT_CODE, bytes_of, carry, carry_answer, lasts, leaves, make, panic_message, panics, small,
-    small_answer, total, total_answer,
+    small_answer, stumbles, total, total_answer,
 };
 
 /// A time limit that no task reaches.
 pub(crate) const AMPLE: Duration = Duration::from_secs(600);
+
+/// How many workers a task may lose that is `idempotent`.
+const LOST_WORKERS: u32 = 3;
 
 /// The weights of what a thread may do next, together.
 const CHOICES: u64 = 200;
@@ -48,6 +51,10 @@ pub(crate) struct Asked {
     pub(crate) leaves: bool,
     /// Its time limit is too short.
     pub(crate) late: bool,
+    /// It may not wait long for its start.
+    pub(crate) hurried: bool,
+    pub(crate) retries: u32,
+    pub(crate) idempotent: bool,
     /// Its cancel said that it was cancelled by it.
     pub(crate) cancelled: bool,
     /// A cancel is one in the queue, whoever it comes from: no worker can have taken it before.
@@ -63,6 +70,14 @@ impl Asked {
         Self {
             number,
             ..Self::default()
+        }
+    }
+
+    pub(crate) fn leave(&self) -> Leave {
+        let unasked = if self.idempotent { LOST_WORKERS } else { 1 };
+        Leave {
+            runs: (1 + self.retries).max(unasked),
+            steady: !self.panics && !self.leaves && !self.late,
         }
     }
 }
@@ -119,11 +134,23 @@ impl<'a> User<'a> {
     pub(crate) fn submit_small(&mut self, pool: &Pool) -> (Asked, JoinHandle<Result<u64, String>>) {
         let number = self.round.ledger.open(1);
         let task = small::task(&self.round.call(number), self.random.micros());
-        let handle = match self.random.below(12) {
+        let mut asked = Asked::of(number);
+        let handle = match self.random.below(24) {
             0 => pool.submit(task.timeout(AMPLE)),
+            1 => pool.submit(task.queue_timeout(AMPLE)),
+            2 => {
+                asked.hurried = true;
+                let limit = Duration::from_micros(self.random.below(4_000));
+                pool.submit(task.queue_timeout(limit))
+            }
+            3 => {
+                asked.idempotent = self.random.one_in(2);
+                asked.retries = self.random.below(3) as u32;
+                submit_with_leave(pool, &asked, task)
+            }
             _ => pool.submit(task),
         };
-        (Asked::of(number), handle)
+        (asked, handle)
     }
 
     fn one_by_one(&mut self) {
@@ -145,9 +172,11 @@ impl<'a> User<'a> {
                 pause(self.random.micros());
             }
             let (asked, handle) = self.submit_small(&self.round.pool);
-            if self.random.one_in(50) {
+            // One in a hurry may never run, and nobody would know why.
+            if !asked.hurried && self.random.one_in(50) {
                 drop(handle);
-                self.round.ledger.close(asked.number, Fate::Detached);
+                let leave = asked.leave();
+                self.round.ledger.close(asked.number, Fate::Detached, leave);
             } else {
                 handles.push((asked, handle));
             }
@@ -172,12 +201,23 @@ impl<'a> User<'a> {
             let micros = if quick { 0 } else { random.micros() };
             small::task(&round.call(number), micros)
         });
-        let numbers = (first, len);
-        if self.random.one_in(6) {
-            let map = round.pool.map(tasks.map(|task| task.timeout(AMPLE)));
-            self.walk(map, numbers, &pulled, small_answer);
-        } else {
-            self.walk(round.pool.map(tasks), numbers, &pulled, small_answer);
+        let mut asked = Asked::of(first);
+        match self.random.below(10) {
+            0 => {
+                let map = round.pool.map(tasks.map(|task| task.timeout(AMPLE)));
+                self.walk(map, asked, len, &pulled, small_answer);
+            }
+            1 => {
+                asked.retries = 2;
+                let map = round.pool.map(tasks.map(|task| task.retries(2)));
+                self.walk(map, asked, len, &pulled, small_answer);
+            }
+            2 => {
+                asked.idempotent = true;
+                let map = round.pool.map(tasks.map(TaskExt::idempotent));
+                self.walk(map, asked, len, &pulled, small_answer);
+            }
+            _ => self.walk(round.pool.map(tasks), asked, len, &pulled, small_answer),
         }
     }
 
@@ -193,14 +233,16 @@ impl<'a> User<'a> {
             carry::task(&round.call(number), bytes_of(number, size(number)))
         });
         let answer = |number| carry_answer(number, bytes_of(number, size(number)));
-        self.walk(round.pool.map(tasks), (first, len), &pulled, answer);
+        let map = round.pool.map(tasks);
+        self.walk(map, Asked::of(first), len, &pulled, answer);
     }
 
-    /// Takes the results of a map, perhaps not all.
+    /// Takes the results of a map of tasks that are all like the `first`, perhaps not all.
     fn walk<I, T>(
         &mut self,
         mut map: Map<I>,
-        (first, len): (u64, u64),
+        first: Asked,
+        len: u64,
         pulled: &Cell<u64>,
         answer: impl Fn(u64) -> T,
     ) where
@@ -221,13 +263,14 @@ impl<'a> User<'a> {
         let pauses = self.random.one_in(4);
         let mut at = 0;
         while at < end && !self.round.is_over() {
-            let number = first + at;
+            let number = first.number + at;
             let Some(outcome) = map.next() else {
                 let text = format!("a map of {len} ended after {at} results");
                 blame(&FIGURES.lost, &text);
                 break;
             };
-            self.judge(&Asked::of(number), || Some(answer(number)), outcome);
+            let asked = Asked { number, ..first };
+            self.judge(&asked, || Some(answer(number)), outcome);
             at += 1;
             if pauses && self.random.one_in(20) {
                 pause(self.random.micros());
@@ -240,7 +283,8 @@ impl<'a> User<'a> {
         for at in at..len {
             let was_read = at < pulled.get();
             let fate = if was_read { Fate::Dropped } else { Fate::Never };
-            self.round.ledger.close(first + at, fate);
+            let number = first.number + at;
+            self.round.ledger.close(number, fate, first.leave());
         }
     }
 
@@ -307,9 +351,11 @@ impl<'a> User<'a> {
             let task = lasts::task(&self.round.call(number), time, listens);
             let asked = Asked {
                 late: true,
+                retries: u32::from(self.random.one_in(4)),
                 ..Asked::of(number)
             };
-            handles.push((asked, self.round.pool.submit(task.timeout(limit))));
+            let task = task.timeout(limit).retries(asked.retries);
+            handles.push((asked, self.round.pool.submit(task)));
             let (asked, handle) = self.submit_small(&self.round.pool);
             self.end_small(asked, handle);
         }
@@ -368,18 +414,26 @@ impl<'a> User<'a> {
             let asked = Asked {
                 leaves,
                 panics: !leaves,
+                retries: self.random.below(8).saturating_sub(5) as u32,
+                idempotent: leaves && self.random.one_in(8),
                 ..Asked::of(number)
             };
-            let handle = match leaves {
-                true => self.round.pool.submit(leaves::task(&call)),
-                false => self.round.pool.submit(panics::task(&call)),
+            let pool = &self.round.pool;
+            let good = 1 + self.random.below(4) as u32;
+            let stumbles = !leaves && self.random.one_in(2);
+            let handle = if leaves {
+                submit_with_leave(pool, &asked, leaves::task(&call))
+            } else if stumbles {
+                submit_with_leave(pool, &asked, stumbles::task(&call, good))
+            } else {
+                submit_with_leave(pool, &asked, panics::task(&call))
             };
-            handles.push((asked, handle));
+            handles.push((asked, handle, stumbles));
             let (asked, handle) = self.submit_small(&self.round.pool);
             self.end_small(asked, handle);
         }
-        for (asked, handle) in handles {
-            self.end(asked, handle, || None);
+        for (asked, handle, stumbles) in handles {
+            self.end(asked, handle, || stumbles.then_some(mix(asked.number)));
         }
     }
 
@@ -472,7 +526,7 @@ impl<'a> User<'a> {
                 .fate_of(asked, &error)
                 .unwrap_or_else(|| wrong(&format!("{error:?}"))),
         };
-        self.round.ledger.close(number, fate);
+        self.round.ledger.close(number, fate, asked.leave());
         moved();
     }
 
@@ -482,27 +536,47 @@ impl<'a> User<'a> {
         if asked.cancelled && kind != TaskErrorKind::Cancelled {
             return None;
         }
+        let Leave { runs, .. } = asked.leave();
+        let attempt = error.attempt();
+        let is_last = |runs| asked.killed || attempt == runs;
         match kind {
-            TaskErrorKind::Panicked if asked.panics => {
+            TaskErrorKind::Panicked if asked.panics && is_last(1 + asked.retries) => {
                 let message = panic_message(asked.number);
                 let is_ours = error.message() == Some(&message)
                     && error.location().is_some_and(|at| at.contains("tasks.rs"));
                 is_ours.then_some(Fate::Panicked)
             }
-            TaskErrorKind::WorkerLost if self.backend() == Backend::Processes => {
+            TaskErrorKind::WorkerLost if self.backend() == Backend::Processes && is_last(runs) => {
                 let pid = error.worker_pid()?;
+                let last = LastRun { attempt, pid };
                 match (error.signal(), error.exit_code()) {
-                    (Some(9), None) => Some(Fate::Lost(pid)),
-                    (None, Some(EXIT_CODE)) if asked.leaves => Some(Fate::Exited(pid)),
+                    (Some(9), None) => Some(Fate::Lost(last)),
+                    (None, Some(EXIT_CODE)) if asked.leaves => Some(Fate::Exited(last)),
                     _ => None,
                 }
             }
-            TaskErrorKind::TimedOut if asked.late => Some(Fate::TimedOut),
-            TaskErrorKind::Cancelled if asked.queued => Some(Fate::CancelledQueued),
-            TaskErrorKind::Cancelled if asked.cancelled || asked.killed => Some(Fate::Cancelled),
+            // A thread that is late cannot be had again for another run.
+            TaskErrorKind::TimedOut if asked.late => {
+                let is_final = self.backend() == Backend::Threads || is_last(runs);
+                is_final.then_some(Fate::TimedOut)
+            }
+            TaskErrorKind::TimedOut if asked.hurried => Some(Fate::TimedOutQueued),
+            TaskErrorKind::Cancelled if asked.queued && runs == 1 => Some(Fate::CancelledQueued),
+            TaskErrorKind::Cancelled if asked.cancelled || asked.killed || asked.queued => {
+                Some(Fate::Cancelled)
+            }
             TaskErrorKind::Rejected if asked.refused => Some(Fate::Rejected),
             _ => None,
         }
+    }
+}
+
+/// Gives a task leave to run as often as `asked` says.
+fn submit_with_leave<T: Task>(pool: &Pool, asked: &Asked, task: T) -> JoinHandle<T::Output> {
+    let task = task.retries(asked.retries);
+    match asked.idempotent {
+        true => pool.submit(task.idempotent()),
+        false => pool.submit(task),
     }
 }
 
