@@ -126,9 +126,10 @@ impl Ledger {
             }
         }
         // A worker that is killed between taking a task and its note takes it along unseen.
-        let unused =
-            kills.values().sum::<u64>() - lost.values().sum::<u64>().min(kills.values().sum());
+        let [killed, noticed] = [kills, &lost].map(|counts| counts.values().sum::<u64>());
+        let unused = killed.saturating_sub(noticed);
         if missing > unused {
+            FIGURES.lost.add(missing - unused - 1);
             let text = format!("{missing} detached tasks never started, {unused} kills took any");
             blame(&FIGURES.lost, &text);
         }

@@ -97,12 +97,11 @@ impl<'a> User<'a> {
     pub(crate) fn run(mut self) {
         let favourite = self.random.below(CHOICES);
         while !self.round.is_over() {
-            let any = self.random.below(CHOICES);
-            match if self.random.one_in(2) {
-                favourite
-            } else {
-                any
-            } {
+            let choice = match self.random.one_in(2) {
+                true => favourite,
+                false => self.random.below(CHOICES),
+            };
+            match choice {
                 0..60 => self.one_by_one(),
                 60..100 => self.burst(),
                 100..130 => self.map_small(),
