@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod behaviour;
+mod chaos;
 mod doors;
 mod examples;
 mod harness;

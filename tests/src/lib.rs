@@ -3,7 +3,10 @@
 // A failed `unwrap` is a failed test.
 #![allow(clippy::unwrap_used)]
 
+pub mod chance;
 pub mod gate;
+pub mod held;
+pub mod options;
 pub mod proc;
 pub mod tasks;
 // Signals every thread to print its stack.

@@ -3,7 +3,7 @@
 
 use std::backtrace::Backtrace;
 use std::io::Write;
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -57,6 +57,40 @@ impl Drop for Watchdog {
             let _ = thread.join();
         }
     }
+}
+
+/// How often [`watch_progress`] looks.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// From now on the process aborts when `progress` has stood still for this long; `report` prints
+/// what else there is to say.
+///
+/// # Panics
+/// When there is no thread for it.
+pub fn watch_progress(progress: &'static AtomicU64, limit: Duration, report: fn()) {
+    let (ready, is_ready) = mpsc::channel();
+    let watch = move || {
+        let _ = ready.send(());
+        let (mut seen, mut since) = (0, Instant::now());
+        loop {
+            std::thread::sleep(LOOK);
+            let now = progress.load(SeqCst);
+            if now != seen {
+                (seen, since) = (now, Instant::now());
+            } else if since.elapsed() > limit {
+                say(&format!("STUCK: nothing has moved for {limit:?}"));
+                report();
+                print_stacks();
+                process::abort();
+            }
+        }
+    };
+    let watch = std::thread::Builder::new()
+        .name("watchdog".into())
+        .spawn(watch);
+    drop(watch.unwrap());
+    // From here on it is there and has its name.
+    let _ = is_ready.recv();
 }
 
 fn say(text: &str) {

@@ -5,10 +5,10 @@ use std::env;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use pool_tests::held::Held;
 use pool_tests::watchdog::Watchdog;
 
 use super::On;
-use super::held::Held;
 use super::program::Ended;
 
 /// Set in the process that a behaviour has for itself.

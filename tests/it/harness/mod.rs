@@ -2,7 +2,6 @@
 //! and counted out.
 
 mod alone;
-mod held;
 pub(crate) mod program;
 
 use std::time::Duration;

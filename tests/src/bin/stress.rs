@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 use std::{process, thread};
 
 use pool_core::{Backend, JoinHandle, Pool, TaskError, pool_task};
+use pool_tests::chance::{Random, mix, pause};
+use pool_tests::options::{self, option};
 use pool_tests::{proc, until, watchdog};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
@@ -97,67 +99,13 @@ fn wrong(what: &str) {
 #[pool_task]
 fn work(value: u64, micros: u64) -> (u64, u32) {
     pause(micros);
-    (expected(value), process::id())
+    (mix(value), process::id())
 }
 
 /// The same with so many bytes each way.
 #[pool_task]
 fn carry(value: u64, bytes: Vec<u8>) -> (u64, Vec<u8>) {
-    (expected(value), bytes)
-}
-
-fn expected(value: u64) -> u64 {
-    value.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(17)
-}
-
-/// Short pauses are spun: a sleep takes longer than they do.
-fn pause(micros: u64) {
-    let limit = Duration::from_micros(micros);
-    if micros == 0 {
-    } else if micros < 60 {
-        let begin = Instant::now();
-        while begin.elapsed() < limit {
-            std::hint::spin_loop();
-        }
-    } else {
-        thread::sleep(limit);
-    }
-}
-
-// ---- chance ----
-
-struct Random(u64);
-
-impl Random {
-    fn new(seed: u64) -> Self {
-        // Any seed will do, and neighbours give different numbers.
-        Self(expected(seed ^ 0x5851_f42d_4c95_7f2d) | 1)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
-
-    fn one_in(&mut self, n: u64) -> bool {
-        self.below(n) == 0
-    }
-
-    /// From 0 to 200 µs, mostly 0.
-    fn micros(&mut self) -> u64 {
-        match self.below(16) {
-            0 | 1 => self.below(10),
-            2 => self.below(60),
-            3 => self.below(200),
-            _ => 0,
-        }
-    }
+    (mix(value), bytes)
 }
 
 // ---- one round ----
@@ -191,11 +139,11 @@ impl Round {
         thread::scope(|scope| {
             let this = &this;
             for _ in 0..users {
-                let seed = random.next();
+                let seed = random.number();
                 scope.spawn(move || this.use_pool(&mut Random::new(seed)));
             }
             if backend == Backend::Processes {
-                let seed = random.next();
+                let seed = random.number();
                 scope.spawn(move || this.disturb(&mut Random::new(seed)));
             }
             thread::sleep(length);
@@ -230,7 +178,7 @@ impl Round {
 
     fn submit(&self, random: &mut Random) -> (u64, JoinHandle<(u64, u32)>) {
         count(&FIGURES.tasks);
-        let value = random.next();
+        let value = random.number();
         let handle = self.pool.submit(work::task(value, random.micros()));
         (value, handle)
     }
@@ -272,7 +220,7 @@ impl Round {
         let most = if random.one_in(10) { 300_000 } else { 300 };
         let handles: Vec<_> = (0..random.below(20))
             .map(|_| {
-                let (value, len) = (random.next(), random.below(most));
+                let (value, len) = (random.number(), random.below(most));
                 let bytes = vec![value as u8; usize::try_from(len).unwrap()];
                 count(&FIGURES.tasks);
                 let handle = self.pool.submit(carry::task(value, bytes.clone()));
@@ -283,7 +231,7 @@ impl Round {
             count(&FIGURES.joins);
             match handle.join() {
                 Ok((found, carried)) => {
-                    if found != expected(value) || carried != bytes {
+                    if found != mix(value) || carried != bytes {
                         wrong("bytes have changed");
                     }
                 }
@@ -343,7 +291,7 @@ impl Round {
         let len = usize::try_from(random.below(2_000)).unwrap();
         let quick = random.one_in(2);
         let values: Vec<(u64, u64)> = (0..len)
-            .map(|_| (random.next(), if quick { 0 } else { random.micros() }))
+            .map(|_| (random.number(), if quick { 0 } else { random.micros() }))
             .collect();
         let tasks = values.iter().map(|(value, micros)| {
             count(&FIGURES.tasks);
@@ -351,10 +299,10 @@ impl Round {
         });
         let mut map = self.pool.map(tasks);
         if random.one_in(3) {
-            map = map.chunk(1 + random.next() as usize % 100);
+            map = map.chunk(1 + random.number() as usize % 100);
         }
         if random.one_in(3) {
-            map = map.in_flight(1 + random.next() as usize % 300);
+            map = map.in_flight(1 + random.number() as usize % 300);
         }
         let end = match random.one_in(5) {
             true => len / 2,
@@ -380,7 +328,7 @@ impl Round {
     fn check(&self, value: u64, outcome: Result<(u64, u32), TaskError>) {
         match outcome {
             Ok((found, worker)) => {
-                if found != expected(value) {
+                if found != mix(value) {
                     wrong(&format!("{found:#x} is not the result of {value:#x}"));
                 }
                 self.met(worker);
@@ -467,40 +415,12 @@ impl Round {
 
 // ---- the program ----
 
-/// Aborts when nothing has moved for long.
-fn watch_progress() {
-    let (mut seen, mut since) = (0, Instant::now());
-    loop {
-        thread::sleep(Duration::from_millis(200));
-        let now = PROGRESS.load(Relaxed);
-        if now != seen {
-            (seen, since) = (now, Instant::now());
-        } else if since.elapsed() > STUCK {
-            eprintln!("STUCK: nothing has moved for {STUCK:?}");
-            print_figures();
-            watchdog::print_stacks();
-            process::abort();
-        }
-    }
-}
-
-/// The number behind this name among the arguments.
-fn option(name: &str) -> Option<u64> {
-    let mut arguments = std::env::args().skip_while(|argument| argument != name);
-    arguments.next()?;
-    let number = arguments.next().and_then(|text| text.parse().ok());
-    Some(number.unwrap_or_else(|| panic!("{name} takes a number")))
-}
-
 #[pool_core::main]
 fn main() -> ExitCode {
     let seconds = option("--seconds").unwrap_or(10);
-    let seed = option("--seed").unwrap_or_else(|| {
-        let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
-        u64::from(since.subsec_nanos())
-    });
+    let seed = options::seed();
     eprintln!("seed {seed}");
-    thread::spawn(watch_progress);
+    watchdog::watch_progress(&PROGRESS, STUCK, print_figures);
     let mut random = Random::new(seed);
     let end = Instant::now() + Duration::from_secs(seconds);
     for (backend, workers) in POOLS.iter().cycle() {

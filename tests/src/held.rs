@@ -4,7 +4,7 @@ use std::fs;
 use std::process;
 use std::time::{Duration, Instant};
 
-use pool_tests::proc;
+use crate::proc;
 
 /// How long what is on its way out may take. A pool that is gone has waited for its workers, but
 /// its last thread may still be closing its descriptors.
@@ -12,10 +12,15 @@ const LEAVING: Duration = Duration::from_secs(10);
 
 /// One line for each thing that is held.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Held(Vec<String>);
+pub struct Held(Vec<String>);
 
 impl Held {
-    pub(super) fn now() -> Self {
+    /// What it holds now.
+    ///
+    /// # Panics
+    /// When the system does not say.
+    #[must_use]
+    pub fn now() -> Self {
         let mut held = Vec::new();
         for child in proc::children_of(process::id()) {
             held.push(format!("child: {}", child.describe()));
@@ -41,21 +46,32 @@ impl Held {
         Self(held)
     }
 
-    /// Fails when this process holds more than it did then.
-    pub(super) fn assert_nothing_more(&self) {
+    /// What this process holds now and did not hold then, or the other way round, once what is on
+    /// its way out has gone: one line each, or nothing.
+    #[must_use]
+    pub fn difference(&self) -> Vec<String> {
         let end = Instant::now() + LEAVING;
         loop {
             let now = Self::now();
-            if now == *self {
-                return;
+            if now == *self || Instant::now() > end {
+                let is_in = |of: &Self, line: &String| of.0.contains(line);
+                let more = now.0.iter().filter(|line| !is_in(self, line));
+                let less = self.0.iter().filter(|line| !is_in(&now, line));
+                return more
+                    .map(|line| format!("+ {line}"))
+                    .chain(less.map(|line| format!("- {line}")))
+                    .collect();
             }
-            assert!(
-                Instant::now() < end,
-                "left behind:\n{:#?}\nwhat there was before:\n{:#?}",
-                now.0,
-                self.0,
-            );
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// Fails when this process holds something else than it did then.
+    ///
+    /// # Panics
+    /// Then.
+    pub fn assert_nothing_more(&self) {
+        let difference = self.difference();
+        assert!(difference.is_empty(), "left behind:\n{difference:#?}");
     }
 }
