@@ -57,6 +57,13 @@ pub enum Error {
     TooDeep,
     /// The arguments of the initializer could not be serialized; why.
     Initializer(String),
+    /// [`Pool::shutdown_on_interrupt`](crate::Pool) could not listen to signals.
+    Signals {
+        /// The kind of the system's error.
+        kind: io::ErrorKind,
+        /// The system's error.
+        message: String,
+    },
     /// `build_global` for a backend that already has its global pool.
     GlobalExists(Backend),
 }
@@ -89,6 +96,13 @@ impl Error {
     pub(crate) fn spawn(context: impl Into<String>, error: &io::Error) -> Self {
         Self::Spawn {
             context: context.into(),
+            kind: error.kind(),
+            message: error.to_string(),
+        }
+    }
+
+    pub(crate) fn signals(error: &io::Error) -> Self {
+        Self::Signals {
             kind: error.kind(),
             message: error.to_string(),
         }
@@ -143,6 +157,7 @@ impl fmt::Display for Error {
                     "the arguments of the initializer could not be serialized: {why}"
                 )
             }
+            Self::Signals { message, .. } => write!(f, "cannot listen to signals: {message}"),
             Self::GlobalExists(backend) => {
                 write!(f, "the global {backend} pool exists already")
             }

@@ -69,6 +69,7 @@
 //! |---|---|---|
 //! | `macros` | yes | [`#[pool_task]`](macro@pool_task), [`#[pool_core::main]`](macro@main), [`#[pool_core::test]`](macro@test) |
 //! | `processes` | yes | [`Pool::processes`] (Linux) |
+//! | `signals` | yes | [`Pool::shutdown_on_interrupt`]; part of `processes` |
 //! | `default-processes` | no | [`Pool::new`] means processes unless `POOL_BACKEND` says otherwise |
 
 // Without a backend that sends tasks elsewhere, the parts that serve such backends are unused.
@@ -98,6 +99,8 @@ mod output;
 mod panics;
 mod pool;
 mod retry;
+#[cfg(feature = "signals")]
+mod signals;
 mod stats;
 mod sync;
 mod task;
@@ -116,6 +119,8 @@ pub use initializer::Initialized;
 pub use map::Map;
 pub use output::Output;
 pub use pool::{MAX_WORKERS, Pool, PoolBuilder, Submit};
+#[cfg(feature = "signals")]
+pub use signals::InterruptGuard;
 pub use stats::Stats;
 pub use task::{Task, TaskExt, WithOptions};
 pub use task_error::{TaskError, TaskErrorKind};

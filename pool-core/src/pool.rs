@@ -7,11 +7,11 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use crate::backend::{self, Config, EngineRef, Entry, ProcessConfig};
+use crate::backend::{self, Config, Engine, EngineRef, Entry, ProcessConfig};
 use crate::cell::{Handle, JobCell};
 use crate::initializer::{Initialized, Initializer};
 use crate::work::Work;
@@ -55,7 +55,33 @@ struct Inner {
     engine: EngineRef,
     warn_after: Option<Duration>,
     /// Its workers were given up: nobody waits for them.
-    given_up: AtomicBool,
+    given_up: Arc<AtomicBool>,
+}
+
+/// Can end a pool and does not keep it.
+#[derive(Clone)]
+pub(crate) struct WeakPool {
+    engine: Weak<Box<dyn Engine>>,
+    given_up: Arc<AtomicBool>,
+}
+
+impl WeakPool {
+    /// As [`Pool::shutdown_timeout`]; of a pool that is gone nothing had to be killed.
+    pub(crate) fn shutdown_timeout(&self, grace: Duration) -> bool {
+        let Some(engine) = self.engine.upgrade() else {
+            return true;
+        };
+        engine.close();
+        engine.cancel_all_queued();
+        if engine.wait_until_ended(Instant::now().checked_add(grace)) {
+            return true;
+        }
+        engine.kill();
+        if !engine.wait_until_ended(Instant::now().checked_add(KILL_TIME)) {
+            self.given_up.store(true, Relaxed);
+        }
+        false
+    }
 }
 
 impl Drop for Inner {
@@ -70,7 +96,15 @@ impl Drop for Inner {
         if patience.is_some() && !self.engine.wait_until_ended(patience) {
             self.say_what_it_waits_for();
         }
-        self.engine.wait_until_ended(None);
+        while !self
+            .engine
+            .wait_until_ended(Instant::now().checked_add(KILL_TIME))
+        {
+            // Meanwhile, by an interrupt.
+            if self.given_up.load(Relaxed) {
+                return;
+            }
+        }
     }
 }
 
@@ -146,7 +180,7 @@ impl Pool {
             inner: Arc::new(Inner {
                 engine,
                 warn_after,
-                given_up: AtomicBool::new(false),
+                given_up: Arc::default(),
             }),
         }
     }
@@ -335,17 +369,14 @@ impl Pool {
     /// # Ok::<(), pool_core::Error>(())
     /// ```
     pub fn shutdown_timeout(&self, grace: Duration) -> bool {
-        let engine = &self.inner.engine;
-        engine.close();
-        engine.cancel_all_queued();
-        if engine.wait_until_ended(Instant::now().checked_add(grace)) {
-            return true;
+        self.downgrade().shutdown_timeout(grace)
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakPool {
+        WeakPool {
+            engine: Arc::downgrade(&self.inner.engine),
+            given_up: self.inner.given_up.clone(),
         }
-        engine.kill();
-        if !engine.wait_until_ended(Instant::now().checked_add(KILL_TIME)) {
-            self.inner.given_up.store(true, Relaxed);
-        }
-        false
     }
 
     /// Takes no more tasks, cancels every task that has no outcome, and ends the workers at once:

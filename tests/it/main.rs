@@ -9,6 +9,7 @@ mod doors;
 mod examples;
 mod harness;
 mod programs;
+mod signals;
 mod tidy;
 mod ui;
 
@@ -221,6 +222,9 @@ behaviours! {
         a_worker_has_no_descriptors_of_others on [processes]
             "elsewhere a task has the descriptors of the program";
         a_task_starts_programs_of_its_own on all;
+        an_interrupt_is_nothing_to_a_worker on [processes] "it ends the program";
+        what_a_task_starts_can_be_interrupted on [processes]
+            "it can where the program can be";
     }
     panics {
         arrives_with_message_and_place on all;

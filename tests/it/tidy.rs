@@ -19,6 +19,8 @@ const UNSAFE: &[(&str, &str)] = &[
     ("tests/it/behaviour/crash.rs", "mod faults"),
     // Signals, and mounts of its own.
     ("tests/src/bin/program/main.rs", "mod limits"),
+    // Handlers, and forks.
+    ("tests/src/bin/program/main.rs", "mod raw"),
     // The memory of a lane, to write what must not be there.
     ("tests/src/bin/rogue.rs", "mod lane"),
     // Signals every thread to print its stack.

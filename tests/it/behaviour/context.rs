@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 use std::env;
 use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use pool_core::{Backend, Task, current, pool_task};
+use pool_tests::proc;
 use pool_tests::tasks::add;
+use rustix::process::Signal;
 
 use crate::harness::On;
 
@@ -168,7 +171,7 @@ pub(crate) fn a_task_may_call_init(on: &On) {
 
 #[pool_task]
 fn open_descriptors() -> Vec<String> {
-    let names = pool_tests::proc::numbers("/proc/self/fd").into_iter();
+    let names = proc::numbers("/proc/self/fd").into_iter();
     names
         .filter_map(|fd| std::fs::read_link(format!("/proc/self/fd/{fd}")).ok())
         .map(|target| target.display().to_string())
@@ -203,4 +206,32 @@ pub(crate) fn a_task_starts_programs_of_its_own(on: &On) {
     for result in pool.map((0..10).map(|_| output_of_a_child::task())) {
         assert_eq!(result.unwrap(), "hello\n");
     }
+}
+
+/// While it runs a task, and while it waits for one.
+pub(crate) fn an_interrupt_is_nothing_to_a_worker(on: &On) {
+    let gate = pool_tests::gate::Gate::new();
+    let pool = on.pool_of(1);
+    let handle = pool.submit(gate.hold(1));
+    let worker = gate.wait_for(1);
+    proc::signal(worker, Signal::INT);
+    gate.open();
+    assert_eq!(handle.join().unwrap(), 1);
+    proc::signal(worker, Signal::INT);
+    let alive = pool.submit(pool_tests::tasks::pid::task());
+    assert_eq!(alive.join().unwrap(), worker);
+}
+
+#[pool_task]
+fn interrupts_a_program() -> Option<i32> {
+    let mut sleep = Command::new("sleep").arg("600").spawn().unwrap();
+    proc::signal(sleep.id(), Signal::INT);
+    sleep.wait().unwrap().signal()
+}
+
+/// A worker has a handler, which is not inherited.
+pub(crate) fn what_a_task_starts_can_be_interrupted(on: &On) {
+    let pool = on.pool_of(1);
+    let signal = pool.submit(interrupts_a_program::task()).join().unwrap();
+    assert_eq!(signal, Some(Signal::INT.as_raw()));
 }

@@ -5,9 +5,13 @@
 
 mod ends;
 mod globals;
+mod interrupts;
 // Signals, and hiding `/proc`.
 #[allow(unsafe_code)]
 mod limits;
+// Handlers, and forks.
+#[allow(unsafe_code)]
+mod raw;
 mod slow;
 mod streams;
 mod stuck;
@@ -39,6 +43,18 @@ fn main() {
         ["stuck"] => stuck::stuck(),
         ["calm"] => stuck::calm(),
         ["many handles"] => limits::many_handles(),
+        ["interrupted", backend, grace, folder] => {
+            interrupts::interrupted(backend, grace, false, folder);
+        }
+        ["interrupted for ever", backend, grace, folder] => {
+            interrupts::interrupted(backend, grace, true, folder);
+        }
+        ["interrupted map", backend] => interrupts::endless(backend),
+        ["interrupted and goes on", backend] => interrupts::goes_on(backend),
+        ["interrupt guard dropped"] => interrupts::guard_dropped(),
+        ["interrupted without its pool"] => interrupts::pool_dropped(),
+        ["interrupted with a handler"] => interrupts::own_handler(),
+        ["interrupts ignored"] => interrupts::ignored(),
         _ => panic!("{arguments:?}"),
     }
 }

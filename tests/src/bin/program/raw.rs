@@ -1,0 +1,31 @@
+//! What takes the C library: signals and forks.
+
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+use rustix::process::Signal;
+
+/// How often the program's own handler was called.
+pub(crate) static HANDLED: AtomicUsize = AtomicUsize::new(0);
+
+extern "C" fn count(_: libc::c_int) {
+    HANDLED.fetch_add(1, SeqCst);
+}
+
+/// The program handles the signal itself.
+pub(crate) fn handle(signal: Signal) {
+    let handler: extern "C" fn(libc::c_int) = count;
+    // SAFETY: the handler is a function of the right type and does nothing that it must not.
+    unsafe { libc::signal(signal.as_raw(), handler as libc::sighandler_t) };
+}
+
+/// The signal does what it does by default, whatever the program was started with.
+pub(crate) fn by_default(signal: Signal) {
+    // SAFETY: no handler is installed.
+    unsafe { libc::signal(signal.as_raw(), libc::SIG_DFL) };
+}
+
+/// The signal does nothing.
+pub(crate) fn ignore(signal: Signal) {
+    // SAFETY: no handler is installed.
+    unsafe { libc::signal(signal.as_raw(), libc::SIG_IGN) };
+}
