@@ -26,6 +26,8 @@ pub enum Error {
         /// What was asked for.
         asked: usize,
     },
+    /// A `POOL_WORKERS` that is no number from 1 to [`MAX_WORKERS`](crate::MAX_WORKERS).
+    InvalidWorkers(String),
     /// A backend name (in `POOL_BACKEND` or parsed) that is none.
     UnknownBackend(String),
     /// A backend that this build of the program does not have.
@@ -127,6 +129,11 @@ impl fmt::Display for Error {
             Self::TooManyWorkers { asked } => write!(
                 f,
                 "{asked} workers are more than the limit of {}",
+                crate::MAX_WORKERS
+            ),
+            Self::InvalidWorkers(text) => write!(
+                f,
+                "POOL_WORKERS is {text:?}: it has to be a number from 1 to {}",
                 crate::MAX_WORKERS
             ),
             Self::UnknownBackend(name) => {

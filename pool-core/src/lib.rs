@@ -89,6 +89,7 @@ pub mod __private;
 #[allow(unsafe_code)]
 mod cell;
 mod codec;
+mod cpus;
 mod current;
 mod entry;
 mod error;

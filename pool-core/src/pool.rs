@@ -485,8 +485,12 @@ impl PoolBuilder {
         self
     }
 
-    /// The number of workers, from 1 to [`MAX_WORKERS`]; else as many as the process may use
-    /// CPUs by its affinity mask and its cgroup's quota. The inline backend ignores it.
+    /// The number of workers, from 1 to [`MAX_WORKERS`]. The inline backend ignores it.
+    ///
+    /// Unless set it is what the environment variable `POOL_WORKERS` says, and without that as many
+    /// as the process may use CPUs, by its affinity mask and the quotas of its control groups. In a
+    /// task on a worker process it is that worker's part: what its parent has, divided by the
+    /// number of workers of the pool.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
         self
@@ -634,7 +638,8 @@ impl PoolBuilder {
     ///
     /// # Errors
     /// * [`Error::ZeroWorkers`], [`Error::TooManyWorkers`];
-    /// * [`Error::UnknownBackend`] for a `POOL_BACKEND` that is none;
+    /// * [`Error::UnknownBackend`] for a `POOL_BACKEND` that is none, [`Error::InvalidWorkers`] for
+    ///   a `POOL_WORKERS` that is no number of workers;
     /// * [`Error::Unavailable`] for a backend that this build does not have;
     /// * [`Error::DuplicateTask`] when two tasks have one name;
     /// * on processes, [`Error::NotInitialized`], [`Error::TooDeep`], [`Error::Spawn`] and
@@ -676,7 +681,7 @@ impl PoolBuilder {
 
     fn build_on(self, kind: Backend) -> Result<Pool, Error> {
         let workers = match self.workers {
-            None => default_workers(),
+            None => crate::cpus::default_workers()?,
             Some(asked) => checked_workers(asked)?,
         };
         crate::catalog::Catalog::get()?;
@@ -702,11 +707,6 @@ fn checked_workers(asked: usize) -> Result<usize, Error> {
         _ if asked > MAX_WORKERS => Err(Error::TooManyWorkers { asked }),
         _ => Ok(asked),
     }
-}
-
-/// As many as the process may use CPUs: std asks the affinity mask and the cgroup's quota.
-fn default_workers() -> usize {
-    std::thread::available_parallelism().map_or(1, |n| n.get().min(MAX_WORKERS))
 }
 
 /// The global pools, one a backend, made at first use.

@@ -5,6 +5,7 @@
 
 mod behaviour;
 mod chaos;
+mod cpus;
 mod doors;
 mod examples;
 mod harness;

@@ -98,6 +98,8 @@ pub(super) struct Welcome {
     pub(super) arena_bytes: u64,
     /// A descriptor for standard output comes last.
     pub(super) stdout: bool,
+    /// How many of the parent's CPUs are the worker's.
+    pub(super) cpus: u32,
 }
 
 /// Worker → parent: ready to serve.
@@ -131,11 +133,21 @@ impl Welcome {
             u64::from(self.depth),
             self.arena_bytes,
             u64::from(self.stdout),
+            u64::from(self.cpus),
         ])
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
-        let [build, catalog, foreign, index, depth, arena_bytes, stdout] = unframe(bytes)?;
+        let [
+            build,
+            catalog,
+            foreign,
+            index,
+            depth,
+            arena_bytes,
+            stdout,
+            cpus,
+        ] = unframe(bytes)?;
         Ok(Self {
             identity: Identity { build, catalog },
             foreign: foreign != 0,
@@ -143,6 +155,7 @@ impl Welcome {
             depth: u32::try_from(depth).map_err(|_| Unreadable::Garbage)?,
             arena_bytes,
             stdout: stdout != 0,
+            cpus: u32::try_from(cpus).map_err(|_| Unreadable::Garbage)?,
         })
     }
 }
@@ -223,6 +236,7 @@ mod tests {
             depth: 3,
             arena_bytes: 1 << 36,
             stdout: false,
+            cpus: 12,
         };
         assert_eq!(Welcome::decode(&welcome.encode()), Ok(welcome));
         let hello = Hello { identity: IDENTITY };

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)] // A failed `unwrap` is a failed test.
 
+mod cpus;
 mod ends;
 mod globals;
 mod interrupts;
@@ -55,6 +56,8 @@ fn main() {
         ["interrupted without its pool"] => interrupts::pool_dropped(),
         ["interrupted with a handler"] => interrupts::own_handler(),
         ["interrupts ignored"] => interrupts::ignored(),
+        ["workers"] => cpus::workers(),
+        ["affinity"] => cpus::affinity(),
         _ => panic!("{arguments:?}"),
     }
 }
