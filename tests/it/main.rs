@@ -9,6 +9,7 @@ mod cpus;
 mod doors;
 mod examples;
 mod harness;
+mod parents;
 mod programs;
 mod signals;
 mod tidy;

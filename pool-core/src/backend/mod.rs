@@ -225,3 +225,6 @@ pub(crate) const SHUT_DOWN: &str = "the pool is shut down";
 pub(crate) fn broken(error: &TaskError) -> String {
     format!("the pool is broken, its initializer has failed: {error}")
 }
+
+/// Why a process takes no task for a pool that it has a copy of and not the workers.
+pub(crate) const FORKED: &str = "the pool belongs to the process that this one was forked from";

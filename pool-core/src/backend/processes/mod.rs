@@ -39,6 +39,7 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use self::after::After;
 use self::hub::{Cancelled, Hub};
+use self::lane::memory::HomeMark;
 use self::pressure::Queue;
 use self::spawn::Recipe;
 use self::spin::Patience;
@@ -46,9 +47,9 @@ use self::supervisor::Supervisor;
 use super::callbacks::Callbacks;
 use super::ended::Ended;
 use super::room::Room;
-use super::{Backend, Config, Engine, EngineRef, Entry};
-use crate::cell::{Claimed, Job};
-use crate::{Error, Stats, TaskErrorKind};
+use super::{Backend, Config, Engine, EngineRef, Entry, FORKED};
+use crate::cell::{Abandon, Claimed, Job};
+use crate::{Error, Stats, TaskError, TaskErrorKind};
 
 pub(crate) use self::lane::memory::use_large_pages;
 pub(crate) use self::spawn::Token;
@@ -79,6 +80,9 @@ impl fmt::Display for Exit {
 
 /// What the threads of the parent share.
 struct Shared {
+    /// The process that has the supervisor. One that is forked from it must not touch the hub, whose
+    /// lock may be held for ever in the copy, nor the lanes, which are not copied.
+    home: HomeMark,
     hub: Mutex<Hub>,
     /// Wakes the supervisor.
     poke: OwnedFd,
@@ -186,7 +190,9 @@ pub(super) fn start(config: Config) -> Result<EngineRef, Error> {
     let recipe = Recipe::new(door, config.processes.clone(), depth, cpus, catalog.digest())?;
     let poke = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
         .map_err(|error| Error::spawn("no eventfd", &error.into()))?;
+    let home = HomeMark::new().map_err(|error| Error::spawn("no memory", &error))?;
     let shared = Arc::new(Shared {
+        home,
         hub: Mutex::new(Hub::new(&config)),
         poke,
         patience: Patience::new(),
@@ -225,6 +231,23 @@ pub(super) fn start(config: Config) -> Result<EngineRef, Error> {
     }
 }
 
+impl Processes {
+    #[inline]
+    fn is_home(&self) -> bool {
+        self.shared.home.is_home()
+    }
+
+    /// Works on the hub; in a process that was forked from the one that has it, does nothing.
+    #[inline]
+    fn with<R: Default>(&self, work: impl FnOnce(&mut Hub, &mut After) -> R) -> R {
+        if self.is_home() {
+            self.shared.with(work)
+        } else {
+            R::default()
+        }
+    }
+}
+
 impl Engine for Processes {
     fn kind(&self) -> Backend {
         Backend::Processes
@@ -243,7 +266,8 @@ impl Engine for Processes {
     }
 
     fn reserve(&self) -> bool {
-        self.shared.with(Hub::reserve)
+        // In a fork there is room to be rejected.
+        !self.is_home() || self.shared.with(Hub::reserve)
     }
 
     fn watch_room(&self, waker: &Waker) {
@@ -255,6 +279,10 @@ impl Engine for Processes {
     }
 
     fn submit(&self, job: Job, entry: Entry) {
+        if !self.is_home() {
+            job.refuse(TaskError::rejected(job.name(), FORKED));
+            return;
+        }
         // Encodes in the caller's thread and without a lock: that is the user's code.
         let Some(mut job) = Claimed::new(job) else {
             self.shared
@@ -278,35 +306,45 @@ impl Engine for Processes {
     }
 
     fn wait(&self, job: &Job, deadline: Option<Instant>) {
-        self.shared.wait(job, deadline);
+        if self.is_home() {
+            self.shared.wait(job, deadline);
+        } else {
+            job.head().abandon(Abandon::Cancelled);
+        }
     }
 
     fn poll(&self, _: &Job) {
-        self.shared.with(Hub::turn);
+        self.with(Hub::turn);
     }
 
     fn watch(&self, job: &Job) {
-        self.shared.with(|hub, after| hub.watch(job, after));
+        if self.is_home() {
+            self.with(|hub, after| hub.watch(job, after));
+        } else {
+            job.head().abandon(Abandon::Cancelled);
+        }
     }
 
     fn is_running(&self, job: &Job) -> bool {
-        self.shared.with(|hub, _| hub.is_running(job))
+        self.with(|hub, _| hub.is_running(job))
     }
 
     fn cancel(&self, job: &Job) -> bool {
-        self.shared.cancel(job, true)
+        self.is_home() && self.shared.cancel(job, true)
     }
 
     fn cancel_queued(&self, job: &Job) {
-        self.shared.cancel(job, false);
+        if self.is_home() {
+            self.shared.cancel(job, false);
+        }
     }
 
     fn stats(&self) -> Stats {
-        self.shared.with(Hub::stats)
+        self.with(Hub::stats)
     }
 
     fn resize(&self, workers: usize) -> Result<(), Error> {
-        self.shared.with(|hub, after| {
+        self.with(|hub, after| {
             self.shared.workers.store(workers, Relaxed);
             hub.resize(workers, after);
         });
@@ -314,23 +352,22 @@ impl Engine for Processes {
     }
 
     fn close(&self) {
-        self.shared.with(Hub::drain);
+        self.with(Hub::drain);
     }
 
     fn cancel_all_queued(&self) {
-        self.shared.with(Hub::cancel_all_queued);
+        self.with(Hub::cancel_all_queued);
     }
 
     fn kill(&self) {
-        self.shared
-            .with(|hub, after| hub.end(TaskErrorKind::Cancelled, "the pool was killed", after));
+        self.with(|hub, after| hub.end(TaskErrorKind::Cancelled, "the pool was killed", after));
     }
 
     fn wait_until_ended(&self, deadline: Option<Instant>) -> bool {
-        self.shared.wait_until_ended(deadline)
+        !self.is_home() || self.shared.wait_until_ended(deadline)
     }
 
     fn running(&self) -> Vec<String> {
-        self.shared.with(|hub, _| hub.running())
+        self.with(|hub, _| hub.running())
     }
 }

@@ -11,9 +11,10 @@ use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::sync::atomic::fence;
 use std::time::Instant;
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::net::{self, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags};
-use rustix::process::{Signal, getpgrp, getpid, getppid};
+use rustix::process::{PidfdFlags, Signal, getpgrp, getpid, getppid, pidfd_open};
 
 use super::lane::arena::{Region, Ring};
 use super::lane::memory::{ControlMap, TrustedArena, WriteArena};
@@ -69,6 +70,9 @@ pub(crate) fn take_over(token: Token) -> ! {
 }
 
 fn serve(token: Token) -> Result<(), String> {
+    let parent = getppid();
+    // Before the look at its number: if that is right, this is the parent and no later process.
+    let pidfd = parent.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
     let parent = getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
     if u32::try_from(parent) != Ok(token.parent) {
         // An orphan: its parent died before it got here, and nobody wants to hear of it.
@@ -127,7 +131,7 @@ fn serve(token: Token) -> Result<(), String> {
     std::thread::Builder::new()
         .name("pool-watch".into())
         .stack_size(64 * 1024)
-        .spawn(move || watch_parent(lane.socket.as_fd()))
+        .spawn(move || watch_parent(lane.socket.as_fd(), pidfd.as_ref()))
         .map_err(|error| format!("its watching thread: {error}"))?;
     // The parent has checked that there are no duplicates.
     let catalog = Catalog::get().map_err(|error| error.to_string())?;
@@ -198,11 +202,29 @@ fn map(welcome: &Welcome, socket: OwnedFd, fds: [&OwnedFd; 3]) -> io::Result<Lan
 }
 
 /// Waits for the end of the parent, and ends this process with everything it has started.
-fn watch_parent(socket: BorrowedFd<'_>) {
-    // The parent says nothing after the welcome; a later version may.
-    while let Ok((_, 1..)) | Err(Errno::INTR) =
-        net::recv(socket, &mut [0; MESSAGE_MAX][..], RecvFlags::empty())
-    {}
+fn watch_parent(socket: BorrowedFd<'_>, parent: Option<&OwnedFd>) {
+    // The socket ends when the parent dies or executes another program. A process that the parent
+    // has forked keeps a copy of the other end, so the parent itself is watched as well.
+    let mut watched = vec![PollFd::from_borrowed_fd(socket, PollFlags::IN)];
+    watched.extend(parent.map(|parent| PollFd::new(parent, PollFlags::IN)));
+    loop {
+        match poll(&mut watched, None) {
+            Ok(_) => {}
+            Err(Errno::INTR) => continue,
+            Err(_) => break,
+        }
+        if watched
+            .get(1)
+            .is_some_and(|parent| !parent.revents().is_empty())
+        {
+            break;
+        }
+        // The parent says nothing after the welcome; a later version may.
+        match net::recv(socket, &mut [0; MESSAGE_MAX][..], RecvFlags::DONTWAIT) {
+            Ok((_, 1..)) | Err(Errno::INTR | Errno::AGAIN) => {}
+            _ => break,
+        }
+    }
     if getpgrp() == getpid() {
         let _ = rustix::process::kill_current_process_group(Signal::KILL);
     }

@@ -42,7 +42,7 @@ use self::sleep::Sleepers;
 use self::timer::Timer;
 use super::callbacks::Callbacks;
 use super::ended::Ended;
-use super::{Backend, Config, Engine, EngineRef, Entry, SHUT_DOWN, broken};
+use super::{Backend, Config, Engine, EngineRef, Entry, FORKED, SHUT_DOWN, broken};
 use crate::cell::{Abandon, Job, OnSeat, Paused};
 use crate::current::Frame;
 use crate::initializer::Initializer;
@@ -76,6 +76,8 @@ struct Shared {
 /// The pool's side: `Shared` plus the threads to be joined.
 struct Threads {
     shared: Arc<Shared>,
+    /// The process that has the threads: one that is forked from it has none of them.
+    home: u32,
     threads: Mutex<Vec<Thread<()>>>,
 }
 
@@ -103,6 +105,7 @@ pub(super) fn start(config: &Config) -> Result<EngineRef, Error> {
     });
     let pool = Threads {
         shared,
+        home: std::process::id(),
         threads: Mutex::new(Vec::with_capacity(workers)),
     };
     let hired = pool.hire();
@@ -316,6 +319,19 @@ impl Shared {
 }
 
 impl Threads {
+    fn is_home(&self) -> bool {
+        self.home == std::process::id()
+    }
+
+    /// Before a wait for a worker: in a fork there is none, and the job gets its outcome here.
+    fn refuse_in_fork(&self, job: &Job) -> bool {
+        let forked = !self.is_home();
+        if forked && !job.refuse(TaskError::rejected(job.name(), FORKED)) {
+            job.head().abandon(Abandon::Cancelled);
+        }
+        forked
+    }
+
     /// Starts a worker for every vacant place.
     fn hire(&self) -> Result<(), Error> {
         let mut vacancies = self.shared.workers.lock();
@@ -418,6 +434,9 @@ impl Engine for Threads {
     }
 
     fn resize(&self, workers: usize) -> Result<(), Error> {
+        if !self.is_home() {
+            return Ok(());
+        }
         self.shared.workers.lock().set_target(workers);
         // Who is one too many leaves.
         self.shared.sleepers.wake_all();
@@ -460,6 +479,9 @@ impl Engine for Threads {
         let shared = &*self.shared;
         if shared.bounded.exact {
             while !entry.reserved && !self.reserve() {
+                if self.refuse_in_fork(&job) {
+                    return;
+                }
                 shared.bounded.room.wait();
             }
             shared.bounded.weigh(&job, entry.weight);
@@ -476,6 +498,9 @@ impl Engine for Threads {
         };
         while let Err(back) = shared.queue.push_below(shared.bounded.most_in_shard(), job) {
             job = back;
+            if self.refuse_in_fork(&job) {
+                return;
+            }
             shared.bounded.room.wait();
         }
         shared.announce();
@@ -490,7 +515,10 @@ impl Engine for Threads {
                 .then(|| worker::take(&self.shared, job))
                 .flatten();
             let Some((job, worker)) = joined else {
-                if !sleep::spin_until(|| head.is_resolved()) {
+                if sleep::spin_until(|| head.is_resolved()) {
+                    return;
+                }
+                if !self.refuse_in_fork(job) {
                     head.park_until_resolved(deadline);
                 }
                 return;
@@ -516,18 +544,26 @@ impl Engine for Threads {
 
     fn cancel(&self, job: &Job) -> bool {
         let error = TaskError::cancelled(job.name());
-        self.shared.refuse(job, error) || job.head().abandon(Abandon::Cancelled)
+        self.is_home()
+            && (self.shared.refuse(job, error) || job.head().abandon(Abandon::Cancelled))
     }
 
     fn cancel_queued(&self, job: &Job) {
-        self.shared.refuse(job, TaskError::cancelled(job.name()));
+        if self.is_home() {
+            self.shared.refuse(job, TaskError::cancelled(job.name()));
+        }
     }
 
     fn close(&self) {
-        self.shared.close();
+        if self.is_home() {
+            self.shared.close();
+        }
     }
 
     fn cancel_all_queued(&self) {
+        if !self.is_home() {
+            return;
+        }
         self.shared.cancelling.store(true, SeqCst);
         self.shared.timer.drop_retries(&self.shared);
         self.shared.refuse_queued(TaskError::cancelled);
@@ -538,6 +574,9 @@ impl Engine for Threads {
     }
 
     fn kill(&self) {
+        if !self.is_home() {
+            return;
+        }
         self.shared.killed.store(true, SeqCst);
         for worker in self.shared.workers.iter() {
             worker.seat.close();
@@ -551,7 +590,7 @@ impl Engine for Threads {
     }
 
     fn wait_until_ended(&self, deadline: Option<Instant>) -> bool {
-        if self.is_own_thread() {
+        if self.is_own_thread() || !self.is_home() {
             return true;
         }
         let ended = self.shared.ended.wait(deadline);
@@ -570,6 +609,8 @@ impl Engine for Threads {
 impl Drop for Threads {
     fn drop(&mut self) {
         // The last handle outlived the pool, whose own drop has closed it.
-        self.shared.close();
+        if self.is_home() {
+            self.shared.close();
+        }
     }
 }

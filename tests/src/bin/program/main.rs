@@ -5,6 +5,7 @@
 
 mod cpus;
 mod ends;
+mod forks;
 mod globals;
 mod interrupts;
 // Signals, and hiding `/proc`.
@@ -58,6 +59,8 @@ fn main() {
         ["interrupts ignored"] => interrupts::ignored(),
         ["workers"] => cpus::workers(),
         ["affinity"] => cpus::affinity(),
+        ["forks", backend, what, folder] => forks::forks(backend, what, folder),
+        ["busy with forks", folder] => forks::busy_with_forks(folder),
         _ => panic!("{arguments:?}"),
     }
 }

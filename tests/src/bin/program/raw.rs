@@ -29,3 +29,19 @@ pub(crate) fn ignore(signal: Signal) {
     // SAFETY: no handler is installed.
     unsafe { libc::signal(signal.as_raw(), libc::SIG_IGN) };
 }
+
+/// The number of a child that goes on from here; `None` in the child. It has this thread alone, so
+/// it must not wait for another one.
+pub(crate) fn fork() -> Option<u32> {
+    // SAFETY: what the child does with memory and locks is what the tests are about. The C library
+    // keeps its allocator usable.
+    let pid = unsafe { libc::fork() };
+    assert!(pid >= 0, "fork: {}", std::io::Error::last_os_error());
+    u32::try_from(pid).ok().filter(|pid| *pid > 0)
+}
+
+/// Ends the process: nothing else of it runs.
+pub(crate) fn end_at_once(code: i32) -> ! {
+    // SAFETY: ends the process.
+    unsafe { libc::_exit(code) }
+}

@@ -79,6 +79,47 @@ impl Drop for Mapping {
     }
 }
 
+/// Tells a process from those that are forked from it, which have a copy of its memory and none of
+/// its threads: a word that a fork finds wiped. (Asking for the process's number takes as long as a
+/// short task.)
+#[derive(Debug)]
+pub(crate) struct HomeMark(Mapping);
+
+impl HomeMark {
+    /// Marks the calling process.
+    pub(crate) fn new() -> io::Result<Self> {
+        let len = size_of::<AtomicU64>();
+        // SAFETY: a new mapping at an address of the kernel's choice overlaps nothing.
+        let start = unsafe {
+            mm::mmap_anonymous(
+                ptr::null_mut(),
+                len,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::PRIVATE,
+            )
+        }?;
+        let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
+        let mark = Self(Mapping { start, len });
+        // SAFETY: the contents in this process stay as they are.
+        unsafe { mm::madvise(start.as_ptr().cast(), len, Advice::LinuxWipeOnFork) }?;
+        mark.word().store(1, Relaxed);
+        Ok(mark)
+    }
+
+    /// Whether this is the process that was marked.
+    #[inline]
+    pub(crate) fn is_home(&self) -> bool {
+        self.word().load(Relaxed) == 1
+    }
+
+    #[inline]
+    fn word(&self) -> &AtomicU64 {
+        // SAFETY: the mapping is as long as a word, begins on a page, and is initialised: with
+        // zeros at first.
+        unsafe { self.0.start.cast::<AtomicU64>().as_ref() }
+    }
+}
+
 /// The three segments of a lane as descriptors, made by the parent.
 #[derive(Debug)]
 pub(crate) struct Segments {
