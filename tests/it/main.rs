@@ -223,6 +223,7 @@ behaviours! {
         a_task_may_call_init on all;
         a_worker_has_no_descriptors_of_others on [processes]
             "elsewhere a task has the descriptors of the program";
+        a_worker_keeps_no_pipe_open on [processes] "elsewhere there is one process";
         a_task_starts_programs_of_its_own on all;
         an_interrupt_is_nothing_to_a_worker on [processes] "it ends the program";
         what_a_task_starts_can_be_interrupted on [processes]

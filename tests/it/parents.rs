@@ -1,11 +1,11 @@
-//! Parents that fork, and parents that are killed above pools of pools.
+//! What parents and workers share: descriptors, forks, and the end.
 
 use std::process::Command;
 
 use pool_tests::proc::{self, Process};
 use rustix::process::Signal;
 
-use crate::harness::program::{Running, assert_no_worker_of, program};
+use crate::harness::program::{Running, assert_no_worker_of, program, run_program};
 
 fn scenario(arguments: &[&str]) -> Command {
     let mut command = program(env!("CARGO_BIN_EXE_program"));
@@ -118,4 +118,15 @@ fn a_parent_that_is_killed_leaves_no_stopped_worker_of_any_level() {
     for _ in 0..3 {
         killed_above_three_levels(true);
     }
+}
+
+/// What a worker has opened before its door is its own, and stays open.
+#[test]
+fn a_file_opened_before_the_door_is_each_process_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    let ended = run_program(program(env!("CARGO_BIN_EXE_early_files")).arg(&file));
+    assert_eq!(ended.out, "1\n".repeat(10));
+    let lines = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(lines.matches("process ").count(), 10, "{lines}");
 }

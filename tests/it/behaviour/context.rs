@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use pool_core::{Backend, Task, current, pool_task};
 use pool_tests::proc;
-use pool_tests::tasks::add;
+use pool_tests::tasks::{add, exit};
 use rustix::process::Signal;
 
 use crate::harness::On;
@@ -178,21 +178,38 @@ fn open_descriptors() -> Vec<String> {
         .collect()
 }
 
-/// A worker has its lane's socket, and no other descriptor that the program did not have when it
-/// was started: nothing of the pools, and nothing of its neighbours.
+/// Beyond its standard streams a worker has its lane's socket and a hold of its parent: nothing of
+/// the program or of those who started it, of the pools, or of its neighbours.
 pub(crate) fn a_worker_has_no_descriptors_of_others(on: &On) {
-    let inherited = open_descriptors();
-    let _file = tempfile::tempfile().unwrap();
+    let file = tempfile::tempfile().unwrap();
+    // Without the mark that they are to be closed.
+    let _handed_on: Vec<_> = (0..100).map(|_| rustix::io::dup(&file).unwrap()).collect();
     let pools: Vec<_> = (0..3).map(|_| on.pool()).collect();
     for pool in &pools {
         let open = pool.submit(open_descriptors::task()).join().unwrap();
-        let (sockets, others): (Vec<_>, Vec<_>) = open
-            .into_iter()
-            .filter(|target| !inherited.contains(target))
-            .partition(|target| target.starts_with("socket:"));
-        assert_eq!(sockets.len(), 1, "{sockets:?}");
-        assert!(others.is_empty(), "{others:?}");
+        assert_eq!(open[0], "/dev/null");
+        let mut others: Vec<_> = open[3..].iter().collect();
+        others.sort();
+        let [hold, socket] = others[..] else {
+            panic!("{open:?}");
+        };
+        assert!(hold.contains("pidfd"), "{open:?}");
+        assert!(socket.starts_with("socket:"), "{open:?}");
     }
+}
+
+/// Who reads from a pipe sees its end when the program has closed it, workers or not: those of the
+/// start, and those that came later.
+pub(crate) fn a_worker_keeps_no_pipe_open(on: &On) {
+    let (mut read, write) = std::io::pipe().unwrap();
+    let handed_on = rustix::io::dup(&write).unwrap();
+    drop(write);
+    let pool = on.pool_of(1);
+    assert!(pool.submit(exit::task(1)).join().is_err());
+    pool.submit(add::task(1, 1)).join().unwrap();
+    drop(handed_on);
+    assert_eq!(read.read(&mut [0]).unwrap(), 0);
+    drop(pool);
 }
 
 #[pool_task]

@@ -13,6 +13,7 @@ mod deadlines;
 mod dispatch;
 mod fleet;
 mod hub;
+mod inherited;
 mod join;
 mod lane;
 mod life;

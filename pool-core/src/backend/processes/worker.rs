@@ -16,6 +16,7 @@ use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::net::{self, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags};
 use rustix::process::{PidfdFlags, Signal, getpgrp, getpid, getppid, pidfd_open};
 
+use super::inherited::close_inherited;
 use super::lane::arena::{Region, Ring};
 use super::lane::memory::{ControlMap, TrustedArena, WriteArena};
 use super::lane::slot::{Facts, SLOT_INLINE, Start, TELL_JOINER, TELL_SUPERVISOR};
@@ -84,6 +85,7 @@ fn serve(token: Token) -> Result<(), String> {
             token.parent
         ));
     }
+    close_inherited(token.parent);
     // The supervisor thread, which started this process, outlives it; so this comes when the
     // parent dies. It means nothing to a process that runs, and lets a stopped one run again, so
     // that it sees the socket's end and takes along what it has started.
