@@ -5,46 +5,44 @@
 //! a CPU more that no worker uses is lost, while a worker more than the quota costs next to
 //! nothing. (The standard library rounds down.) What cannot be read limits nothing.
 //!
-//! A worker process of a pool of `n` has an `n`-th of what its parent has, so that the pools which
-//! its tasks make do not multiply.
+//! The worker processes of a pool share what their parent has, so that the pools which their tasks
+//! make do not multiply: a worker is told with how many it shares, and divides when it is asked.
 
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use crate::{Error, MAX_WORKERS};
 
 /// The environment variable that says how many CPUs the program has.
 const POOL_WORKERS: &str = "POOL_WORKERS";
 
-/// In a worker process: its part of the parent's CPUs. 0 elsewhere.
-static SHARE: AtomicUsize = AtomicUsize::new(0);
+/// How many processes share the program's CPUs: in a worker the workers of its pool, times those
+/// that its parent shares with.
+static SHARERS: AtomicU32 = AtomicU32::new(1);
 
 /// How many workers a pool has of which nobody has said it.
 ///
 /// # Errors
 /// For a `POOL_WORKERS` that is no such number.
 pub(crate) fn default_workers() -> Result<usize, Error> {
-    match SHARE.load(Relaxed) {
-        0 => match env::var_os(POOL_WORKERS) {
-            Some(text) if !text.is_empty() => parse(&text.to_string_lossy()),
-            _ => Ok(of_this_machine()),
-        },
-        share => Ok(share),
-    }
+    let all = match env::var_os(POOL_WORKERS) {
+        Some(text) if !text.is_empty() => parse(&text.to_string_lossy())?,
+        _ => of_this_machine(),
+    };
+    Ok((all / SHARERS.load(Relaxed) as usize).max(1))
 }
 
-/// What each of so many workers has of this process's CPUs.
-pub(crate) fn share_of(workers: usize) -> usize {
-    // A pool with a given number of workers does not ask the variable.
-    let own = default_workers().unwrap_or_else(|_| of_this_machine());
-    (own / workers).max(1)
+/// With how many each of so many workers of this process shares.
+pub(crate) fn sharers_of(workers: usize) -> u32 {
+    let workers = u32::try_from(workers).unwrap_or(u32::MAX);
+    SHARERS.load(Relaxed).saturating_mul(workers)
 }
 
-/// This process is a worker and has so much of its parent's CPUs.
-pub(crate) fn set_share(share: usize) {
-    SHARE.store(share.clamp(1, MAX_WORKERS), Relaxed);
+/// This process is a worker and shares with so many, itself included.
+pub(crate) fn share_with(sharers: u32) {
+    SHARERS.store(sharers.max(1), Relaxed);
 }
 
 fn parse(text: &str) -> Result<usize, Error> {

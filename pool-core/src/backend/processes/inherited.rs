@@ -19,19 +19,27 @@ use std::fs;
 
 use rustix::fs::{OFlags, stat};
 
-/// The standard streams are meant to be shared.
-const FIRST: i32 = 3;
+/// The descriptors of this process.
+const OPEN: &str = "/proc/self/fd";
+
+/// The standard streams are meant to be shared. They come first.
+const STREAMS: i32 = 3;
 
 /// Closes what this process has inherited from the process `parent`, but for the standard streams.
 /// No object of this process owns any of it, since no code of this process has opened it.
 pub(super) fn close_inherited(parent: u32) {
-    let Ok(folder) = fs::read_dir("/proc/self/fd") else {
+    // The size of this folder is the number of descriptors, or 0 in a kernel before 6.2. A program
+    // has its standard streams at least, so most workers are done here, fifty microseconds earlier.
+    if stat(OPEN).is_ok_and(|folder| (1..=i64::from(STREAMS)).contains(&folder.st_size)) {
+        return;
+    }
+    let Ok(folder) = fs::read_dir(OPEN) else {
         return;
     };
     let open: Vec<i32> = folder
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .collect();
-    for fd in open.into_iter().filter(|fd| *fd >= FIRST) {
+    for fd in open.into_iter().filter(|fd| *fd >= STREAMS) {
         let own = Descriptor::of("self", fd);
         if own.is_some() && own == Descriptor::of(&parent.to_string(), fd) {
             let _ = nix::unistd::close(fd);

@@ -187,8 +187,8 @@ pub(super) fn start(config: Config) -> Result<EngineRef, Error> {
         return Err(Error::TooDeep);
     }
     let catalog = crate::catalog::Catalog::get()?;
-    let cpus = crate::cpus::share_of(config.workers) as u32;
-    let recipe = Recipe::new(door, config.processes.clone(), depth, cpus, catalog.digest())?;
+    let sharers = crate::cpus::sharers_of(config.workers);
+    let recipe = Recipe::new(door, config.processes.clone(), depth, sharers, catalog.digest())?;
     let poke = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
         .map_err(|error| Error::spawn("no eventfd", &error.into()))?;
     let home = HomeMark::new().map_err(|error| Error::spawn("no memory", &error))?;

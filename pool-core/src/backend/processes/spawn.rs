@@ -72,8 +72,8 @@ pub(super) struct Recipe {
     foreign: bool,
     config: ProcessConfig,
     depth: u32,
-    /// How many CPUs each worker has.
-    cpus: u32,
+    /// With how many each worker shares the CPUs.
+    sharers: u32,
     pub(super) identity: Identity,
 }
 
@@ -92,7 +92,7 @@ impl Recipe {
         door: Door,
         mut config: ProcessConfig,
         depth: u32,
-        cpus: u32,
+        sharers: u32,
         catalog: u64,
     ) -> Result<Self, Error> {
         // A relative path is one in this program's folder, not in the workers'.
@@ -126,7 +126,7 @@ impl Recipe {
             arguments,
             config,
             depth,
-            cpus,
+            sharers,
             identity,
         })
     }
@@ -222,7 +222,7 @@ impl Recipe {
             depth: self.depth + 1,
             arena_bytes: segments.arena_bytes,
             stdout: late_stdout.is_some(),
-            cpus: self.cpus,
+            sharers: self.sharers,
         };
         let mut fds = vec![
             segments.control.as_fd(),

@@ -98,8 +98,8 @@ pub(super) struct Welcome {
     pub(super) arena_bytes: u64,
     /// A descriptor for standard output comes last.
     pub(super) stdout: bool,
-    /// How many of the parent's CPUs are the worker's.
-    pub(super) cpus: u32,
+    /// With how many processes the worker shares the CPUs, itself included.
+    pub(super) sharers: u32,
 }
 
 /// Worker → parent: ready to serve.
@@ -133,7 +133,7 @@ impl Welcome {
             u64::from(self.depth),
             self.arena_bytes,
             u64::from(self.stdout),
-            u64::from(self.cpus),
+            u64::from(self.sharers),
         ])
     }
 
@@ -146,7 +146,7 @@ impl Welcome {
             depth,
             arena_bytes,
             stdout,
-            cpus,
+            sharers,
         ] = unframe(bytes)?;
         Ok(Self {
             identity: Identity { build, catalog },
@@ -155,7 +155,7 @@ impl Welcome {
             depth: u32::try_from(depth).map_err(|_| Unreadable::Garbage)?,
             arena_bytes,
             stdout: stdout != 0,
-            cpus: u32::try_from(cpus).map_err(|_| Unreadable::Garbage)?,
+            sharers: u32::try_from(sharers).map_err(|_| Unreadable::Garbage)?,
         })
     }
 }
@@ -236,7 +236,7 @@ mod tests {
             depth: 3,
             arena_bytes: 1 << 36,
             stdout: false,
-            cpus: 12,
+            sharers: 12,
         };
         assert_eq!(Welcome::decode(&welcome.encode()), Ok(welcome));
         let hello = Hello { identity: IDENTITY };

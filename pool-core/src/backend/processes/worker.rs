@@ -121,7 +121,7 @@ fn serve(token: Token) -> Result<(), String> {
         .map_err(|error| format!("its lane: {error}"))?;
     drop((control, request, reply));
     DEPTH.store(welcome.depth, Relaxed);
-    crate::cpus::set_share(welcome.cpus as usize);
+    crate::cpus::share_with(welcome.sharers);
     crate::signals::outlive_interrupts().map_err(|error| format!("its signals: {error}"))?;
     let _ = rustix::thread::set_name(c"pool-worker");
     let Ok(()) = LANE.set(lane) else {
