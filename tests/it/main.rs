@@ -209,6 +209,11 @@ behaviours! {
             "a worker process does not have the pool it belongs to";
         a_task_builds_a_pool_of_any_kind on all;
         process_pools_nest_to_their_limit on all;
+        pools_of_one_worker_nest_in_every_order on all;
+        a_task_ends_a_busy_pool on all;
+        tasks_of_two_pools_wait_for_each_other on
+            [inline, threads bug "a worker runs what it joins on its own pool only"]
+            "a worker process does not have the pools of its parent";
         a_pool_that_a_task_leaves_behind_ends_with_its_worker on [processes]
             "elsewhere it is left behind in this process, and lives as long";
     }

@@ -1,9 +1,11 @@
 //! Tasks that use pools: their own and new ones.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Mutex;
 
 use pool_core::{Backend, Error, MAX_DEPTH, Pool, pool_task};
-use pool_tests::tasks::{add, pid};
+use pool_tests::gate::Gate;
+use pool_tests::tasks::{add, exit, nap, pid};
 
 use crate::harness::On;
 
@@ -212,4 +214,149 @@ pub(crate) fn a_pool_that_a_task_leaves_behind_ends_with_its_worker(on: &On) {
     assert_eq!(processes.len(), 3, "they live while their parent does");
     drop(pool);
     pool_tests::proc::wait_until_gone(&processes);
+}
+
+/// Without a message, for which every new process would have to look at its symbols.
+#[pool_task]
+fn panics_quietly() {
+    resume_unwind(Box::new("quietly"));
+}
+
+/// Pools of one worker inside each other, the first of these kinds outside: how many there are
+/// before one cannot be made, and why not. Each is used in every way, and dropped.
+#[pool_task]
+fn descends(kinds: &[String]) -> (usize, Option<String>) {
+    let [kind, inner @ ..] = kinds else {
+        return (0, None);
+    };
+    let backend = kind.parse().unwrap();
+    let pool = match Pool::builder().backend(backend).workers(1).build() {
+        Ok(pool) => pool,
+        Err(error) => {
+            assert_eq!((backend, &error), (Backend::Processes, &Error::TooDeep));
+            return (0, Some(error.to_string()));
+        }
+    };
+    let unjoined: Vec<_> = (0..3).map(|i| pool.submit(add::task(i, 1))).collect();
+    let below = pool.submit(descends::task(inner));
+    let error = pool.submit(panics_quietly::task()).join().unwrap_err();
+    assert!(error.is_panic(), "{error}");
+    let mut sums = pool.map((0..50).map(|i| add::task(i, i)));
+    let sum: i64 = sums.by_ref().take(20).map(Result::unwrap).sum();
+    assert_eq!(sum, 380);
+    // What is left of it is cancelled, or done already.
+    drop(sums);
+    drop(unjoined);
+    let (depth, end) = below.join().unwrap();
+    if backend == Backend::Processes {
+        assert!(
+            pool.submit(exit::task(3))
+                .join()
+                .unwrap_err()
+                .is_worker_lost()
+        );
+        assert_eq!(pool.submit(add::task(1, 1)).join().unwrap(), 2);
+    }
+    // The drop waits for these.
+    drop(pool.submit(nap::task(1)));
+    drop(pool.submit(nap::task(1)));
+    (depth + 1, end)
+}
+
+/// All ways to choose `len` of these, with repetition.
+fn ways(kinds: &[&str], len: u32) -> Vec<Vec<String>> {
+    let count = kinds.len().pow(len);
+    let way = |number: usize| {
+        let digits = (0..len).map(|at| number / kinds.len().pow(at) % kinds.len());
+        digits.map(|digit| kinds[digit].to_owned()).collect()
+    };
+    (0..count).map(way).collect()
+}
+
+pub(crate) fn pools_of_one_worker_nest_in_every_order(on: &On) {
+    let pool = on.pool_of(1);
+    let limit = MAX_DEPTH as usize - usize::from(on.processes());
+    for kinds in ways(&["inline", "threads", "processes"], 3) {
+        let below = pool.submit(descends::task(&kinds));
+        assert_eq!(below.join().unwrap(), (3, None), "{kinds:?}");
+    }
+    // To the limit, with threads between.
+    for kinds in ways(&["threads", "processes"], MAX_DEPTH + 1) {
+        let processes = |kinds: &[String]| kinds.iter().filter(|kind| *kind == "processes").count();
+        let expected = (0..kinds.len())
+            .find(|len| processes(&kinds[..=*len]) > limit)
+            .unwrap_or(kinds.len());
+        let (depth, end) = pool.submit(descends::task(&kinds)).join().unwrap();
+        assert_eq!(depth, expected, "{kinds:?}");
+        assert_eq!(end.is_some(), expected < kinds.len(), "{kinds:?}");
+    }
+}
+
+/// Ends a pool that is in the middle of something, in each way, and says how its task ended.
+#[pool_task]
+fn ends_a_busy_pool(kind: &str, way: &str) -> String {
+    let gate = Gate::new();
+    let backend: Backend = kind.parse().unwrap();
+    let pool = Pool::builder().backend(backend).workers(1).build().unwrap();
+    let running = pool.submit(gate.hold_or_stop(1));
+    let _ = gate.wait_for(1);
+    let queued = pool.submit(add::task(1, 1));
+    match way {
+        "kill" => pool.kill(),
+        "panic" => {
+            let error = catch_unwind(AssertUnwindSafe(|| {
+                let _pool = pool;
+                gate.open();
+                resume_unwind(Box::new("with a busy pool"));
+            }));
+            assert!(error.is_err());
+        }
+        other => panic!("{other}"),
+    }
+    let said = |outcome: Result<String, pool_core::TaskError>| match outcome {
+        Ok(value) => value,
+        Err(error) => format!("{:?}", error.kind()),
+    };
+    let running = said(running.join().map(|told| told.to_string()));
+    let queued = said(queued.join().map(|sum| sum.to_string()));
+    format!("{running} {queued}")
+}
+
+pub(crate) fn a_task_ends_a_busy_pool(on: &On) {
+    let pool = on.pool_of(1);
+    for kind in ["threads", "processes"] {
+        for (way, expected) in [("kill", "Cancelled Cancelled"), ("panic", "false 2")] {
+            let said = pool.submit(ends_a_busy_pool::task(kind, way)).join();
+            assert_eq!(said.unwrap(), expected, "{kind} {way}");
+        }
+    }
+}
+
+/// Another pool of threads in this process.
+static OTHER: Mutex<Option<Pool>> = Mutex::new(None);
+
+/// Goes back and forth between two pools of threads, so many times.
+#[pool_task]
+fn back_and_forth(times: u32) -> u32 {
+    if times == 0 {
+        return 0;
+    }
+    let pool = match times % 2 {
+        0 => same(),
+        _ => OTHER.lock().unwrap().clone().unwrap(),
+    };
+    pool.submit(back_and_forth::task(times - 1)).join().unwrap() + 1
+}
+
+pub(crate) fn tasks_of_two_pools_wait_for_each_other(on: &On) {
+    with_same(on.pool_of(1), |pool| {
+        *OTHER.lock().unwrap() = Some(on.pool_of(1));
+        for times in [1, 2, 3, 10] {
+            assert_eq!(
+                pool.submit(back_and_forth::task(times)).join().unwrap(),
+                times
+            );
+        }
+        *OTHER.lock().unwrap() = None;
+    });
 }
