@@ -188,7 +188,13 @@ pub(super) fn start(config: Config) -> Result<EngineRef, Error> {
     }
     let catalog = crate::catalog::Catalog::get()?;
     let sharers = crate::cpus::sharers_of(config.workers);
-    let recipe = Recipe::new(door, config.processes.clone(), depth, sharers, catalog.digest())?;
+    let recipe = Recipe::new(
+        door,
+        config.processes.clone(),
+        depth,
+        sharers,
+        catalog.digest(),
+    )?;
     let poke = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
         .map_err(|error| Error::spawn("no eventfd", &error.into()))?;
     let home = HomeMark::new().map_err(|error| Error::spawn("no memory", &error))?;

@@ -544,8 +544,7 @@ impl Engine for Threads {
 
     fn cancel(&self, job: &Job) -> bool {
         let error = TaskError::cancelled(job.name());
-        self.is_home()
-            && (self.shared.refuse(job, error) || job.head().abandon(Abandon::Cancelled))
+        self.is_home() && (self.shared.refuse(job, error) || job.head().abandon(Abandon::Cancelled))
     }
 
     fn cancel_queued(&self, job: &Job) {
