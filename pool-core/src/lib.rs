@@ -79,6 +79,7 @@ mod args;
 #[cfg(feature = "macros")]
 mod attributes;
 mod backend;
+mod builder;
 mod bulk;
 mod bytes;
 mod catalog;
@@ -111,6 +112,7 @@ mod work;
 #[cfg(feature = "macros")]
 pub use attributes::{main, pool_task, test};
 pub use backend::Backend;
+pub use builder::PoolBuilder;
 pub use catalog::{Duplicate, TaskEntry, tasks};
 pub use current::{Current, current};
 pub use entry::init;
@@ -119,7 +121,7 @@ pub use handle::JoinHandle;
 pub use initializer::Initialized;
 pub use map::Map;
 pub use output::Output;
-pub use pool::{MAX_WORKERS, Pool, PoolBuilder, Submit};
+pub use pool::{MAX_WORKERS, Pool, Submit};
 #[cfg(feature = "signals")]
 pub use signals::InterruptGuard;
 pub use stats::Stats;
