@@ -70,6 +70,7 @@
 //! | `macros` | yes | [`#[pool_task]`](macro@pool_task), [`#[pool_core::main]`](macro@main), [`#[pool_core::test]`](macro@test) |
 //! | `processes` | yes | [`Pool::processes`] (Linux) |
 //! | `default-processes` | no | [`Pool::new`] means processes unless `POOL_BACKEND` says otherwise |
+//! | `conformance` | no | `pool_core::conformance`: what any backend has to survive, as tests |
 
 // Without a backend that sends tasks elsewhere, the parts that serve such backends are unused.
 #![cfg_attr(not(feature = "processes"), allow(dead_code))]
@@ -88,6 +89,8 @@ pub mod __private;
 #[allow(unsafe_code)]
 mod cell;
 mod codec;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod current;
 mod entry;
 mod error;
