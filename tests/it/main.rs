@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod behaviour;
+mod conformance;
 mod doors;
 mod examples;
 mod harness;
