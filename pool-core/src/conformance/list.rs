@@ -131,7 +131,8 @@ map "Maps" {
     map_17 "MAP-17" [queue]
         "After many short tasks, which go together, a long one holds up none of its neighbours.";
     map_19 "MAP-19" [all]
-        "One worker runs tasks in the order in which they were submitted or mapped.";
+        "One worker runs tasks in the order in which they were submitted, also those of a map with \
+         chunks of one.";
 }
 
 wait "Waiting for several" {
@@ -154,7 +155,7 @@ wait "Waiting for several" {
 shutdown "The end of a pool" {
     shut_1 "SHUT-1" [all]
         "A shutdown with fifty tasks queued waits until all are done.";
-    shut_2 "SHUT-2" [later "needs `Pool::shutdown_timeout`"]
+    shut_2 "SHUT-2" [queue]
         "A shutdown that cancels what is queued lets the running tasks finish, and leaves no handle \
          without an outcome.";
     shut_4 "SHUT-4" [all]
@@ -188,7 +189,8 @@ shutdown "The end of a pool" {
         start is an error of `build` (`tests/it/programs.rs`)"]
         "A thread that cannot be made while the program ends breaks the pool, and nothing hangs.";
     shut_19 "SHUT-19" [queue]
-        "Waiting for a long task for a limited time gives up, and the task goes on.";
+        "Waiting for a long task for a limited time gives up, and the task goes on; a shutdown whose \
+         time is up kills it.";
     shut_20 "SHUT-20" [queue]
         "A shutdown runs what is queued and a kill does not, also when a callback calls it.";
     shut_21 "SHUT-21" [all]
@@ -260,9 +262,9 @@ crash "Crashes, kills and races" {
         "Cancelling a running task replaces its worker, and cancelling a queued one kills nobody.";
     cr_18 "CR-18" [later "its test is still to be written"]
         "A task that ignores SIGTERM is killed.";
-    cr_20 "CR-20" [later "needs `idempotent`"]
+    cr_20 "CR-20" [later "its test is still to be written"]
         "A task that kills its workers fails after three, and the others come to their end.";
-    cr_22 "CR-22" [later "needs `TaskExt::retries`"]
+    cr_22 "CR-22" [later "its test is still to be written"]
         "A task that runs again knows which attempt it is.";
 }
 

@@ -58,6 +58,41 @@ pub(super) fn shut_1(subject: &Subject) {
     }
 }
 
+pub(super) fn shut_2(subject: &Subject) {
+    let gate = Gate::new();
+    let pool = subject.pool();
+    let running = [0, 1].map(|number| pool.submit(gate.hold(number)));
+    gate.wait_for_starts(2);
+    let queued: Vec<_> = (2..50)
+        .map(|number| pool.submit(gate.pass(number)))
+        .collect();
+    let closing = pool.clone();
+    let (send, closed) = mpsc::channel();
+    let closer = thread::spawn(move || send.send(closing.shutdown_timeout(PATIENCE)).unwrap());
+    // Before the running ones go on.
+    for handle in queued {
+        let error = outcome(handle).unwrap_err();
+        assert!(error.is_cancelled(), "{error}");
+    }
+    assert!(
+        outcome(pool.submit(gate.pass(50)))
+            .unwrap_err()
+            .is_rejected()
+    );
+    assert!(closed.try_recv().is_err(), "it waits");
+    gate.open();
+    for (number, handle) in (0..).zip(running) {
+        assert_eq!(outcome(handle).unwrap(), number);
+    }
+    assert_eq!(
+        closed.recv_timeout(PATIENCE),
+        Ok(true),
+        "nothing was killed"
+    );
+    closer.join().unwrap();
+    assert_eq!(gate.starts().len(), 2, "none of the queued ones has run");
+}
+
 pub(super) fn shut_4(subject: &Subject) {
     let pool = subject.pool_of(3);
     let workers = match subject.has(Need::Queue) {
@@ -190,7 +225,8 @@ pub(super) fn shut_10(subject: &Subject) {
 
 pub(super) fn shut_11(subject: &Subject) {
     let program = program::start(subject, "SHUT-11", |folder| {
-        let pool = subject.pool();
+        // However slow the machine is, the pool says nothing of it.
+        let pool = subject.build(subject.builder().warn_after(None)).unwrap();
         for number in 0..50 {
             drop(pool.submit(pass::task(folder, number)));
         }
@@ -328,6 +364,15 @@ pub(super) fn shut_19(subject: &Subject) {
     gate.open();
     assert_eq!(outcome(long).unwrap(), 1);
     assert_eq!(outcome(queued).unwrap(), 2);
+    // The pool as a whole.
+    let gate = Gate::new();
+    let long = pool.submit(gate.hold_or_stop(3));
+    let _ = gate.wait_for(3);
+    assert!(
+        !pool.shutdown_timeout(Duration::from_millis(5)),
+        "it was killed"
+    );
+    assert!(outcome(long).unwrap_err().is_cancelled());
 }
 
 pub(super) fn shut_20(subject: &Subject) {
