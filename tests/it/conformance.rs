@@ -4,12 +4,11 @@
 use std::collections::BTreeSet;
 use std::env;
 use std::fs;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::Command;
 
 use pool_core::Backend;
-use pool_core::conformance::{self, Need, Subject, find, statements};
+use pool_core::conformance::{self, Need, Outcome, Subject, find, statements};
 
 use crate::harness::On;
 
@@ -143,7 +142,7 @@ fn every_statement_is_tested_where_it_applies() {
         .filter(|name| name.contains("::"))
         .map(ToOwned::to_owned)
         .collect();
-    let mut expected = BTreeSet::new();
+    let mut expected = BTreeSet::from(["whole_suite::inline".to_owned()]);
     for backend in [Backend::Inline, Backend::Threads, Backend::Processes] {
         let subject = subject(backend).can(Need::Room);
         for statement in statements() {
@@ -168,21 +167,42 @@ fn the_page_is_what_the_list_gives() {
     );
 }
 
-/// What a statement does not hold for is said, and the others go on.
+/// All of them in one process, as the author of another backend runs them.
+mod whole_suite {
+    use pool_core::conformance::{Outcome, run_all};
+
+    #[pool_core::test]
+    fn inline() {
+        crate::harness::run(module_path!(), "inline", |on| {
+            let report = run_all(&super::Subject::of(on.backend()));
+            assert!(report.is_ok(), "{report}");
+            let held = |(_, outcome): &&(_, Outcome)| *outcome == Outcome::Holds;
+            let held = report.outcomes().iter().filter(held).count();
+            assert!(held > 20, "{report}");
+            let text = format!("inline: {held} statements hold, 0 do not, ");
+            assert!(report.to_string().starts_with(&text), "{report}");
+        });
+    }
+}
+
 #[test]
-fn a_backend_that_breaks_its_promises_is_found_out() {
-    // It takes nothing at all.
+fn a_backend_that_breaks_a_promise_is_found_out() {
+    // It has one worker, whatever it is told.
     let subject = Subject::new("broken", |builder| {
-        let pool = builder.backend(Backend::Threads).build()?;
-        pool.shutdown();
-        Ok(pool)
+        builder.backend(Backend::Threads).workers(1).build()
     });
-    let statement = find("SUB-1").unwrap();
-    let caught = catch_unwind(AssertUnwindSafe(|| statement.run(&subject)));
-    assert!(caught.is_err());
-    assert!(statement.excuse(&subject).is_none());
-    let queue = find("FUT-1").unwrap();
-    assert_eq!(queue.excuse(&subject), Some(Need::Queue.excuse()));
-    // Excused: it does nothing.
-    queue.run(&subject);
+    let report = conformance::run_all(&subject);
+    assert!(!report.is_ok());
+    let outcome = |id| {
+        let mut outcomes = report.outcomes().iter();
+        let (_, outcome) = outcomes.find(|(of, _)| of.id() == id).unwrap();
+        outcome
+    };
+    assert!(matches!(outcome("SUB-3"), Outcome::Fails(why) if why.contains("submit.rs")));
+    assert_eq!(*outcome("SUB-1"), Outcome::Holds);
+    assert_eq!(*outcome("FUT-1"), Outcome::Excused(Need::Queue.excuse()));
+    let said = report.to_string();
+    let sub_3 = find("SUB-3").unwrap().says();
+    assert!(said.starts_with(&format!("SUB-3: {sub_3}\n")), "{said}");
+    assert!(!said.contains("SUB-1:"), "{said}");
 }

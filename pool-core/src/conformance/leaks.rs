@@ -1,6 +1,7 @@
 //! Leaks, and shared memory.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::thread;
 
 use super::gate::{Gate, never};
@@ -40,15 +41,13 @@ pub(super) fn shm_1(subject: &Subject) {
     });
     until("its workers are busy", || program.starts().len() == 2);
     let starts = program.starts();
+    let places = [program.temporary(), "/dev/shm".into()];
     let pids = starts.iter().map(|start| start.pid).chain([program.pid()]);
     for pid in pids {
         let files = files_of(pid);
         assert!(!files.is_empty());
-        let named = |file: &&String| {
-            let in_place = file.starts_with("/dev/shm/") || file.contains("/tmp/pool-");
-            in_place && !file.contains("/pool-conformance-")
-        };
-        let named: Vec<_> = files.iter().filter(named).collect();
+        let is_named = |file: &&PathBuf| places.iter().any(|place| file.starts_with(place));
+        let named: Vec<_> = files.iter().filter(is_named).collect();
         assert!(named.is_empty(), "{named:?}");
     }
     let workers = threads_of(&starts);

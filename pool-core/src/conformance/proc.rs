@@ -92,22 +92,29 @@ fn numbers(folder: &str) -> Vec<u32> {
 }
 
 /// The files that a process has open or mapped.
-pub(super) fn files_of(pid: u32) -> Vec<String> {
+pub(super) fn files_of(pid: u32) -> Vec<PathBuf> {
     let fds = numbers(&format!("/proc/{pid}/fd")).into_iter();
     let open = fds.filter_map(|fd| fs::read_link(format!("/proc/{pid}/fd/{fd}")).ok());
-    let mut files: Vec<_> = open.map(|path| path.display().to_string()).collect();
-    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
-    let mapped = maps.lines().filter_map(|line| line.split_once('/'));
-    files.extend(mapped.map(|(_, path)| format!("/{path}")));
-    files
+    let maps = maps_of(pid);
+    let mapped = maps.iter().filter_map(|line| line.split_once('/'));
+    let mapped = mapped.map(|(_, path)| PathBuf::from(format!("/{path}")));
+    open.chain(mapped).collect()
 }
 
-/// The shared memory that a process has mapped, by its number in the kernel.
-pub(super) fn shared_memory_of(pid: u32) -> Vec<u64> {
+/// The memory that a process shares: the devices and numbers of what is mapped.
+pub(super) fn shared_memory_of(pid: u32) -> Vec<(String, u64)> {
+    let shared = |line: &String| {
+        let mut words = line.split_whitespace();
+        let is_shared = words.nth(1)?.ends_with('s');
+        let (device, number) = (words.nth(1)?.to_owned(), words.next()?.parse().ok()?);
+        is_shared.then_some((device, number))
+    };
+    maps_of(pid).iter().filter_map(shared).collect()
+}
+
+fn maps_of(pid: u32) -> Vec<String> {
     let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
-    let inode = |line: &str| line.split_whitespace().nth(4)?.parse().ok();
-    let shared = maps.lines().filter(|line| line.contains("/memfd:"));
-    shared.filter_map(inode).collect()
+    maps.lines().map(str::to_owned).collect()
 }
 
 /// Sends SIGKILL.

@@ -14,6 +14,9 @@ const STATEMENT: &str = "POOL_CONFORMANCE_STATEMENT";
 /// The folder in which it meets whoever started it.
 const FOLDER: &str = "POOL_CONFORMANCE_FOLDER";
 
+/// Its place for temporary files, in that folder.
+const TEMPORARY: &str = "tmp";
+
 /// The statement that this program was started for, if it was.
 pub(super) fn started_for() -> Option<String> {
     env::var(STATEMENT).ok()
@@ -47,13 +50,13 @@ pub(super) fn start(subject: &Subject, statement: &str, part: impl FnOnce(&Path)
         process::exit(0);
     }
     let folder = Folder::new();
-    fs::create_dir(folder.join("tmp")).unwrap();
+    fs::create_dir(folder.join(TEMPORARY)).unwrap();
     let [out, err] = ["out", "err"].map(|name| File::create(folder.join(name)).unwrap());
     let mut command = subject.command();
     let child = command
         .env(STATEMENT, statement)
         .env(FOLDER, &*folder)
-        .env("TMPDIR", folder.join("tmp"))
+        .env("TMPDIR", folder.join(TEMPORARY))
         .stdin(Stdio::null())
         // Files, since who is left behind would keep a pipe open.
         .stdout(out)
@@ -75,6 +78,11 @@ impl Running {
         gate::starts(&self.folder)
     }
 
+    /// Its place for temporary files.
+    pub(super) fn temporary(&self) -> PathBuf {
+        self.folder.join(TEMPORARY)
+    }
+
     /// Waits until it ends.
     #[track_caller]
     pub(super) fn end(mut self) -> Ended {
@@ -87,7 +95,7 @@ impl Running {
             let bytes = fs::read(self.folder.join(name)).unwrap();
             String::from_utf8_lossy(&bytes).into_owned()
         });
-        let left = fs::read_dir(self.folder.join("tmp")).unwrap();
+        let left = fs::read_dir(self.temporary()).unwrap();
         Ended {
             status: status.unwrap(),
             out,
