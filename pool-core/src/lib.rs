@@ -71,6 +71,7 @@
 //! | `processes` | yes | [`Pool::processes`] (Linux) |
 //! | `signals` | yes | [`Pool::shutdown_on_interrupt`]; part of `processes` |
 //! | `default-processes` | no | [`Pool::new`] means processes unless `POOL_BACKEND` says otherwise |
+//! | `conformance` | no | `pool_core::conformance`: what any backend has to survive, as tests |
 
 // Without a backend that sends tasks elsewhere, the parts that serve such backends are unused.
 #![cfg_attr(not(feature = "processes"), allow(dead_code))]
@@ -90,6 +91,8 @@ pub mod __private;
 #[allow(unsafe_code)]
 mod cell;
 mod codec;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod cpus;
 mod current;
 mod entry;

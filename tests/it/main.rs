@@ -5,6 +5,7 @@
 
 mod behaviour;
 mod chaos;
+mod conformance;
 mod cpus;
 mod doors;
 mod examples;

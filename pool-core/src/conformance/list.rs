@@ -1,0 +1,401 @@
+//! The list: every statement, what its test needs, or why it has none.
+
+use super::{Need, Statement, Verdict};
+
+/// Hands the list of the [conformance](crate::conformance) suite to a macro of yours, which can
+/// make a test of each statement.
+///
+/// The macro gets the parts of the list one after the other: the name of the part, its title, and
+/// in braces the statements, each with a name, its id, what it needs in brackets, and its sentence.
+/// In the place of the needs there is `later "reason"` or `never "reason"` for those without a
+/// test, and `all` for those that need nothing.
+///
+/// ```
+/// macro_rules! count {
+///     ($($part:ident $title:literal {
+///         $($name:ident $id:literal $needs:tt $says:literal;)+
+///     })+) => {
+///         [$($($id),+),+].len()
+///     };
+/// }
+/// let count = pool_core::conformance_statements!(count);
+/// assert_eq!(count, pool_core::conformance::statements().len());
+/// ```
+#[macro_export]
+macro_rules! conformance_statements {
+    ($($then:tt)+) => { $($then)+! {
+
+submit "Submitting, and basic results" {
+    sub_1 "SUB-1" [all]
+        "A task returns what a direct call of its function returns.";
+    sub_2 "SUB-2" [all]
+        "Arguments of any name arrive, also those named as something of the interface is.";
+    sub_3 "SUB-3" [all]
+        "No workers, or more than the limit, are a typed error when the pool is built.";
+    sub_4 "SUB-4" [queue]
+        "A pool has as many workers as the process may use CPUs by its affinity mask, and at least \
+         one, unless it is told a number.";
+    sub_5 "SUB-5" [all]
+        "A pool that was shut down or killed rejects what is submitted, and says why, at once.";
+    sub_6 "SUB-6" [worker_exe]
+        "A broken pool rejects what is submitted at once, with the cause that broke it.";
+    sub_7 "SUB-7" [program]
+        "A task that is submitted while its thread or its program ends holds up neither.";
+    sub_8 "SUB-8" [all]
+        "Ten threads that map, submit and cancel on one pool all get what is theirs.";
+    sub_11 "SUB-11" [all]
+        "A result that was handed out is not kept by its handle, its map or the pool.";
+    sub_12 "SUB-12" [never "a pool asks for no limits; the one number that it asks for, that of \
+        the CPUs, counts as one where the system refuses it"]
+        "A system that refuses to tell its limits does not keep a pool from being built.";
+    sub_13 "SUB-13" [all room]
+        "An argument and a result of more than 2 GiB arrive whole, where the machine has room.";
+    sub_14 "SUB-14" [queue]
+        "With fifteen times as many tasks as workers, as many run as there are workers, and there \
+         are no more workers than asked for.";
+    sub_16 "SUB-16" [queue]
+        "Tasks one after the other are run by the workers that there are; none is added.";
+}
+
+future "Handles" {
+    fut_1 "FUT-1" [queue]
+        "Cancelling says yes for a task without an outcome, queued or running, and no ever after; \
+         an outcome that is there stays.";
+    fut_2 "FUT-2" [queue]
+        "A handle tells queued, running, finished, failed and cancelled tasks apart.";
+    fut_3 "FUT-3" [queue]
+        "Asked without waiting, a handle says nothing of a queued or running task, and the outcome \
+         of one that is done, failed or cancelled.";
+    fut_4 "FUT-4" [queue]
+        "Who waits for a task is woken by its result, its failure, and its cancelling.";
+    fut_5 "FUT-5" [queue]
+        "The first outcome stays: a task that returns after it was cancelled or timed out changes \
+         nothing.";
+    fut_6 "FUT-6" [all]
+        "Callbacks find a result, an error and a cancelled task, and run in the order added.";
+    fut_7 "FUT-7" [all]
+        "A callback that is added to a task with an outcome runs at once.";
+    fut_8 "FUT-8" [all]
+        "A callback that panics keeps neither later callbacks nor the pool from going on.";
+    fut_9 "FUT-9" [queue]
+        "The debug text of a handle names the task and says whether it is queued, running or \
+         finished.";
+    fut_11 "FUT-11" [all]
+        "Handles of different pools and foreign futures are awaited together, by an executor that \
+         knows none of them.";
+    fut_12 "FUT-12" [all]
+        "Callbacks may submit: three chains of 100, 50 and 60 tasks, each submitted by the end of \
+         the one before, come to their end in order.";
+    fut_14 "FUT-14" [never "handles are not chained: a callback submits what comes next (FUT-12), \
+        or an `async` block awaits one handle after the other"]
+        "Chained handles pass results, errors and cancelling on, and a cycle is found.";
+    fut_15 "FUT-15" [all]
+        "A callback may wait for other tasks of its pool, and shut the pool down.";
+}
+
+map "Maps" {
+    map_1 "MAP-1" [all]
+        "A map returns what a loop of calls returns, whatever the size of its chunks.";
+    map_2 "MAP-2" [all]
+        "An element that fails is an error at its place, after the results before it.";
+    map_3 "MAP-3" [never "a map has no deadline of its own: its tasks have theirs (MAP-9, MAP-14), \
+        and dropping the map cancels what is left (MAP-10)"]
+        "A map whose time is up returns what is done, and cancels the rest.";
+    map_4 "MAP-4" [all]
+        "A map is lazy: before the first result is asked for it reads and runs nothing.";
+    map_5 "MAP-5" [queue]
+        "A map with a window of b has b tasks in flight, as far as there are so many, and never \
+         one more; a window of 0 counts as 1.";
+    map_7 "MAP-7" [all]
+        "A map of nothing is empty, one of one has one result, and one of several inputs ends with \
+         the shortest.";
+    map_8 "MAP-8" [all]
+        "A map goes on after an error.";
+    map_9 "MAP-9" [queue]
+        "A deadline counts for each task of a chunk: with time enough all pass, and with too \
+         little each one is late by itself.";
+    map_10 "MAP-10" [queue]
+        "A map that is dropped half-way starts nothing of what was queued.";
+    map_11 "MAP-11" [later "needs `Map::unordered`"]
+        "An unordered map returns the fastest first.";
+    map_13 "MAP-13" [queue]
+        "A map keeps its order with the slowest task first, with fewer, as many and more workers \
+         than tasks, with a consumer that pauses or stops, and beside its input when tasks fail.";
+    map_14 "MAP-14" [queue]
+        "A task of a map that runs past its deadline is an error beside its own input, and the \
+         others go on.";
+    map_15 "MAP-15" [all]
+        "All tasks of a map run although the first one fails.";
+    map_16 "MAP-16" [all]
+        "A map does not keep the arguments of tasks that have run.";
+    map_17 "MAP-17" [queue]
+        "After many short tasks, which go together, a long one holds up none of its neighbours.";
+    map_19 "MAP-19" [all]
+        "One worker runs tasks in the order in which they were submitted, also those of a map with \
+         chunks of one.";
+}
+
+wait "Waiting for several" {
+    asc_1 "ASC-1" [later "needs `as_completed`"]
+        "Handles come as they are finished, each once, and those that were finished before too.";
+    asc_2 "ASC-2" [later "needs `as_completed`"]
+        "When the time is up, what is finished was returned, and the rest is counted.";
+    asc_3 "ASC-3" [later "needs `as_completed`"]
+        "Handles come from any iterator.";
+    wait_1 "WAIT-1" [later "needs `wait`"]
+        "Waiting for the first returns with one finished, at once if one was.";
+    wait_2 "WAIT-2" [later "needs `wait`"]
+        "Waiting for the first error returns with it, or with all finished.";
+    wait_3 "WAIT-3" [later "needs `wait`"]
+        "Waiting for all returns with all finished, or with those that are when the time is up.";
+    wait_5 "WAIT-5" [later "needs `wait`"]
+        "A race says which of several resolved first, and of none that there is none.";
+}
+
+shutdown "The end of a pool" {
+    shut_1 "SHUT-1" [all]
+        "A shutdown with fifty tasks queued waits until all are done.";
+    shut_2 "SHUT-2" [queue]
+        "A shutdown that cancels what is queued lets the running tasks finish, and leaves no handle \
+         without an outcome.";
+    shut_4 "SHUT-4" [all]
+        "Dropping a pool ends every worker; a map that is not at its end goes on without the \
+         pool's name.";
+    shut_5 "SHUT-5" [queue]
+        "Dropping a pool with tasks whose handles were dropped runs them all, and then the workers \
+         are gone.";
+    shut_6 "SHUT-6" [isolation]
+        "A worker that dies after its pool was dropped is reported to the handle, and none is left.";
+    shut_8 "SHUT-8" [all]
+        "A shutdown right after a map of more tasks than a worker's queue holds loses none.";
+    shut_9 "SHUT-9" [isolation]
+        "A shutdown while a worker dies returns, and the handle gets the death.";
+    shut_10 "SHUT-10" [codec]
+        "What cannot be sent, submitted just before a shutdown, resolves with that error, and no \
+         worker is left.";
+    shut_11 "SHUT-11" [program]
+        "A program that ends with tasks in its pool runs them all, ends well, and prints nothing of \
+         its own.";
+    shut_12 "SHUT-12" [queue]
+        "A kill ends five busy workers, and every handle without an outcome is cancelled.";
+    shut_13 "SHUT-13" [queue]
+        "A kill of a pool that did nothing yet, or was killed before, does nothing more; a killed \
+         task does not go on, and nothing is taken afterwards.";
+    shut_15 "SHUT-15" [stop isolation]
+        "A kill reaches what workers have started: pools three deep, and other programs.";
+    shut_16 "SHUT-16" [isolation program]
+        "No worker survives a program that is killed by SIGKILL.";
+    shut_17 "SHUT-17" [never "a pool makes no thread as it ends; one that cannot be made at the \
+        start is an error of `build` (`tests/it/programs.rs`)"]
+        "A thread that cannot be made while the program ends breaks the pool, and nothing hangs.";
+    shut_19 "SHUT-19" [queue]
+        "Waiting for a long task for a limited time gives up, and the task goes on; a shutdown whose \
+         time is up kills it.";
+    shut_20 "SHUT-20" [queue]
+        "A shutdown runs what is queued and a kill does not, also when a callback calls it.";
+    shut_21 "SHUT-21" [all]
+        "A second shutdown does nothing more, and so does a kill after it.";
+}
+
+life "Initializers, and the life of workers" {
+    life_1 "LIFE-1" [later "needs `PoolBuilder::initializer`"]
+        "The initializer ran in every worker before any task of it.";
+    life_2 "LIFE-2" [later "needs `PoolBuilder::initializer`"]
+        "An initializer that fails breaks the pool: what is pending and what comes is rejected with \
+         its error, and nothing is left behind.";
+    life_3 "LIFE-3" [later "needs `PoolBuilder::initializer`"]
+        "The initializer has a deadline of its own.";
+    life_4 "LIFE-4" [later "needs `PoolBuilder::max_tasks_per_worker`"]
+        "A worker with a limit of three tasks runs three, and the fourth runs in a new one.";
+    life_6 "LIFE-6" [later "needs `PoolBuilder::max_tasks_per_worker`"]
+        "With such a limit a shutdown runs all, and no handle is left without an outcome.";
+    life_7 "LIFE-7" [later "its test is still to be written"]
+        "A worker that cannot be replaced breaks the pool when no other is left.";
+    life_8 "LIFE-8" [later "needs `PoolBuilder::max_tasks_per_worker`"]
+        "A limit of one task, tasks that fail and a shutdown hang together on nothing.";
+    life_11 "LIFE-11" [later "needs `Pool::resize`"]
+        "A worker that is killed right after a resize costs its task only.";
+    life_13 "LIFE-13" [later "needs `PoolBuilder::env`"]
+        "What the pool sets in the environment of workers replaces what they inherit, before any \
+         code of the user runs.";
+    life_14 "LIFE-14" [later "its test is still to be written"]
+        "Options that change while a task runs make a new pool, and the old one can be killed.";
+    life_15 "LIFE-15" [later "its test is still to be written"]
+        "The global pool of a backend is made once, whoever asks for it, and never seen shut down.";
+    life_16 "LIFE-16" [later "needs `PoolBuilder::initializer`"]
+        "Workers that start at different speeds lose no task.";
+    life_17 "LIFE-17" [later "its test is still to be written"]
+        "Starts that fail in between cost no task; too many in a row are an error.";
+    life_18 "LIFE-18" [later "needs `PoolBuilder::initializer`"]
+        "A deadline ends an initializer that hangs.";
+}
+
+crash "Crashes, kills and races" {
+    cr_1 "CR-1" [later "its test is still to be written"]
+        "A worker that is killed from outside is named with its number and the signal.";
+    cr_2 "CR-2" [later "its test is still to be written"]
+        "Every task that a death takes along has an error of its own.";
+    cr_3 "CR-3" [later "its test is still to be written"]
+        "Exits with 0 and 42, a segfault and an abort are told apart.";
+    cr_5 "CR-5" [later "its test is still to be written"]
+        "A worker that is killed while it is idle costs no task.";
+    cr_7 "CR-7" [later "its test is still to be written"]
+        "A worker that dies while it reads a task or writes a result costs that task only.";
+    cr_8 "CR-8" [later "its test is still to be written"]
+        "The error of a lost worker has its number and its exit code.";
+    cr_10 "CR-10" [later "its test is still to be written"]
+        "Submitting does not wait for a worker that does not look.";
+    cr_11 "CR-11" [later "its test is still to be written"]
+        "An error of decoding says what the type itself said.";
+    cr_12 "CR-12" [later "its test is still to be written"]
+        "An error value that cannot be sent is a readable error of that task only.";
+    cr_13 "CR-13" [later "its test is still to be written"]
+        "The error of a panic names the file and the line, also under a hook of the program.";
+    cr_14 "CR-14" [later "its test is still to be written"]
+        "A crash leaves a report on standard error.";
+    cr_15 "CR-15" [later "its test is still to be written"]
+        "Dead children that nobody has waited for hold up nothing.";
+    cr_16 "CR-16" [later "its test is still to be written"]
+        "A task past its deadline is late, and its worker is another one afterwards; many at once \
+         are late together.";
+    cr_17 "CR-17" [later "its test is still to be written"]
+        "Cancelling a running task replaces its worker, and cancelling a queued one kills nobody.";
+    cr_18 "CR-18" [later "its test is still to be written"]
+        "A task that ignores SIGTERM is killed.";
+    cr_20 "CR-20" [later "its test is still to be written"]
+        "A task that kills its workers fails after three, and the others come to their end.";
+    cr_22 "CR-22" [later "its test is still to be written"]
+        "A task that runs again knows which attempt it is.";
+}
+
+env "Signals, starts, environments" {
+    env_1 "ENV-1" [later "its test is still to be written"]
+        "A pool is built from any place of a program, and in tests.";
+    env_2 "ENV-2" [later "its test is still to be written"]
+        "A worker that is started by hand says that it cannot be one and ends, and a pool before \
+         the door is refused.";
+    env_3 "ENV-3" [later "its test is still to be written"]
+        "An interrupt ends the program and leaves no worker.";
+    env_6 "ENV-6" [later "its test is still to be written"]
+        "Threads that the program had before do not make its pools hang.";
+    env_7 "ENV-7" [later "its test is still to be written"]
+        "Workers can be told to share the CPUs among the threads inside them.";
+    env_8 "ENV-8" [later "its test is still to be written"]
+        "Process pools nest to their limit, and beyond it is a typed error.";
+    env_9 "ENV-9" [later "its test is still to be written"]
+        "A task that waits for a task of its own pool of one worker comes to its end.";
+    env_11 "ENV-11" [later "its test is still to be written"]
+        "A pool outlives the thread that has made it.";
+    env_12 "ENV-12" [later "its test is still to be written"]
+        "The threads of a pool have names.";
+    env_13 "ENV-13" [never "there is no tracer that a worker could inherit: a profiler attaches to \
+        worker processes by itself"]
+        "A tracer of the program is active in its workers.";
+}
+
+leaks "Leaks, and shared memory" {
+    shm_1 "SHM-1" [isolation program]
+        "A pool names no file and no segment: of a program that is killed there is nothing to clean \
+         up.";
+    shm_2 "SHM-2" [never "segments have no name that could be unlinked: the kernel counts who has \
+        them"]
+        "A segment that is registered twice stays until it was released twice.";
+    shm_3 "SHM-3" [never "nothing has to be cleaned up, so there is no process that does it"]
+        "The process that cleans up is started again when it was killed.";
+    shm_4 "SHM-4" [never "nothing has to be cleaned up, so nobody keeps account of it"]
+        "Workers and their parent keep one account of segments.";
+    shm_5 "SHM-5" [all]
+        "Arguments and results of every size arrive as values of their own, that outlive the pool \
+         and can be changed.";
+    shm_7 "SHM-7" [program]
+        "Hundreds of calls and some panics leave no temporary file, and the program ends well.";
+    shm_8 "SHM-8" [never "shared memory is in no file system whose size could be too small; a \
+        system that gives too little memory is an error (`tests/it/programs.rs`)"]
+        "With a file system for shared memory that is too small, calls still work.";
+    shm_9 "SHM-9" [isolation]
+        "No two workers share memory, of one pool or of several.";
+}
+
+same "The same on every backend" {
+    eq_1 "EQ-1" [all]
+        "The same program has the same results, kinds of errors, order and output on every backend.";
+    eq_2 "EQ-2" [later "needs seeds"]
+        "Random numbers depend on the seed and the task, not on workers, backend or order.";
+    eq_4 "EQ-4" [queue]
+        "An error is there for the first look after the task failed, whatever other tasks do.";
+    dist_1 "DIST-1" [later "needs the cluster backend"]
+        "Tasks of a machine that is lost run elsewhere.";
+    dist_2 "DIST-2" [queue]
+        "A task that moves to an idle worker runs once.";
+}
+
+    } };
+}
+
+macro_rules! as_table {
+    ($($part:ident $title:literal {
+        $($name:ident $id:literal $verdict:tt $says:literal;)+
+    })+) => {
+        /// Every statement, in the order of the list.
+        #[must_use]
+        pub fn statements() -> &'static [Statement] {
+            const ALL: &[Statement] = &[$($(
+                Statement {
+                    id: $id,
+                    part: stringify!($part),
+                    topic: $title,
+                    says: $says,
+                    verdict: verdict!($part::$name $verdict),
+                },
+            )+)+];
+            ALL
+        }
+    };
+}
+
+macro_rules! verdict {
+    ($part:ident::$name:ident [later $reason:literal]) => {
+        Verdict::Later($reason)
+    };
+    ($part:ident::$name:ident [never $reason:literal]) => {
+        Verdict::Never($reason)
+    };
+    ($part:ident::$name:ident [all $($need:ident)*]) => {
+        verdict!($part::$name [$($need)*])
+    };
+    ($part:ident::$name:ident [$($need:ident)*]) => {
+        Verdict::Tested {
+            needs: &[$(need!($need)),*],
+            body: super::$part::$name,
+        }
+    };
+}
+
+macro_rules! need {
+    (queue) => {
+        Need::Queue
+    };
+    (shared_memory) => {
+        Need::SharedMemory
+    };
+    (isolation) => {
+        Need::Isolation
+    };
+    (stop) => {
+        Need::Stop
+    };
+    (codec) => {
+        Need::Codec
+    };
+    (worker_exe) => {
+        Need::WorkerExe
+    };
+    (program) => {
+        Need::Program
+    };
+    (room) => {
+        Need::Room
+    };
+}
+
+conformance_statements!(as_table);
