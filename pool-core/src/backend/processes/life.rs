@@ -186,12 +186,9 @@ impl Hub {
             };
             book.life.surplus = index >= target;
             if index >= target {
-                while let Some(job) = book.take_back(after) {
-                    back.push(job);
-                }
+                back.extend(book.take_all_back(after));
             }
         }
-        back.reverse();
         self.put_back(back, after);
         self.turn(after);
         after.poke = true;

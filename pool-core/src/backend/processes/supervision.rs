@@ -23,10 +23,16 @@ impl Hub {
         self.turn(after);
         let mut moving = false;
         let mut stuck = Vec::new();
+        let mut behind = Vec::new();
         for book in self.books.iter_mut().flatten() {
             let stuck_now = book.look(now);
             if stuck_now {
+                let robbed = after.again.len();
                 book.rob(after);
+                if after.again.len() > robbed {
+                    // What was taken from the chunk comes before what waits behind it.
+                    behind.extend(book.take_all_back(after));
+                }
             }
             match stuck_now {
                 true if book.ahead() > 1 => stuck.push(book.index),
@@ -35,6 +41,7 @@ impl Hub {
             }
         }
         if !after.again.is_empty() {
+            self.put_back(behind, after);
             self.take_again(after);
             self.turn(after);
         }
@@ -42,15 +49,11 @@ impl Hub {
             return;
         }
         for index in stuck {
-            let mut jobs = Vec::new();
             if let Some(book) = &mut self.books[index] {
-                while let Some(job) = book.take_back(after) {
-                    jobs.push(job);
-                }
                 book.depth = dispatch::FIRST_DEPTH;
+                let jobs = book.take_all_back(after);
+                self.put_back(jobs, after);
             }
-            jobs.reverse();
-            self.put_back(jobs, after);
         }
         self.turn(after);
     }

@@ -254,7 +254,8 @@ impl Worker<'_> {
     fn find(&mut self) -> Option<Job> {
         self.looks = self.looks.wrapping_add(1);
         if self.looks.is_multiple_of(FAIRNESS)
-            && let Some(job) = self.shared.queue.take(self.index)
+            // What is in the batch is older.
+            && let Some(job) = (self.batch.pop()).or_else(|| self.shared.queue.take(self.index))
         {
             return Some(job);
         }
