@@ -306,6 +306,11 @@ impl Book {
             }
             for seq in self.done..self.done + run {
                 let entry = self.entry(seq);
+                if entry.stage == Stage::Filling {
+                    // Not published: nobody can have run it.
+                    self.corrupt = true;
+                    break;
+                }
                 entry.stage = Stage::Collected;
                 if let Some(job) = entry.job.take() {
                     self.take_reply(seq, job, after);
