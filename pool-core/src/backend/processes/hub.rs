@@ -501,6 +501,7 @@ impl Hub {
         match book.stop_job(seq, error, running, after) {
             Stopped::Over => {
                 book.collect(after);
+                book.give_up(seq, after);
                 self.take_again(after);
                 false
             }
