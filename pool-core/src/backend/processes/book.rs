@@ -587,6 +587,12 @@ impl Book {
         Some(format!("{} (worker process {})", job.info().name, self.pid))
     }
 
+    /// Whether the worker, which has started task `seq`, is not done with it, whatever else it
+    /// has written to the slot.
+    pub(super) fn is_at(&self, seq: u64) -> bool {
+        seq >= self.done && seq < self.head && self.lane.slot(seq).state() != SlotState::Done
+    }
+
     /// The job of task `seq`, while somebody waits for it.
     pub(super) fn job(&self, seq: u64) -> Option<&Claimed> {
         let at = seq.checked_sub(self.tail)?;
@@ -648,11 +654,12 @@ impl Book {
             let Some(job) = self.entry(seq).job.take() else {
                 continue;
             };
-            if state == SlotState::Ready {
+            let overdue = self.entry(seq).overdue;
+            // An overdue one has started, whatever is written there.
+            if state == SlotState::Ready && !overdue {
                 waiting.push(Self::restore(&self.lane, job, region));
                 continue;
             }
-            let overdue = self.entry(seq).overdue;
             let fate = match self.life.too_much {
                 _ if overdue => Fate::TimedOut,
                 Some(_) => Fate::OutOfMemory,
