@@ -11,6 +11,7 @@ mod book;
 mod chunk;
 mod deadlines;
 mod dispatch;
+mod doubt;
 mod fleet;
 #[cfg(all(any(test, fuzzing), not(loom)))]
 pub mod fuzzing;
