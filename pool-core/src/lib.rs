@@ -100,6 +100,7 @@ mod error;
 mod handle;
 mod initializer;
 mod map;
+mod nesting;
 mod output;
 mod panics;
 mod pool;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::input::Input;
 use super::probe::Probe;
@@ -36,6 +36,8 @@ pub fn codec(bytes: &[u8]) {
         b'm' => read::<BTreeMap<String, Vec<u32>>>(input),
         b'r' => read::<Result<Option<u32>, String>>(input),
         b'p' => read::<Probe>(input),
+        b'0' => read::<Vec<()>>(input),
+        b't' => read_tower(input),
         b'F' => read_frames(input.rest()),
         b'A' => read_args(input.rest()),
         _ => write(input),
@@ -59,6 +61,26 @@ fn read<R: Serialize + DeserializeOwned + 'static>(mut input: Input<'_>) {
         check(reply, outcome);
         let alone = open_reply::<R>(reply, payload, NAME, WORKER);
         assert_eq!(written(outcome), written(&alone));
+    }
+}
+
+/// A value in a value, and so on: a few bytes say how deep it is.
+struct Tower(Option<Box<Self>>);
+
+impl<'de> Deserialize<'de> for Tower {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        Option::deserialize(input).map(Self)
+    }
+}
+
+fn read_tower(mut input: Input<'_>) {
+    let mut bytes = vec![1; input.word() as usize % (1 << 20)];
+    bytes.extend(input.rest());
+    let outcome = open_reply::<Tower>(Reply::Output, &bytes, NAME, WORKER);
+    check(Reply::Output, &outcome);
+    if let Ok(tower) = outcome {
+        let below = std::iter::successors(Some(&tower), |tower| tower.0.as_deref());
+        assert_eq!(below.count(), bytes.len());
     }
 }
 
