@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::args::{Args, Postponed};
 use crate::bytes::{Builder, Bytes};
 use crate::cell::{Job, drop_quietly};
+use crate::nesting::Nested;
 use crate::{Task, TaskError, TaskErrorKind, bulk, panics};
 
 /// What the payload of a worker's answer is. The numbers cross the process boundary.
@@ -141,9 +142,11 @@ enum NotDecoded {
 
 #[inline]
 fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, NotDecoded> {
-    match postcard::take_from_bytes(bytes) {
-        Ok((value, [])) => Ok(value),
-        Ok((_, rest)) => Err(NotDecoded::Rest(rest.len())),
+    let mut input = De::from_bytes(bytes);
+    let value = T::deserialize(Nested::new(&mut input)).map_err(NotDecoded::Error)?;
+    match input.finalize() {
+        Ok([]) => Ok(value),
+        Ok(rest) => Err(NotDecoded::Rest(rest.len())),
         Err(error) => Err(NotDecoded::Error(error)),
     }
 }
@@ -189,7 +192,9 @@ fn guard<T>(code: impl FnOnce() -> Result<T, postcard::Error>) -> Result<T, Stri
 fn describe(error: &postcard::Error) -> String {
     match error {
         postcard::Error::SerdeSerCustom => "a type's Serialize returned an error of its own".into(),
-        postcard::Error::SerdeDeCustom => "a type's Deserialize refused the value".into(),
+        postcard::Error::SerdeDeCustom => {
+            "a type's Deserialize refused the value, or it is nested too deep".into()
+        }
         other => other.to_string(),
     }
 }

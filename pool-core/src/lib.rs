@@ -100,6 +100,7 @@ mod error;
 mod handle;
 mod initializer;
 mod map;
+mod nesting;
 mod output;
 mod panics;
 mod pool;
@@ -116,6 +117,10 @@ mod work;
 pub use attributes::{main, pool_task, test};
 pub use backend::Backend;
 pub use builder::PoolBuilder;
+// Not public API: what the fuzz targets call.
+#[cfg(all(any(test, fuzzing), feature = "processes", not(loom)))]
+#[doc(hidden)]
+pub use backend::processes::fuzzing;
 pub use catalog::{Duplicate, TaskEntry, tasks};
 pub use current::{Current, current};
 pub use entry::init;

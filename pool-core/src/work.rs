@@ -185,9 +185,8 @@ impl<T: Task> Work for SentChunk<T> {
             .collect::<Option<_>>();
         let payload = answer.payload.as_slice();
         let mut outcomes = codec::open_replies(payload, chunk.ran, T::NAME, answer.worker);
-        if outcomes.len() != chunk.ran {
-            return Err(garbled());
-        }
+        // Those that it says it has run, and of which there is no answer.
+        outcomes.resize_with(chunk.ran, || Err(garbled()));
         outcomes.extend(chunk.lost.map(Err));
         Ok(Ran {
             outcomes,

@@ -384,6 +384,25 @@ behaviours! {
             [processes]
             "there is no worker program";
         that_flood_their_socket_hold_up_nobody_else on [processes] "there is no worker program";
+        whose_memory_runs_wild_harm_their_own_tasks_only on
+            [processes]
+            "there is no worker program";
+        that_talk_nonsense_later_harm_their_own_tasks_only on
+            [processes]
+            "there is no worker program";
+        that_go_wrong_at_their_start_harm_nobody on [processes] "there is no worker program";
+        that_send_descriptors_leave_none_here on [processes] "there is no worker program";
+        that_skip_tasks_unasked_fail_them on [processes] "there is no worker program";
+        that_have_done_what_they_were_not_given_fail_it on
+            [processes]
+            "there is no worker program";
+        that_work_out_of_order_fail_their_tasks on [processes] "there is no worker program";
+        that_never_say_that_they_sleep_hold_up_nobody on
+            [processes]
+            "there is no worker program";
+        that_run_wild_when_told_to_stop_are_killed on
+            [processes]
+            "there is no worker program";
         of_another_program_serve_what_they_know on [processes] "there is no worker program";
         are_counted_before_any_is_started on all;
     }

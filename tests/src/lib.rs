@@ -8,6 +8,7 @@ pub mod gate;
 pub mod held;
 pub mod options;
 pub mod proc;
+pub mod sealed;
 pub mod tasks;
 // Signals every thread to print its stack.
 #[allow(unsafe_code)]

@@ -7,7 +7,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pool_core::{Error, Pool, PoolBuilder, StartFailure, TaskErrorKind};
+use pool_core::{Error, Pool, PoolBuilder, StartFailure, TaskError, TaskErrorKind};
+use pool_tests::proc::Process;
+use pool_tests::sealed::{Sealed, seal};
 use pool_tests::tasks::{add, echo};
 use pool_tests::until;
 use tempfile::TempDir;
@@ -37,6 +39,71 @@ impl Rogue {
     fn pool(&self, builder: PoolBuilder) -> Result<Pool, Error> {
         builder.worker_exe(self.path()).build()
     }
+}
+
+/// A worker program of which the first worker of a pool leads bad lives, one after the other, and
+/// the others are honest.
+struct BadLives {
+    folder: TempDir,
+}
+
+impl BadLives {
+    fn new(kind: &str) -> Self {
+        let program = Path::new(env!("CARGO_BIN_EXE_rogue"));
+        // Beside the program, so that it can be the same file.
+        let folder = tempfile::tempdir_in(program.parent().unwrap()).unwrap();
+        fs::hard_link(program, folder.path().join("rogue")).unwrap();
+        fs::write(folder.path().join("lives"), kind).unwrap();
+        Self { folder }
+    }
+
+    /// The processes that were bad.
+    fn pids(&self) -> Vec<u32> {
+        let bad = fs::read_to_string(self.folder.path().join("bad")).unwrap();
+        bad.lines().map(|line| line.parse().unwrap()).collect()
+    }
+
+    /// From now on they are.
+    fn begin(&self) {
+        fs::write(self.folder.path().join("go"), "").unwrap();
+    }
+
+    /// A task has its result, unless one of them had it.
+    #[track_caller]
+    fn check(&self, expected: (u64, usize), outcome: Result<Sealed, TaskError>) {
+        let (pid, what) = match outcome {
+            Ok(sealed) if (sealed.id, sealed.load.len()) == expected => return,
+            Ok(sealed) => (Some(sealed.pid), format!("{} is its result", sealed.id)),
+            Err(error) => {
+                assert_is_of_garbage(&error);
+                (error.worker_pid(), error.to_string())
+            }
+        };
+        let bad = self.pids();
+        let is_of_bad = pid.is_some_and(|pid| bad.contains(&pid));
+        assert!(
+            is_of_bad,
+            "{expected:?} of {pid:?}, bad are {bad:?}: {what}"
+        );
+    }
+}
+
+/// What a worker that does not behave can make of a task.
+#[track_caller]
+fn assert_is_of_garbage(error: &TaskError) {
+    assert!(
+        matches!(
+            error.kind(),
+            TaskErrorKind::WorkerLost
+                | TaskErrorKind::Decode
+                | TaskErrorKind::Encode
+                | TaskErrorKind::Panicked
+                | TaskErrorKind::UnknownTask
+        ),
+        "{error}"
+    );
+    // It can be printed, whatever the worker wrote.
+    assert!(!format!("{error} {error:?}").is_empty());
 }
 
 /// Time for the program to start, on a busy machine too.
@@ -186,20 +253,7 @@ pub(crate) fn that_write_nonsense_fail_their_tasks_only(on: &On) {
     let errors = small.into_iter().map(|handle| handle.join().map(drop));
     let errors = errors.chain(large.into_iter().map(|handle| handle.join().map(drop)));
     for error in errors {
-        let error = error.expect_err("no answer of it makes sense");
-        assert!(
-            matches!(
-                error.kind(),
-                TaskErrorKind::WorkerLost
-                    | TaskErrorKind::Decode
-                    | TaskErrorKind::Encode
-                    | TaskErrorKind::Panicked
-                    | TaskErrorKind::UnknownTask
-            ),
-            "{error}"
-        );
-        // It can be printed, whatever the worker wrote.
-        assert!(!format!("{error} {error:?}").is_empty());
+        assert_is_of_garbage(&error.expect_err("no answer of it makes sense"));
     }
 }
 
@@ -257,6 +311,142 @@ pub(crate) fn that_flood_their_socket_hold_up_nobody_else(on: &On) {
     assert!(handle.cancel());
     until("it is finished", || handle.is_finished());
     pool.kill();
+}
+
+/// Small and large tasks in all ways, again and again, until the bad worker has led so many lives.
+fn among_honest_workers(on: &On, kind: &str, lives: usize) {
+    let bad = BadLives::new(kind);
+    let program = bad.folder.path().join("rogue");
+    let builder = on.builder().workers(3).worker_exe(program);
+    let pool = builder.start_timeout(AMPLE).build().unwrap();
+    bad.begin();
+    let task = |id: u64, load: usize, wanted: usize| seal::task(id, vec![id as u8; load], wanted);
+    while bad.pids().len() <= lives {
+        let sizes = [
+            (0, 0),
+            (10, 60),
+            (200, 100),
+            (20_000, 20_000),
+            (10, 300_000),
+            (400_000, 1),
+        ];
+        let handles: Vec<_> = (0..60)
+            .map(|id| {
+                let (load, wanted) = sizes[id as usize % sizes.len()];
+                ((id, wanted), pool.submit(task(id, load, wanted)))
+            })
+            .collect();
+        for (id, outcome) in pool.map((0..500).map(|id| task(id, 3, 9))).enumerate() {
+            bad.check((id as u64, 9), outcome);
+        }
+        for (expected, handle) in handles {
+            bad.check(expected, handle.join());
+        }
+    }
+    // It is bad to the end: when it is told to stop, too.
+    let last: Vec<_> = (0..50).map(|id| pool.submit(task(id, 9, 9))).collect();
+    drop(pool);
+    for (id, handle) in last.into_iter().enumerate() {
+        bad.check((id as u64, 9), handle.join());
+    }
+}
+
+pub(crate) fn whose_memory_runs_wild_harm_their_own_tasks_only(on: &On) {
+    among_honest_workers(on, "memory", 15);
+}
+
+pub(crate) fn that_talk_nonsense_later_harm_their_own_tasks_only(on: &On) {
+    among_honest_workers(on, "socket", 9);
+}
+
+pub(crate) fn that_go_wrong_at_their_start_harm_nobody(on: &On) {
+    among_honest_workers(on, "start", 8);
+}
+
+/// The descriptors that come with messages of a worker do not stay here.
+pub(crate) fn that_send_descriptors_leave_none_here(on: &On) {
+    let bad = BadLives::new("descriptors");
+    let program = bad.folder.path().join("rogue");
+    let pool = on.builder().workers(2).worker_exe(program).build().unwrap();
+    let count = || fs::read_dir("/proc/self/fd").unwrap().count();
+    let before = count();
+    bad.begin();
+    // A ding that brings sixteen of them wakes the supervisor: it is heard as soon as another one
+    // is, which came later.
+    until("the bad worker has led three lives", || {
+        bad.pids().len() > 3
+    });
+    bad.check((1, 0), pool.submit(seal::task(1, vec![], 0)).join());
+    until("there are no more descriptors than before", || {
+        count() <= before
+    });
+}
+
+/// Pools in which every worker is like this: each task has an outcome, an error.
+#[track_caller]
+fn fails_its_tasks(on: &On, mode: &str) {
+    let rogue = Rogue::new(mode);
+    let pool = rogue.pool(on.builder()).unwrap();
+    let small: Vec<_> = (0..20).map(|i| pool.submit(add::task(i, 0))).collect();
+    let large: Vec<_> = (0..3)
+        .map(|i| pool.submit(echo::task(vec![i; 3_000_000])))
+        .collect();
+    let small = small.into_iter().map(|handle| handle.join().map(drop));
+    let large = large.into_iter().map(|handle| handle.join().map(drop));
+    for outcome in small.chain(large) {
+        assert_is_of_garbage(&outcome.expect_err(mode));
+    }
+}
+
+/// Whoever joins such a task does not look at it for ever.
+pub(crate) fn that_skip_tasks_unasked_fail_them(on: &On) {
+    fails_its_tasks(on, "skip");
+}
+
+/// Before it could have been given them: their arguments are still being copied.
+pub(crate) fn that_have_done_what_they_were_not_given_fail_it(on: &On) {
+    fails_its_tasks(on, "done before");
+}
+
+/// The first task runs for ever; that those behind it are done cannot be.
+pub(crate) fn that_work_out_of_order_fail_their_tasks(on: &On) {
+    let rogue = Rogue::new("out of order");
+    let pool = rogue.pool(on.builder().workers(1)).unwrap();
+    let mut handles: Vec<_> = (0..20).map(|i| pool.submit(add::task(i, 0))).collect();
+    // Not all: the last one alone would run for ever, as a task may.
+    for handle in handles.drain(..10) {
+        assert_is_of_garbage(&handle.join().unwrap_err());
+    }
+    pool.kill();
+}
+
+/// Nobody who submits or joins is kept by it.
+pub(crate) fn that_never_say_that_they_sleep_hold_up_nobody(on: &On) {
+    let rogue = Rogue::new("sleepless");
+    let pool = rogue.pool(on.builder().workers(1)).unwrap();
+    let handles: Vec<_> = (0..300).map(|i| pool.submit(add::task(i, 0))).collect();
+    assert!(handles[0].join_timeout(SHORT).is_none());
+    assert!(handles[299].cancel());
+    pool.kill();
+    for handle in handles {
+        assert!(handle.join().unwrap_err().is_cancelled());
+    }
+}
+
+pub(crate) fn that_run_wild_when_told_to_stop_are_killed(on: &On) {
+    let rogue = Rogue::new("told");
+    let pool = rogue.pool(on.builder().workers(1)).unwrap();
+    for _ in 0..3 {
+        let handle = pool.submit(add::task(1, 1));
+        until("it runs", || handle.is_running());
+        assert!(handle.cancel());
+        let error = handle.join().unwrap_err();
+        assert!(error.is_cancelled(), "{error}");
+        let pid = error.worker_pid().unwrap();
+        until("it is gone", || {
+            !Process::of(pid).is_some_and(|it| it.lives())
+        });
+    }
 }
 
 /// Another program with a door of its own; it links other tasks.

@@ -130,17 +130,22 @@ impl Book {
         self.entries.len() < SLOTS
     }
 
+    #[inline]
+    fn takes_more(&self) -> bool {
+        self.has_slot() && !self.corrupt
+    }
+
     /// Whether the worker has nothing to do and could be given something.
     #[inline]
     pub(super) fn is_hungry(&self) -> bool {
-        self.ahead() == 0 && self.has_slot() && self.life.room() > 0
+        self.ahead() == 0 && self.takes_more() && self.life.room() > 0
     }
 
     #[inline]
     pub(super) fn load(&self) -> Load {
         Load {
             ahead: self.ahead(),
-            depth: match self.has_slot() {
+            depth: match self.takes_more() {
                 true => self
                     .depth
                     .min(self.ahead() + self.life.room().min(SLOTS as u64) as usize),
@@ -306,6 +311,11 @@ impl Book {
             }
             for seq in self.done..self.done + run {
                 let entry = self.entry(seq);
+                if entry.stage == Stage::Filling {
+                    // Not published: nobody can have run it.
+                    self.corrupt = true;
+                    break;
+                }
                 entry.stage = Stage::Collected;
                 if let Some(job) = entry.job.take() {
                     self.take_reply(seq, job, after);
@@ -333,16 +343,6 @@ impl Book {
         (0..most)
             .take_while(|i| self.lane.slot(self.done + i).state() == SlotState::Done)
             .count() as u64
-    }
-
-    /// Whether the slot is in a state that the worker cannot have brought it to.
-    fn is_garbled_at(&self, seq: u64) -> bool {
-        seq < self.head
-            && !self.is_filling(seq)
-            && match self.lane.slot(seq).state() {
-                SlotState::Done | SlotState::Ready | SlotState::Running | SlotState::Skip => false,
-                SlotState::Free | SlotState::Corrupt => true,
-            }
     }
 
     fn take_reply(&mut self, seq: u64, job: Claimed, after: &mut After) {
@@ -415,17 +415,6 @@ impl Book {
         // Who joins it may sleep on the bell of the lane.
         self.lane.header().turn_bell();
         after.ring.push(Arc::clone(&self.lane));
-    }
-
-    pub(super) fn is_possible(&self, reply: Region) -> bool {
-        reply.fits(self.lane.arena_bytes)
-            && (reply.len <= COPY_UNDER_LOCK as u64 || self.lane.reply.is_plausible(reply.len))
-    }
-
-    fn garbled(&mut self, job: Claimed, after: &mut After) {
-        self.corrupt = true;
-        let error = TaskError::garbled(job.info().name, self.pid);
-        after.watched.extend(job.fail(error));
     }
 
     #[inline]
@@ -558,6 +547,12 @@ impl Book {
         Some(format!("{} (worker process {})", job.info().name, self.pid))
     }
 
+    /// Whether the worker, which has started task `seq`, is not done with it, whatever else it
+    /// has written to the slot.
+    pub(super) fn is_at(&self, seq: u64) -> bool {
+        seq >= self.done && seq < self.head && self.lane.slot(seq).state() != SlotState::Done
+    }
+
     /// The job of task `seq`, while somebody waits for it.
     pub(super) fn job(&self, seq: u64) -> Option<&Claimed> {
         let at = seq.checked_sub(self.tail)?;
@@ -590,6 +585,7 @@ impl Book {
             self.seen = (self.done, now);
         }
         self.stuck = now.saturating_duration_since(self.seen.1) >= STUCK_AFTER;
+        self.corrupt |= self.stuck && self.is_garbled_behind();
         self.stuck
     }
 
@@ -618,11 +614,12 @@ impl Book {
             let Some(job) = self.entry(seq).job.take() else {
                 continue;
             };
-            if state == SlotState::Ready {
+            let overdue = self.entry(seq).overdue;
+            // An overdue one has started, whatever is written there.
+            if state == SlotState::Ready && !overdue {
                 waiting.push(Self::restore(&self.lane, job, region));
                 continue;
             }
-            let overdue = self.entry(seq).overdue;
             let fate = match self.life.too_much {
                 _ if overdue => Fate::TimedOut,
                 Some(_) => Fate::OutOfMemory,

@@ -52,12 +52,12 @@ impl Book {
         self.look_at.is_some_and(|at| at <= now)
     }
 
-    /// Whether a task that was told to stop still runs after its grace.
+    /// Whether a task that was told to stop is not done after its grace.
     pub(super) fn is_grace_over(&mut self, now: Instant) -> bool {
         let over = self.grace.filter(|(_, end)| *end <= now);
         over.is_some_and(|(seq, _)| {
             self.grace = None;
-            self.runs(seq)
+            self.is_at(seq)
         })
     }
 

@@ -18,6 +18,9 @@ use crate::cell::{Abandon, Claimed, Job};
 /// After how many submits into a backlog the submitter makes a turn.
 const SUBMITS_PER_TURN: u32 = 16;
 
+/// How often a turn looks again, since a worker went to sleep before it could be asked to say so.
+const LOOKS_PER_TURN: usize = 4;
+
 /// What the pool does with jobs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -237,7 +240,7 @@ impl Hub {
 
     /// One look at everything: collects, refills, balances.
     pub(super) fn turn(&mut self, after: &mut After) {
-        loop {
+        for _ in 0..LOOKS_PER_TURN {
             self.collect(after);
             if !self.backlog.is_empty() {
                 self.refill(after);
@@ -247,6 +250,8 @@ impl Hub {
                 return;
             }
         }
+        // Not here: a worker may go on like this for ever.
+        after.poke = true;
     }
 
     /// A turn for one who waits for a job in this lane, which is done: where nothing waits anywhere
@@ -501,6 +506,7 @@ impl Hub {
         match book.stop_job(seq, error, running, after) {
             Stopped::Over => {
                 book.collect(after);
+                book.give_up(seq, after);
                 self.take_again(after);
                 false
             }

@@ -11,7 +11,10 @@ mod book;
 mod chunk;
 mod deadlines;
 mod dispatch;
+mod doubt;
 mod fleet;
+#[cfg(all(any(test, fuzzing), not(loom)))]
+pub mod fuzzing;
 mod hub;
 mod inherited;
 mod join;
@@ -102,6 +105,27 @@ struct Shared {
 }
 
 impl Shared {
+    /// Without a supervisor so far.
+    fn new(config: &Config) -> Result<Self, Error> {
+        let poke = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+            .map_err(|error| Error::spawn("no eventfd", &error.into()))?;
+        let home = HomeMark::new().map_err(|error| Error::spawn("no memory", &error))?;
+        Ok(Self {
+            home,
+            hub: Mutex::new(Hub::new(config)),
+            poke,
+            patience: Patience::new(),
+            supervisor: OnceLock::new(),
+            thread: Mutex::new(None),
+            ended: Ended::new(),
+            callbacks: Callbacks::new(),
+            workers: AtomicUsize::new(config.workers),
+            chunks: config.processes.max_tasks.is_none(),
+            room: Room::new(),
+            queue_limit: Queue::new(config).limit(),
+        })
+    }
+
     /// Works on the hub under its lock, then does what came out of it without the lock.
     fn with<R>(&self, work: impl FnOnce(&mut Hub, &mut After) -> R) -> R {
         let mut after = After::default();
@@ -195,23 +219,7 @@ pub(super) fn start(config: Config) -> Result<EngineRef, Error> {
         sharers,
         catalog.digest(),
     )?;
-    let poke = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
-        .map_err(|error| Error::spawn("no eventfd", &error.into()))?;
-    let home = HomeMark::new().map_err(|error| Error::spawn("no memory", &error))?;
-    let shared = Arc::new(Shared {
-        home,
-        hub: Mutex::new(Hub::new(&config)),
-        poke,
-        patience: Patience::new(),
-        supervisor: OnceLock::new(),
-        thread: Mutex::new(None),
-        ended: Ended::new(),
-        callbacks: Callbacks::new(),
-        workers: AtomicUsize::new(config.workers),
-        chunks: config.processes.max_tasks.is_none(),
-        room: Room::new(),
-        queue_limit: Queue::new(&config).limit(),
-    });
+    let shared = Arc::new(Shared::new(&config)?);
     let (built, result) = mpsc::sync_channel(1);
     let supervisor = Supervisor::new(shared.clone(), recipe, &config, built)
         .map_err(|error| Error::spawn("no epoll", &error))?;

@@ -44,7 +44,7 @@ impl Token {
         Self::parse(std::env::args_os().next()?.to_str()?)
     }
 
-    fn parse(argument: &str) -> Option<Self> {
+    pub(super) fn parse(argument: &str) -> Option<Self> {
         let mut parts = argument.split(':');
         if parts.next() != Some(TOKEN) {
             return None;
@@ -56,7 +56,7 @@ impl Token {
     }
 
     /// With the worker's number, for those who look at the list of processes.
-    fn to_argument(self, index: usize) -> String {
+    pub(super) fn to_argument(self, index: usize) -> String {
         format!("{TOKEN}:{}:{}:{index}", self.version, self.parent)
     }
 }
