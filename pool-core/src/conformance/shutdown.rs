@@ -305,13 +305,13 @@ pub(super) fn shut_13(subject: &Subject) {
     assert_eq!(gate.numbers(), [1]);
 }
 
-/// A pool in the worker, and so on; at the bottom another program, and no end.
+/// A program that the worker starts, and a pool in it, and so on; at the bottom no end.
 #[pool_task(crate = crate)]
 #[allow(clippy::zombie_processes)] // Nobody is to wait for it: that is the test.
 fn dives(folder: &Path, depth: u32) {
+    let mut sleep = Command::new("sleep");
+    sleep.arg("600").stdin(Stdio::null()).spawn().unwrap();
     if depth == 0 {
-        let mut sleep = Command::new("sleep");
-        sleep.arg("600").stdin(Stdio::null()).spawn().unwrap();
         never(folder, depth);
     }
     note(folder, depth);
@@ -327,7 +327,11 @@ pub(super) fn shut_15(subject: &Subject) {
     let top = gate.wait_for(2);
     let _ = gate.wait_for(0);
     let mut all = descendants_of(top.pid);
-    assert_eq!(all.len(), 3, "two workers and a program");
+    assert_eq!(
+        all.len(),
+        5,
+        "two workers below the first, and a program of each"
+    );
     all.extend(Thread::main_of(top.pid));
     pool.kill();
     wait_until_gone(&all);
