@@ -80,6 +80,7 @@ mod args;
 #[cfg(feature = "macros")]
 mod attributes;
 mod backend;
+mod blocked;
 mod builder;
 mod bulk;
 mod bytes;

@@ -13,6 +13,7 @@ use std::iter::FusedIterator;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::blocked;
 use crate::cell::{Batch, Found, Taker, drop_quietly};
 use crate::codec::Stop;
 use crate::handle::JoinHandle;
@@ -429,7 +430,7 @@ impl<T: Task> Waiting<T> {
                 }
                 continue;
             }
-            if found == Found::Queued && pool.is_own_thread() {
+            if found == Found::Queued && pool.needs_this_thread() {
                 // A worker that waits for it may be the only one that can run it.
                 let batch = self.taker.batch();
                 if pool.submit_work(Ticket(Arc::clone(batch))).join().is_err() {
@@ -450,12 +451,12 @@ impl<T: Task> Waiting<T> {
     }
 
     fn park(&mut self, pool: &Pool, nap: usize) {
-        if self.more == 0 && nap == 0 {
-            std::thread::park();
+        if self.more == 0 && nap == 0 && !blocked::is_worker() {
+            blocked::during(std::thread::park);
             return;
         }
         let begin = Instant::now();
-        std::thread::park_timeout(LOOK_AFTER);
+        blocked::during(|| std::thread::park_timeout(LOOK_AFTER));
         if self.more > 0 && begin.elapsed() >= LOOK_AFTER {
             self.call_one_more(pool);
         }

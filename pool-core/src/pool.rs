@@ -251,8 +251,9 @@ impl Pool {
         self.inner.engine.runs_at_once()
     }
 
-    pub(crate) fn is_own_thread(&self) -> bool {
-        self.inner.engine.is_own_thread()
+    /// Whether the calling thread may be the only one that can run what it waits for.
+    pub(crate) fn needs_this_thread(&self) -> bool {
+        self.inner.engine.is_own_thread() || self.inner.engine.is_stuck()
     }
 
     pub(crate) fn max_chunk(&self) -> Option<usize> {

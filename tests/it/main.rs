@@ -213,7 +213,7 @@ behaviours! {
         pools_of_one_worker_nest_in_every_order on all;
         a_task_ends_a_busy_pool on all;
         tasks_of_two_pools_wait_for_each_other on
-            [inline, threads bug "a worker runs what it joins on its own pool only"]
+            [inline, threads]
             "a worker process does not have the pools of its parent";
         a_pool_that_a_task_leaves_behind_ends_with_its_worker on [processes]
             "elsewhere it is left behind in this process, and lives as long";

@@ -49,6 +49,12 @@ pub(crate) trait Engine: Send + Sync {
         false
     }
 
+    /// Whether the calling thread works for another pool, and the workers of this one all wait: it
+    /// may be for the calling thread.
+    fn is_stuck(&self) -> bool {
+        false
+    }
+
     /// Whether what runs is not waited for any more.
     fn is_killed(&self) -> bool {
         false

@@ -43,10 +43,14 @@ use self::timer::Timer;
 use super::callbacks::Callbacks;
 use super::ended::Ended;
 use super::{Backend, Config, Engine, EngineRef, Entry, FORKED, SHUT_DOWN, broken};
+use crate::blocked;
 use crate::cell::{Abandon, Job, OnSeat, Paused};
 use crate::current::Frame;
 use crate::initializer::Initializer;
 use crate::{Error, Stats, TaskError};
+
+/// How often a worker of another pool looks whether this one is stuck.
+const GUEST_LOOK: Duration = Duration::from_millis(2);
 
 /// What the workers share.
 struct Shared {
@@ -69,6 +73,8 @@ struct Shared {
     hired: AtomicU64,
     /// Workers that have not ended.
     alive: AtomicUsize,
+    /// Workers that wait for something.
+    blocked: Arc<AtomicUsize>,
     ended: Ended,
     callbacks: Callbacks,
 }
@@ -100,6 +106,7 @@ pub(super) fn start(config: &Config) -> Result<EngineRef, Error> {
         hired: AtomicU64::new(0),
         // The builder's, so that none of the first to end is the last.
         alive: AtomicUsize::new(1),
+        blocked: Arc::new(AtomicUsize::new(0)),
         ended: Ended::new(),
         callbacks: Callbacks::new(),
     });
@@ -143,6 +150,29 @@ impl Shared {
     fn run_joined(self: &Arc<Self>, job: Job, worker: usize) {
         // It has nothing else to do while a retry waits.
         self.run_on_seat(job, worker, None);
+    }
+
+    /// Whether every worker waits, so that a job in the queue may never be begun.
+    fn is_stuck(&self) -> bool {
+        let alive = self.alive.load(SeqCst);
+        alive > 0 && self.blocked.load(SeqCst) >= alive
+    }
+
+    /// Waits for a job as a worker of another pool: its tasks and those of this pool may wait for
+    /// each other, and then nobody would be left to run the job.
+    fn wait_as_guest(&self, job: &Job) {
+        let head = job.head();
+        while head.waiters.add_thread(&head.state) {
+            if head.state.is_queued() && self.is_stuck() {
+                // The workers of this pool do nothing meanwhile, so it is one of them in all but
+                // name.
+                if job.clone().run_here(Frame::new(Backend::Threads, 0), None) {
+                    self.bounded.leaves(job);
+                }
+            } else {
+                blocked::during(|| std::thread::park_timeout(GUEST_LOOK));
+            }
+        }
     }
 
     fn run_on_seat(
@@ -447,6 +477,10 @@ impl Engine for Threads {
         worker::is_own(&self.shared)
     }
 
+    fn is_stuck(&self) -> bool {
+        blocked::is_worker() && self.shared.is_stuck()
+    }
+
     fn is_killed(&self) -> bool {
         self.shared.killed.load(SeqCst)
     }
@@ -482,7 +516,7 @@ impl Engine for Threads {
                 if self.refuse_in_fork(&job) {
                     return;
                 }
-                shared.bounded.room.wait();
+                blocked::during(|| shared.bounded.room.wait());
             }
             shared.bounded.weigh(&job, entry.weight);
         }
@@ -501,7 +535,7 @@ impl Engine for Threads {
             if self.refuse_in_fork(&job) {
                 return;
             }
-            shared.bounded.room.wait();
+            blocked::during(|| shared.bounded.room.wait());
         }
         shared.announce();
     }
@@ -515,13 +549,13 @@ impl Engine for Threads {
                 .then(|| worker::take(&self.shared, job))
                 .flatten();
             let Some((job, worker)) = joined else {
-                if sleep::spin_until(|| head.is_resolved()) {
+                if sleep::spin_until(|| head.is_resolved()) || self.refuse_in_fork(job) {
                     return;
                 }
-                if !self.refuse_in_fork(job) {
-                    head.park_until_resolved(deadline);
+                if deadline.is_none() && blocked::is_worker() && !self.is_own_thread() {
+                    return self.shared.wait_as_guest(job);
                 }
-                return;
+                return blocked::during(|| head.park_until_resolved(deadline));
             };
             self.shared.run_joined(job, worker);
             if sleep::spin_until(|| head.is_resolved()) || !head.waiters.add_thread(&head.state) {
@@ -529,7 +563,7 @@ impl Engine for Threads {
             }
             // It runs elsewhere. If it fails there, it may come back to be run by whoever is free.
             while !head.is_resolved() && !head.state.is_queued() {
-                std::thread::park();
+                blocked::during(std::thread::park);
             }
         }
     }
@@ -592,7 +626,7 @@ impl Engine for Threads {
         if self.is_own_thread() || !self.is_home() {
             return true;
         }
-        let ended = self.shared.ended.wait(deadline);
+        let ended = blocked::during(|| self.shared.ended.wait(deadline));
         if ended {
             self.join_workers();
         }

@@ -23,6 +23,7 @@ use crossbeam_utils::sync::Parker;
 use super::Shared;
 use super::sleep::spin_until;
 use crate::TaskError;
+use crate::blocked;
 use crate::cell::Job;
 
 /// How long the jobs of a batch should take together. So long at most one of them waits behind
@@ -155,6 +156,7 @@ pub(super) fn run(shared: &Arc<Shared>, queues: Queues, index: usize) {
         index,
         stack: queues.stack,
     }));
+    blocked::works_for(Some(Arc::clone(&shared.blocked)));
     let mut worker = Worker {
         shared,
         index,
