@@ -99,6 +99,8 @@ pub(super) enum CameTo {
 pub(super) struct Fleet {
     workers: Vec<Worker>,
     mode: Mode,
+    /// Which places have had a worker that said hello.
+    greeted: Vec<bool>,
     /// How many workers there should be; those from here on rest.
     target: usize,
     start_timeout: Duration,
@@ -111,6 +113,7 @@ impl Fleet {
         Self {
             workers: vec![Worker::Absent { start_at: now }; workers],
             mode: Mode::Building,
+            greeted: vec![false; workers],
             target: workers,
             start_timeout,
             failures: 0,
@@ -187,7 +190,8 @@ impl Fleet {
         }
         self.workers[index] = Worker::Serving { since: now, pid };
         let mut actions = vec![Action::Serve(index)];
-        if self.mode == Mode::Building && self.workers.iter().all(Worker::serves) {
+        self.greeted[index] = true;
+        if self.mode == Mode::Building && self.greeted.iter().all(|greeted| *greeted) {
             self.mode = Mode::Running;
             actions.push(Action::Built);
         }
@@ -240,6 +244,7 @@ impl Fleet {
         self.target = target;
         let all = target.max(self.workers.len());
         self.workers.resize(all, Worker::Resting);
+        self.greeted.resize(all, true);
         for (index, worker) in self.workers.iter_mut().enumerate() {
             match worker {
                 Worker::Resting if index < target => *worker = Worker::Absent { start_at: now },
@@ -307,13 +312,13 @@ impl Fleet {
             self.failures >= MAX_START_FAILURES && !self.workers.iter().any(Worker::serves);
         match self.mode {
             Mode::Ending => Vec::new(),
-            Mode::Building => vec![Action::Break(error)],
+            Mode::Building if !self.greeted[index] || hopeless => vec![Action::Break(error)],
             Mode::Running if hopeless => vec![Action::Break(error)],
             Mode::Running if index >= self.target => {
                 self.workers[index] = Worker::Resting;
                 Vec::new()
             }
-            Mode::Running => {
+            Mode::Building | Mode::Running => {
                 self.workers[index] = Worker::Absent {
                     start_at: now + backoff(self.failures),
                 };
