@@ -37,6 +37,9 @@
 /// | `backend = "inline"`, `"threads"`, `"processes"` | the global pool that `spawn` uses; else `POOL_BACKEND`, then the feature default |
 /// | `name = "…"` | the name under which workers find the task; else the module path and the function's name |
 /// | `timeout = "5s"` | the longest that a run may take (`ns`, `us`, `ms`, `s`, `m`, `h`) |
+/// | `queue_timeout = "5s"` | the longest that it may wait until it starts |
+/// | `retries = 3` | how often it runs again after a panic, a lost worker, a passed deadline ([`TaskExt::retries`](crate::TaskExt::retries)) |
+/// | `idempotent` | it does no harm twice: it runs again when its worker is lost ([`TaskExt::idempotent`](crate::TaskExt::idempotent)) |
 /// | `crate = some::path` | where `pool_core` is found, when it was renamed or re-exported |
 ///
 /// ```

@@ -69,7 +69,7 @@ impl PoolBuilder {
         self
     }
 
-    /// The number of workers, from 1 to [`MAX_WORKERS`]. The inline backend ignores it.
+    /// The number of workers, from 1 to [`MAX_WORKERS`](crate::MAX_WORKERS). The inline backend ignores it.
     ///
     /// Unless set it is what the environment variable `POOL_WORKERS` says, and without that as many
     /// as the process may use CPUs, by its affinity mask and the quotas of its control groups. In a
