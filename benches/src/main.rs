@@ -9,6 +9,7 @@ mod args;
 mod chart;
 mod child;
 mod driver;
+mod faults;
 mod goals;
 mod group;
 mod groups;
@@ -30,7 +31,11 @@ fn main() -> ExitCode {
     // The doors of the two libraries whose workers are this program, started again.
     pool_core::init();
     procspawn::init();
-    match args::Command::parse().and_then(run) {
+    let outcome = match std::env::args().nth(1).as_deref() {
+        Some("faults") => faults::run(),
+        _ => args::Command::parse().and_then(run),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
             eprintln!("error: {fault}");
