@@ -198,35 +198,35 @@ shutdown "The end of a pool" {
 }
 
 life "Initializers, and the life of workers" {
-    life_1 "LIFE-1" [later "needs `PoolBuilder::initializer`"]
+    life_1 "LIFE-1" [all]
         "The initializer ran in every worker before any task of it.";
-    life_2 "LIFE-2" [later "needs `PoolBuilder::initializer`"]
+    life_2 "LIFE-2" [all]
         "An initializer that fails breaks the pool: what is pending and what comes is rejected with \
          its error, and nothing is left behind.";
-    life_3 "LIFE-3" [later "needs `PoolBuilder::initializer`"]
+    life_3 "LIFE-3" [stop]
         "The initializer has a deadline of its own.";
-    life_4 "LIFE-4" [later "needs `PoolBuilder::max_tasks_per_worker`"]
+    life_4 "LIFE-4" [worker_exe]
         "A worker with a limit of three tasks runs three, and the fourth runs in a new one.";
-    life_6 "LIFE-6" [later "needs `PoolBuilder::max_tasks_per_worker`"]
+    life_6 "LIFE-6" [worker_exe]
         "With such a limit a shutdown runs all, and no handle is left without an outcome.";
-    life_7 "LIFE-7" [later "its test is still to be written"]
+    life_7 "LIFE-7" [worker_exe isolation]
         "A worker that cannot be replaced breaks the pool when no other is left.";
-    life_8 "LIFE-8" [later "needs `PoolBuilder::max_tasks_per_worker`"]
+    life_8 "LIFE-8" [worker_exe]
         "A limit of one task, tasks that fail and a shutdown hang together on nothing.";
-    life_11 "LIFE-11" [later "needs `Pool::resize`"]
+    life_11 "LIFE-11" [isolation]
         "A worker that is killed right after a resize costs its task only.";
-    life_13 "LIFE-13" [later "needs `PoolBuilder::env`"]
+    life_13 "LIFE-13" [worker_exe isolation]
         "What the pool sets in the environment of workers replaces what they inherit, before any \
          code of the user runs.";
-    life_14 "LIFE-14" [later "its test is still to be written"]
+    life_14 "LIFE-14" [queue]
         "Options that change while a task runs make a new pool, and the old one can be killed.";
-    life_15 "LIFE-15" [later "its test is still to be written"]
+    life_15 "LIFE-15" [program]
         "The global pool of a backend is made once, whoever asks for it, and never seen shut down.";
-    life_16 "LIFE-16" [later "needs `PoolBuilder::initializer`"]
+    life_16 "LIFE-16" [queue]
         "Workers that start at different speeds lose no task.";
-    life_17 "LIFE-17" [later "its test is still to be written"]
+    life_17 "LIFE-17" [worker_exe isolation]
         "Starts that fail in between cost no task; too many in a row are an error.";
-    life_18 "LIFE-18" [later "needs `PoolBuilder::initializer`"]
+    life_18 "LIFE-18" [stop isolation]
         "A deadline ends an initializer that hangs.";
 }
 

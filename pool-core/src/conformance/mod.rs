@@ -52,6 +52,7 @@ mod tracked;
 // The statements, by the parts of the list.
 mod future;
 mod leaks;
+mod life;
 mod map;
 mod same;
 mod shutdown;
