@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{self, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -14,7 +15,7 @@ use super::gate::{Gate, note};
 use super::proc::{self, Thread, threads_of, wait_until_gone};
 use super::tasks::{Fussy, add, echo, exits, gives, place, takes};
 use super::{Need, Subject, outcome, program, until};
-use crate::{Output, Pool, TaskError, TaskErrorKind, TaskExt, current, pool_task};
+use crate::{JoinHandle, Output, Pool, TaskError, TaskErrorKind, TaskExt, current, pool_task};
 
 /// What never comes to its end is past it.
 const SHORT: Duration = Duration::from_millis(100);
@@ -38,7 +39,11 @@ pub(super) fn assert_lost(error: &TaskError, pid: u32, signal: Option<Signal>, c
     assert!(error.is_worker_lost(), "{error}");
     assert_eq!(error.worker_pid(), Some(pid), "{error}");
     let signal = signal.map(Signal::as_raw);
-    assert_eq!((error.signal(), error.exit_code()), (signal, code), "{error}");
+    assert_eq!(
+        (error.signal(), error.exit_code()),
+        (signal, code),
+        "{error}"
+    );
     assert!(error.to_string().contains(&pid.to_string()), "{error}");
 }
 
@@ -92,8 +97,18 @@ pub(super) fn cr_3(subject: &Subject) {
     let ways = [
         (pool.submit(exits::task(0)), None, Some(0), "code 0"),
         (pool.submit(exits::task(42)), None, Some(42), "code 42"),
-        (pool.submit(segfaults::task()), Some(Signal::SEGV), None, "SIGSEGV"),
-        (pool.submit(aborts::task()), Some(Signal::ABORT), None, "SIGABRT"),
+        (
+            pool.submit(segfaults::task()),
+            Some(Signal::SEGV),
+            None,
+            "SIGSEGV",
+        ),
+        (
+            pool.submit(aborts::task()),
+            Some(Signal::ABORT),
+            None,
+            "SIGABRT",
+        ),
     ];
     for (handle, signal, code, text) in ways {
         let error = outcome(handle).unwrap_err();
@@ -190,17 +205,30 @@ pub(super) fn cr_10(subject: &Subject) {
 
 pub(super) fn cr_11(subject: &Subject) {
     let pool = subject.pool();
-    let errors = [
-        (outcome(pool.submit(takes::task(Fussy::DecodeError))).unwrap_err(), "will not be read"),
-        (outcome(pool.submit(takes::task(Fussy::DecodePanic))).unwrap_err(), "blew up as it was read"),
-        (outcome(pool.submit(gives::task(Fussy::DecodeError as u8))).unwrap_err(), "will not be read"),
-        (outcome(pool.submit(gives::task(Fussy::DecodePanic as u8))).unwrap_err(), "blew up as it was read"),
-    ];
-    for (error, said) in errors {
-        assert_eq!(error.kind(), TaskErrorKind::Decode, "{error}");
-        assert!(error.to_string().contains(said), "{error}");
-        assert!(error.to_string().contains(error.task_name()), "{error}");
+    for (mode, said) in [
+        // The encoding keeps no text of an error.
+        (Fussy::DecodeError, "a type's Deserialize refused the value"),
+        (Fussy::DecodePanic, "blew up as it was read"),
+    ] {
+        let taken = fate(pool.submit(takes::task(mode)), "arguments");
+        let given = fate(pool.submit(gives::task(mode as u8)), "result");
+        for error in [taken, given] {
+            assert!(error.contains(said), "{error}");
+        }
     }
+}
+
+/// What is said of a task whose arguments or result could not be read.
+#[track_caller]
+fn fate<T: std::fmt::Debug>(handle: JoinHandle<T>, what: &str) -> String {
+    let error = outcome(handle).unwrap_err();
+    assert_eq!(error.kind(), TaskErrorKind::Decode, "{error}");
+    let said = error.to_string();
+    assert!(
+        said.contains(what) && said.contains(error.task_name()),
+        "{said}"
+    );
+    said
 }
 
 /// An error of its own that cannot be sent.
@@ -214,9 +242,12 @@ pub(super) fn cr_12(subject: &Subject) {
     let before = outcome(pool.submit(place::task())).unwrap();
     for mode in Fussy::ALL {
         let (kind, said) = match mode {
-            Fussy::EncodeError => (TaskErrorKind::Encode, "will not be written"),
+            Fussy::EncodeError => (
+                TaskErrorKind::Encode,
+                "a type's Serialize returned an error",
+            ),
             Fussy::EncodePanic => (TaskErrorKind::Encode, "blew up as it was written"),
-            Fussy::DecodeError => (TaskErrorKind::Decode, "will not be read"),
+            Fussy::DecodeError => (TaskErrorKind::Decode, "a type's Deserialize refused"),
             Fussy::DecodePanic => (TaskErrorKind::Decode, "blew up as it was read"),
         };
         let odd = pool.submit(refuses_oddly::task(mode as u8));
@@ -226,7 +257,11 @@ pub(super) fn cr_12(subject: &Subject) {
         assert!(error.to_string().contains(said), "{error}");
         assert_eq!(outcome(next).unwrap(), 2);
     }
-    assert_eq!(outcome(pool.submit(place::task())).unwrap(), before, "its worker lives");
+    assert_eq!(
+        outcome(pool.submit(place::task())).unwrap(),
+        before,
+        "its worker lives"
+    );
 }
 
 /// The line of the panic below.
@@ -242,7 +277,10 @@ fn assert_located(pool: &Pool) {
     let error = outcome(pool.submit(panics_with::task("so"))).unwrap_err();
     assert_eq!(error.message(), Some("it says so"));
     let location = error.location().expect("it says where");
-    assert!(location.starts_with(&format!("{}:{LINE}:", file!())), "{location}");
+    assert!(
+        location.starts_with(&format!("{}:{LINE}:", file!())),
+        "{location}"
+    );
     assert!(error.to_string().contains(location), "{error}");
 }
 
@@ -288,7 +326,11 @@ pub(super) fn cr_14(subject: &Subject) {
     let ended = program.end();
     assert!(ended.status.success(), "{ended:?}");
     assert_eq!(ended.err.matches("it says Inherit").count(), 1, "{ended:?}");
-    assert_eq!(ended.err.matches("has overflowed its stack").count(), 1, "{ended:?}");
+    assert_eq!(
+        ended.err.matches("has overflowed its stack").count(),
+        1,
+        "{ended:?}"
+    );
     assert!(!ended.err.contains("it says Null"), "{ended:?}");
 }
 
@@ -319,13 +361,27 @@ pub(super) fn cr_15(subject: &Subject) {
 #[pool_task(crate = crate)]
 #[allow(clippy::zombie_processes)] // That is the test.
 fn leaves_dead_children(count: u32) -> (u32, Vec<u32>) {
-    let child = |_| Command::new("false").stdin(Stdio::null()).spawn().unwrap().id();
+    let child = |_| {
+        Command::new("false")
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap()
+            .id()
+    };
     (process::id(), (0..count).map(child).collect())
 }
 
 /// Or somebody has waited for it.
 fn is_dead(pid: u32) -> bool {
     Thread::main_of(pid).is_none_or(|main| !main.lives())
+}
+
+/// Never ends.
+#[pool_task(crate = crate)]
+fn hangs_with(bytes: Vec<u8>) -> usize {
+    loop {
+        thread::sleep(Duration::from_secs(bytes.len() as u64));
+    }
 }
 
 pub(super) fn cr_16(subject: &Subject) {
@@ -337,6 +393,9 @@ pub(super) fn cr_16(subject: &Subject) {
     let before = gate.wait_for(1).pid;
     let (after, _) = outcome(pool.submit(place::task())).unwrap();
     assert_ne!(after, before);
+    // Large arguments, which take longer than that on their way.
+    let late = pool.submit(hangs_with::task(vec![1; 17 << 20]).timeout(Duration::from_millis(1)));
+    assert!(outcome(late).unwrap_err().is_timeout());
     // Many at once, more than there are workers.
     let gate = Gate::new();
     let pool = subject.pool_of(4);
@@ -349,7 +408,11 @@ pub(super) fn cr_16(subject: &Subject) {
     }
     let mut numbers = gate.numbers();
     numbers.sort_unstable();
-    assert_eq!(numbers, (0..12).collect::<Vec<_>>(), "each was started once");
+    assert_eq!(
+        numbers,
+        (0..12).collect::<Vec<_>>(),
+        "each was started once"
+    );
     assert_eq!(pool.stats().timed_out, 12);
     assert_eq!(outcome(pool.submit(add::task(1, 1))).unwrap(), 2);
     drop(pool);
@@ -368,7 +431,10 @@ pub(super) fn cr_17(subject: &Subject) {
         assert!(handle.cancel());
         assert!(outcome(handle).unwrap_err().is_cancelled());
     }
-    assert!(main.lives() && !running.is_finished(), "nobody was killed for them");
+    assert!(
+        main.lives() && !running.is_finished(),
+        "nobody was killed for them"
+    );
     assert!(running.cancel());
     assert!(outcome(running).unwrap_err().is_cancelled());
     let (after, _) = outcome(pool.submit(place::task())).unwrap();

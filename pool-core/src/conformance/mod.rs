@@ -50,6 +50,9 @@ mod tasks;
 mod tracked;
 
 // The statements, by the parts of the list.
+mod crash;
+mod environment;
+mod faults;
 mod future;
 mod leaks;
 mod life;
