@@ -198,95 +198,342 @@ shutdown "The end of a pool" {
 }
 
 life "Initializers, and the life of workers" {
-    life_1 "LIFE-1" [later "needs `PoolBuilder::initializer`"]
+    life_1 "LIFE-1" [all]
         "The initializer ran in every worker before any task of it.";
-    life_2 "LIFE-2" [later "needs `PoolBuilder::initializer`"]
+    life_2 "LIFE-2" [all]
         "An initializer that fails breaks the pool: what is pending and what comes is rejected with \
          its error, and nothing is left behind.";
-    life_3 "LIFE-3" [later "needs `PoolBuilder::initializer`"]
+    life_3 "LIFE-3" [stop]
         "The initializer has a deadline of its own.";
-    life_4 "LIFE-4" [later "needs `PoolBuilder::max_tasks_per_worker`"]
+    life_4 "LIFE-4" [worker_exe]
         "A worker with a limit of three tasks runs three, and the fourth runs in a new one.";
-    life_6 "LIFE-6" [later "needs `PoolBuilder::max_tasks_per_worker`"]
+    life_6 "LIFE-6" [worker_exe]
         "With such a limit a shutdown runs all, and no handle is left without an outcome.";
-    life_7 "LIFE-7" [later "its test is still to be written"]
+    life_7 "LIFE-7" [worker_exe isolation]
         "A worker that cannot be replaced breaks the pool when no other is left.";
-    life_8 "LIFE-8" [later "needs `PoolBuilder::max_tasks_per_worker`"]
+    life_8 "LIFE-8" [worker_exe]
         "A limit of one task, tasks that fail and a shutdown hang together on nothing.";
-    life_11 "LIFE-11" [later "needs `Pool::resize`"]
+    life_11 "LIFE-11" [isolation]
         "A worker that is killed right after a resize costs its task only.";
-    life_13 "LIFE-13" [later "needs `PoolBuilder::env`"]
+    life_13 "LIFE-13" [worker_exe isolation]
         "What the pool sets in the environment of workers replaces what they inherit, before any \
          code of the user runs.";
-    life_14 "LIFE-14" [later "its test is still to be written"]
+    life_14 "LIFE-14" [queue]
         "Options that change while a task runs make a new pool, and the old one can be killed.";
-    life_15 "LIFE-15" [later "its test is still to be written"]
+    life_15 "LIFE-15" [program]
         "The global pool of a backend is made once, whoever asks for it, and never seen shut down.";
-    life_16 "LIFE-16" [later "needs `PoolBuilder::initializer`"]
+    life_16 "LIFE-16" [queue]
         "Workers that start at different speeds lose no task.";
-    life_17 "LIFE-17" [later "its test is still to be written"]
+    life_17 "LIFE-17" [worker_exe isolation]
         "Starts that fail in between cost no task; too many in a row are an error.";
-    life_18 "LIFE-18" [later "needs `PoolBuilder::initializer`"]
+    life_18 "LIFE-18" [stop isolation]
         "A deadline ends an initializer that hangs.";
 }
 
 crash "Crashes, kills and races" {
-    cr_1 "CR-1" [later "its test is still to be written"]
+    cr_1 "CR-1" [isolation]
         "A worker that is killed from outside is named with its number and the signal.";
-    cr_2 "CR-2" [later "its test is still to be written"]
+    cr_2 "CR-2" [isolation]
         "Every task that a death takes along has an error of its own.";
-    cr_3 "CR-3" [later "its test is still to be written"]
+    cr_3 "CR-3" [isolation]
         "Exits with 0 and 42, a segfault and an abort are told apart.";
-    cr_5 "CR-5" [later "its test is still to be written"]
+    cr_5 "CR-5" [isolation]
         "A worker that is killed while it is idle costs no task.";
-    cr_7 "CR-7" [later "its test is still to be written"]
+    cr_7 "CR-7" [isolation codec]
         "A worker that dies while it reads a task or writes a result costs that task only.";
-    cr_8 "CR-8" [later "its test is still to be written"]
+    cr_8 "CR-8" [isolation]
         "The error of a lost worker has its number and its exit code.";
-    cr_10 "CR-10" [later "its test is still to be written"]
+    cr_10 "CR-10" [queue]
         "Submitting does not wait for a worker that does not look.";
-    cr_11 "CR-11" [later "its test is still to be written"]
-        "An error of decoding says what the type itself said.";
-    cr_12 "CR-12" [later "its test is still to be written"]
+    cr_11 "CR-11" [codec]
+        "An error of decoding says which task it is, whether its arguments or its result, and that \
+         the type refused them, or how it panicked.";
+    cr_12 "CR-12" [codec]
         "An error value that cannot be sent is a readable error of that task only.";
-    cr_13 "CR-13" [later "its test is still to be written"]
+    cr_13 "CR-13" [all]
         "The error of a panic names the file and the line, also under a hook of the program.";
-    cr_14 "CR-14" [later "its test is still to be written"]
-        "A crash leaves a report on standard error.";
-    cr_15 "CR-15" [later "its test is still to be written"]
+    cr_14 "CR-14" [isolation program]
+        "What a worker says as it panics or as its stack overflows arrives on standard error, unless \
+         that is switched off.";
+    cr_15 "CR-15" [isolation]
         "Dead children that nobody has waited for hold up nothing.";
-    cr_16 "CR-16" [later "its test is still to be written"]
+    cr_16 "CR-16" [stop isolation]
         "A task past its deadline is late, and its worker is another one afterwards; many at once \
          are late together.";
-    cr_17 "CR-17" [later "its test is still to be written"]
+    cr_17 "CR-17" [stop isolation]
         "Cancelling a running task replaces its worker, and cancelling a queued one kills nobody.";
-    cr_18 "CR-18" [later "its test is still to be written"]
+    cr_18 "CR-18" [stop isolation]
         "A task that ignores SIGTERM is killed.";
-    cr_20 "CR-20" [later "its test is still to be written"]
+    cr_20 "CR-20" [isolation]
         "A task that kills its workers fails after three, and the others come to their end.";
-    cr_22 "CR-22" [later "its test is still to be written"]
+    cr_22 "CR-22" [all]
         "A task that runs again knows which attempt it is.";
 }
 
-env "Signals, starts, environments" {
-    env_1 "ENV-1" [later "its test is still to be written"]
+faults "The matrix of faults" {
+    fault_args_error "FAULT-ARGS-ERROR" [codec]
+        "An error of arguments as they are written is an error of that task only.";
+    fault_args_panic "FAULT-ARGS-PANIC" [codec]
+        "A panic of arguments as they are written is an error of that task only.";
+    fault_args_exit "FAULT-ARGS-EXIT" [codec program]
+        "An exit in arguments as they are written ends the program, and leaves no worker.";
+    fault_args_read_error "FAULT-ARGS-READ-ERROR" [codec]
+        "An error in arguments as a worker reads them is an error of that task only.";
+    fault_args_read_panic "FAULT-ARGS-READ-PANIC" [codec]
+        "A panic in arguments as a worker reads them is an error of that task, and its worker \
+         lives.";
+    fault_args_read_second_panic "FAULT-ARGS-READ-SECOND-PANIC" [codec isolation]
+        "A panic in a destructor during a panic in arguments as a worker reads them costs that \
+         task and its worker, and says how it ended.";
+    fault_args_read_exit_0 "FAULT-ARGS-READ-EXIT-0" [codec isolation]
+        "An exit with code 0 in arguments as a worker reads them costs that task and its worker, \
+         and says how it ended.";
+    fault_args_read_exit_42 "FAULT-ARGS-READ-EXIT-42" [codec isolation]
+        "An exit with code 42 in arguments as a worker reads them costs that task and its \
+         worker, and says how it ended.";
+    fault_args_read_exec "FAULT-ARGS-READ-EXEC" [codec isolation]
+        "Becoming another program in arguments as a worker reads them costs that task and its \
+         worker, and says how it ended.";
+    fault_args_read_abort "FAULT-ARGS-READ-ABORT" [codec isolation]
+        "An abort in arguments as a worker reads them costs that task and its worker, and says \
+         how it ended.";
+    fault_args_read_segv "FAULT-ARGS-READ-SEGV" [codec isolation]
+        "A segfault in arguments as a worker reads them costs that task and its worker, and says \
+         how it ended.";
+    fault_args_read_overflow "FAULT-ARGS-READ-OVERFLOW" [codec isolation]
+        "A stack overflow in arguments as a worker reads them costs that task and its worker, \
+         and says how it ended.";
+    fault_args_read_kill "FAULT-ARGS-READ-KILL" [codec isolation]
+        "A SIGKILL in arguments as a worker reads them costs that task and its worker, and says \
+         how it ended.";
+    fault_args_read_hang "FAULT-ARGS-READ-HANG" [codec stop isolation]
+        "A hang in arguments as a worker reads them ends at the deadline, with its worker.";
+    fault_body_error "FAULT-BODY-ERROR" [all]
+        "An error of the function is its result.";
+    fault_body_panic "FAULT-BODY-PANIC" [all]
+        "A panic in the function is an error of that task, and its worker lives.";
+    fault_body_second_panic "FAULT-BODY-SECOND-PANIC" [isolation]
+        "A panic in a destructor during a panic in the function costs that task and its worker, \
+         and says how it ended.";
+    fault_body_exit_0 "FAULT-BODY-EXIT-0" [isolation]
+        "An exit with code 0 in the function costs that task and its worker, and says how it \
+         ended.";
+    fault_body_exit_42 "FAULT-BODY-EXIT-42" [isolation]
+        "An exit with code 42 in the function costs that task and its worker, and says how it \
+         ended.";
+    fault_body_exec "FAULT-BODY-EXEC" [isolation]
+        "Becoming another program in the function costs that task and its worker, and says how \
+         it ended.";
+    fault_body_abort "FAULT-BODY-ABORT" [isolation]
+        "An abort in the function costs that task and its worker, and says how it ended.";
+    fault_body_segv "FAULT-BODY-SEGV" [isolation]
+        "A segfault in the function costs that task and its worker, and says how it ended.";
+    fault_body_overflow "FAULT-BODY-OVERFLOW" [isolation]
+        "A stack overflow in the function costs that task and its worker, and says how it ended.";
+    fault_body_kill "FAULT-BODY-KILL" [isolation]
+        "A SIGKILL in the function costs that task and its worker, and says how it ended.";
+    fault_body_hang "FAULT-BODY-HANG" [stop isolation]
+        "A hang in the function ends at the deadline, with its worker.";
+    fault_body_close "FAULT-BODY-CLOSE" [isolation]
+        "A task that closes all descriptors and goes on loses its worker.";
+    fault_body_exec_hang "FAULT-BODY-EXEC-HANG" [isolation]
+        "A task that becomes a program that does not end loses its worker.";
+    fault_body_noise "FAULT-BODY-NOISE" [isolation]
+        "Nonsense on the sockets of a worker costs at most its task.";
+    fault_body_scribble "FAULT-BODY-SCRIBBLE" [isolation]
+        "Nonsense in the memory that a worker shares harms no other pool, and a kill ends it.";
+    fault_body_stop "FAULT-BODY-STOP" [stop isolation]
+        "A task that stops its process ends at its deadline, and at a kill of the pool.";
+    fault_body_memory "FAULT-BODY-MEMORY" [worker_exe]
+        "A task that takes memory without end is stopped at the limit.";
+    fault_body_flood "FAULT-BODY-FLOOD" [program]
+        "A flood of output arrives whole, and holds up nothing.";
+    fault_body_spawn "FAULT-BODY-SPAWN" [isolation]
+        "A program that a task leaves behind ends with its worker.";
+    fault_body_fork "FAULT-BODY-FORK" [never "a fork takes unsafe code, which is not in this crate's \
+        tests: `tests/it/behaviour/crash.rs` has it"]
+        "A process that a task forks ends with its worker.";
+    fault_drop_panic "FAULT-DROP-PANIC" [all]
+        "A panic in the destructor of an argument is an error of that task, and its worker \
+         lives.";
+    fault_drop_second_panic "FAULT-DROP-SECOND-PANIC" [isolation]
+        "A panic in a destructor during a panic in the destructor of an argument costs that task \
+         and its worker, and says how it ended.";
+    fault_drop_exit_0 "FAULT-DROP-EXIT-0" [isolation]
+        "An exit with code 0 in the destructor of an argument costs that task and its worker, \
+         and says how it ended.";
+    fault_drop_exit_42 "FAULT-DROP-EXIT-42" [isolation]
+        "An exit with code 42 in the destructor of an argument costs that task and its worker, \
+         and says how it ended.";
+    fault_drop_exec "FAULT-DROP-EXEC" [isolation]
+        "Becoming another program in the destructor of an argument costs that task and its \
+         worker, and says how it ended.";
+    fault_drop_abort "FAULT-DROP-ABORT" [isolation]
+        "An abort in the destructor of an argument costs that task and its worker, and says how \
+         it ended.";
+    fault_drop_segv "FAULT-DROP-SEGV" [isolation]
+        "A segfault in the destructor of an argument costs that task and its worker, and says \
+         how it ended.";
+    fault_drop_overflow "FAULT-DROP-OVERFLOW" [isolation]
+        "A stack overflow in the destructor of an argument costs that task and its worker, and \
+         says how it ended.";
+    fault_drop_kill "FAULT-DROP-KILL" [isolation]
+        "A SIGKILL in the destructor of an argument costs that task and its worker, and says how \
+         it ended.";
+    fault_drop_hang "FAULT-DROP-HANG" [stop isolation]
+        "A hang in the destructor of an argument ends at the deadline, with its worker.";
+    fault_result_error "FAULT-RESULT-ERROR" [codec]
+        "An error in a result as a worker writes it is an error of that task only.";
+    fault_result_panic "FAULT-RESULT-PANIC" [codec]
+        "A panic in a result as a worker writes it is an error of that task, and its worker \
+         lives.";
+    fault_result_second_panic "FAULT-RESULT-SECOND-PANIC" [codec isolation]
+        "A panic in a destructor during a panic in a result as a worker writes it costs that \
+         task and its worker, and says how it ended.";
+    fault_result_exit_0 "FAULT-RESULT-EXIT-0" [codec isolation]
+        "An exit with code 0 in a result as a worker writes it costs that task and its worker, \
+         and says how it ended.";
+    fault_result_exit_42 "FAULT-RESULT-EXIT-42" [codec isolation]
+        "An exit with code 42 in a result as a worker writes it costs that task and its worker, \
+         and says how it ended.";
+    fault_result_exec "FAULT-RESULT-EXEC" [codec isolation]
+        "Becoming another program in a result as a worker writes it costs that task and its \
+         worker, and says how it ended.";
+    fault_result_abort "FAULT-RESULT-ABORT" [codec isolation]
+        "An abort in a result as a worker writes it costs that task and its worker, and says how \
+         it ended.";
+    fault_result_segv "FAULT-RESULT-SEGV" [codec isolation]
+        "A segfault in a result as a worker writes it costs that task and its worker, and says \
+         how it ended.";
+    fault_result_overflow "FAULT-RESULT-OVERFLOW" [codec isolation]
+        "A stack overflow in a result as a worker writes it costs that task and its worker, and \
+         says how it ended.";
+    fault_result_kill "FAULT-RESULT-KILL" [codec isolation]
+        "A SIGKILL in a result as a worker writes it costs that task and its worker, and says \
+         how it ended.";
+    fault_result_hang "FAULT-RESULT-HANG" [codec stop isolation]
+        "A hang in a result as a worker writes it ends at the deadline, with its worker.";
+    fault_result_read_error "FAULT-RESULT-READ-ERROR" [codec]
+        "An error of a result as it is read is an error of that task only.";
+    fault_result_read_panic "FAULT-RESULT-READ-PANIC" [codec]
+        "A panic of a result as it is read is an error of that task only.";
+    fault_result_read_exit "FAULT-RESULT-READ-EXIT" [codec program]
+        "An exit in a result as it is read ends the program, and leaves no worker.";
+    fault_init_error "FAULT-INIT-ERROR" [all]
+        "An error of the initializer breaks the pool, which says it.";
+    fault_init_panic "FAULT-INIT-PANIC" [all]
+        "A panic of the initializer breaks the pool, which says it.";
+    fault_init_second_panic "FAULT-INIT-SECOND-PANIC" [isolation]
+        "A panic in a destructor during a panic in every initializer breaks the pool or keeps it \
+         from being built, and the error says it.";
+    fault_init_exit_0 "FAULT-INIT-EXIT-0" [isolation]
+        "An exit with code 0 in every initializer breaks the pool or keeps it from being built, \
+         and the error says it.";
+    fault_init_exit_42 "FAULT-INIT-EXIT-42" [isolation]
+        "An exit with code 42 in every initializer breaks the pool or keeps it from being built, \
+         and the error says it.";
+    fault_init_exec "FAULT-INIT-EXEC" [isolation]
+        "Becoming another program in every initializer breaks the pool or keeps it from being \
+         built, and the error says it.";
+    fault_init_abort "FAULT-INIT-ABORT" [isolation]
+        "An abort in every initializer breaks the pool or keeps it from being built, and the \
+         error says it.";
+    fault_init_segv "FAULT-INIT-SEGV" [isolation]
+        "A segfault in every initializer breaks the pool or keeps it from being built, and the \
+         error says it.";
+    fault_init_overflow "FAULT-INIT-OVERFLOW" [isolation]
+        "A stack overflow in every initializer breaks the pool or keeps it from being built, and \
+         the error says it.";
+    fault_init_kill "FAULT-INIT-KILL" [isolation]
+        "A SIGKILL in every initializer breaks the pool or keeps it from being built, and the \
+         error says it.";
+    fault_init_hang "FAULT-INIT-HANG" [stop isolation]
+        "An initializer that hangs breaks the pool at its deadline.";
+    fault_start_exec "FAULT-START-EXEC" [worker_exe]
+        "A worker program that is not there is a typed error.";
+    fault_start_exit_0 "FAULT-START-EXIT-0" [worker_exe]
+        "A worker program that ends well at once is a typed error, and none is left.";
+    fault_start_exit_42 "FAULT-START-EXIT-42" [worker_exe]
+        "A worker program that exits is a typed error that has the code, and none is left.";
+    fault_start_kill "FAULT-START-KILL" [worker_exe]
+        "A worker program that is killed is a typed error that has the signal, and none is left.";
+    fault_start_hang "FAULT-START-HANG" [worker_exe]
+        "A worker program that says nothing is a typed error, and none is left.";
+    fault_start_noise "FAULT-START-NOISE" [worker_exe]
+        "A worker program that talks nonsense is a typed error, and none is left.";
+    fault_idle_panic "FAULT-IDLE-PANIC" [isolation]
+        "A panic of a thread in an idle worker is that thread's.";
+    fault_idle_exit_0 "FAULT-IDLE-EXIT-0" [isolation]
+        "An exit with code 0 in an idle worker costs no task.";
+    fault_idle_exit_42 "FAULT-IDLE-EXIT-42" [isolation]
+        "An exit with code 42 in an idle worker costs no task.";
+    fault_idle_abort "FAULT-IDLE-ABORT" [isolation]
+        "An abort in an idle worker costs no task.";
+    fault_idle_segv "FAULT-IDLE-SEGV" [isolation]
+        "A segfault in an idle worker costs no task.";
+    fault_idle_overflow "FAULT-IDLE-OVERFLOW" [isolation]
+        "A stack overflow in an idle worker costs no task.";
+    fault_idle_kill "FAULT-IDLE-KILL" [isolation]
+        "A SIGKILL in an idle worker costs no task.";
+    fault_frame_kill "FAULT-FRAME-KILL" [isolation codec]
+        "A worker that is killed while its arguments are written costs no task.";
+    fault_shutdown_panic "FAULT-SHUTDOWN-PANIC" [queue]
+        "A panic during a shutdown costs that task, and the shutdown returns.";
+    fault_shutdown_exit_0 "FAULT-SHUTDOWN-EXIT-0" [isolation]
+        "An exit with code 0 during a shutdown costs that task, and the shutdown returns.";
+    fault_shutdown_abort "FAULT-SHUTDOWN-ABORT" [isolation]
+        "An abort during a shutdown costs that task, and the shutdown returns.";
+    fault_shutdown_segv "FAULT-SHUTDOWN-SEGV" [isolation]
+        "A segfault during a shutdown costs that task, and the shutdown returns.";
+    fault_shutdown_kill "FAULT-SHUTDOWN-KILL" [isolation]
+        "A SIGKILL during a shutdown costs that task, and the shutdown returns.";
+    fault_shutdown_hang "FAULT-SHUTDOWN-HANG" [stop isolation]
+        "A task that hangs during a shutdown costs that task, and the shutdown returns.";
+    fault_resize_panic "FAULT-RESIZE-PANIC" [queue]
+        "A panic while the number of workers changes costs that task only.";
+    fault_resize_exit_0 "FAULT-RESIZE-EXIT-0" [isolation]
+        "An exit with code 0 while the number of workers changes costs that task only.";
+    fault_resize_abort "FAULT-RESIZE-ABORT" [isolation]
+        "An abort while the number of workers changes costs that task only.";
+    fault_resize_kill "FAULT-RESIZE-KILL" [isolation]
+        "A SIGKILL while the number of workers changes costs that task only.";
+    fault_resize_hang "FAULT-RESIZE-HANG" [stop isolation]
+        "A task that hangs while the number of workers changes costs that task only.";
+    fault_end_panic "FAULT-END-PANIC" [isolation]
+        "A panic in the destructors of a worker that ends holds up nobody.";
+    fault_end_exit_42 "FAULT-END-EXIT-42" [isolation]
+        "An exit with code 42 in the destructors of a worker that ends holds up nobody.";
+    fault_end_abort "FAULT-END-ABORT" [isolation]
+        "An abort in the destructors of a worker that ends holds up nobody.";
+    fault_end_kill "FAULT-END-KILL" [isolation]
+        "A SIGKILL in the destructors of a worker that ends holds up nobody.";
+    fault_end_hang "FAULT-END-HANG" [isolation]
+        "A hang in the destructors of a worker that ends holds up nobody.";
+    fault_callback_panic "FAULT-CALLBACK-PANIC" [all]
+        "A panic of a callback harms nothing.";
+    fault_callback_exit "FAULT-CALLBACK-EXIT" [program]
+        "An exit in a callback ends the program, and leaves no worker.";
+}
+
+environment "Signals, starts, environments" {
+    env_1 "ENV-1" [all]
         "A pool is built from any place of a program, and in tests.";
-    env_2 "ENV-2" [later "its test is still to be written"]
-        "A worker that is started by hand says that it cannot be one and ends, and a pool before \
-         the door is refused.";
-    env_3 "ENV-3" [later "its test is still to be written"]
-        "An interrupt ends the program and leaves no worker.";
-    env_6 "ENV-6" [later "its test is still to be written"]
+    env_2 "ENV-2" [worker_exe program]
+        "A worker that is started by hand says that it cannot be one, and ends.";
+    env_3 "ENV-3" [queue program]
+        "An interrupt cancels what is queued, lets the running tasks end, and leaves no worker.";
+    env_6 "ENV-6" [all]
         "Threads that the program had before do not make its pools hang.";
-    env_7 "ENV-7" [later "its test is still to be written"]
-        "Workers can be told to share the CPUs among the threads inside them.";
-    env_8 "ENV-8" [later "its test is still to be written"]
+    env_7 "ENV-7" [worker_exe]
+        "Workers share the CPUs: a pool inside a worker has its part of them, and other libraries \
+         are told theirs by the environment.";
+    env_8 "ENV-8" [isolation]
         "Process pools nest to their limit, and beyond it is a typed error.";
-    env_9 "ENV-9" [later "its test is still to be written"]
+    env_9 "ENV-9" [shared_memory]
         "A task that waits for a task of its own pool of one worker comes to its end.";
-    env_11 "ENV-11" [later "its test is still to be written"]
+    env_11 "ENV-11" [all]
         "A pool outlives the thread that has made it.";
-    env_12 "ENV-12" [later "its test is still to be written"]
+    env_12 "ENV-12" [queue]
         "The threads of a pool have names.";
     env_13 "ENV-13" [never "there is no tracer that a worker could inherit: a profiler attaches to \
         worker processes by itself"]

@@ -50,8 +50,12 @@ mod tasks;
 mod tracked;
 
 // The statements, by the parts of the list.
+mod crash;
+mod environment;
+mod faults;
 mod future;
 mod leaks;
+mod life;
 mod map;
 mod same;
 mod shutdown;
