@@ -6,7 +6,7 @@ use pool_core::pool_task;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// What [`seal`] returns.
+/// What [`seal()`] returns.
 #[derive(Debug, Serialize)]
 pub struct Sealed {
     /// What was sealed.

@@ -11,10 +11,10 @@ use pool_tests::chance::{mix, pause};
 
 use crate::journal::Call;
 
-/// The code with which [`leaves`] ends its process.
+/// The code with which [`leaves()`] ends its process.
 pub(crate) const EXIT_CODE: i32 = 7;
 
-/// How long [`lasts`] naps between two looks.
+/// How long [`lasts()`] naps between two looks.
 const NAP: Duration = Duration::from_millis(1);
 
 /// Every eighth fails in its own way: an `Err` is a result like any other.
