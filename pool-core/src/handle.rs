@@ -98,9 +98,10 @@ impl<T> JoinHandle<T> {
     }
 
     /// Runs `callback` when the task has an outcome, at once if it has one. Callbacks run in the
-    /// order added, on the thread that finds the task finished; a panic in one is printed and
-    /// harms nothing. That thread may be the one that looks after the worker processes, so a
-    /// callback does not block: it may submit, and leaves waiting to others.
+    /// order added, on the thread that finds the task finished: one that looks at the pool, a
+    /// worker of a thread pool, or one that the pool keeps for this. A panic in one is printed and
+    /// harms nothing. A callback may submit and wait; others of the same thread wait for it
+    /// meanwhile.
     pub fn on_finish(&self, callback: impl FnOnce() + Send + 'static) {
         let head = self.job().head();
         if head.waiters.add_callback(Box::new(callback), &head.state) {

@@ -49,6 +49,10 @@ impl Initializer {
     {
         let mut options = task.options();
         let timeout = *options.timeout.get_or_insert(DEFAULT_TIMEOUT);
+        // It is its own worker's, before all else: another run has no place to wait in.
+        options.retries = 0;
+        options.idempotent = false;
+        options.queue_timeout = None;
         let args: Arc<[u8]> = codec::to_vec(&task)?.into();
         crate::cell::drop_quietly(task);
         let make = move || {

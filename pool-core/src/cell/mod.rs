@@ -449,13 +449,18 @@ impl<T: Work> JobCell<T> {
         if !job.head().state.claim() {
             return false;
         }
+        // Once for each claim, however often it runs, and whether it does.
+        if let Some(on) = seat {
+            (on.begins)(&job);
+        }
         // SAFETY: `claim` was won above.
         let mut turn = Turn::of(unsafe { Self::swap(cell, Contents::Empty) });
         let outcome = loop {
             let outcome = turn.run(&job, frame, seat);
             let again = match &outcome {
-                Err(error) => turn.again(error),
-                Ok(_) => None,
+                // Nobody waits for one that was cancelled or is late.
+                Err(error) if !job.head().is_resolved() => turn.again(error),
+                _ => None,
             };
             let Some(retry::Again { after, options }) = again else {
                 break outcome;
@@ -471,6 +476,9 @@ impl<T: Work> JobCell<T> {
             }
             let closed = || seat.is_some_and(|on| on.seat.is_closed());
             sleep_unless(after, || job.head().is_resolved() || closed());
+            if job.head().is_resolved() {
+                break Err(TaskError::cancelled(T::INFO.name));
+            }
             turn.task = T::again(&turn.kept);
         };
         // SAFETY: the claim won above; there is nothing in the contents to be dropped.

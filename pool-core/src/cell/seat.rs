@@ -74,16 +74,9 @@ pub(super) fn enter<T>(
             self.0.leave(self.1, self.2);
         }
     }
-    let Some(OnSeat {
-        seat,
-        alarm,
-        begins,
-        ..
-    }) = on
-    else {
+    let Some(OnSeat { seat, alarm, .. }) = on else {
         return Ok(code());
     };
-    begins(job);
     let mut entry = Entry {
         job,
         deadline,

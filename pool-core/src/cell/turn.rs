@@ -117,6 +117,14 @@ impl Paused {
         Self { job: Some(job) }
     }
 
+    pub(crate) fn is_resolved(&self) -> bool {
+        self.job.as_ref().is_none_or(|job| job.head().is_resolved())
+    }
+
+    pub(crate) fn is(&self, job: &Job) -> bool {
+        self.job.as_ref().is_some_and(|own| own.is(job))
+    }
+
     /// Gives the claim up: the job can be run by whoever comes first.
     pub(crate) fn resume(mut self) -> Option<Job> {
         let job = self.job.as_ref()?;

@@ -54,14 +54,18 @@ impl<T> Agenda<T> {
         self.heap.peek().map(|timed| timed.at)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.heap.is_empty()
-    }
-
     pub(super) fn take_all(&mut self) -> impl Iterator<Item = T> {
         std::mem::take(&mut self.heap)
             .into_iter()
             .map(|timed| timed.what)
+    }
+}
+
+impl Agenda<Claimed> {
+    /// Whether there are none but those that were cancelled.
+    pub(super) fn none_wanted(&self) -> bool {
+        let mut jobs = self.heap.iter();
+        jobs.all(|timed| timed.what.head().is_resolved())
     }
 }
 
@@ -156,15 +160,12 @@ impl Hub {
         let Some((book, seq)) = self.find(job) else {
             // In the backlog, or on its way into a lane. (On its way out it has an outcome, which
             // nobody can tell from here: it is being copied.)
-            if !self.is_being_fetched(job) {
+            // (Or it is over, which the abandonment tells.)
+            if !self.is_being_fetched(job) && job.head().state.abandon(Abandon::Expired).is_some() {
                 self.counts.timed_out += 1;
                 self.queue.stale += 1;
-                after.abandoned.extend(
-                    job.head()
-                        .state
-                        .abandon(Abandon::Expired)
-                        .map(|_| job.clone()),
-                );
+                after.room = true;
+                after.abandoned.push(job.clone());
             }
             return;
         };

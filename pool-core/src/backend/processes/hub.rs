@@ -121,7 +121,12 @@ impl Hub {
         if !reserved && self.queue.may_be_full(&self.backlog) && self.is_full(after) {
             return Err(job);
         }
-        self.enter(job, after);
+        // Its time to start may have passed while its submitter waited for room.
+        if job.head().is_resolved() {
+            cancel(job, after);
+        } else {
+            self.enter(job, after);
+        }
         Ok(())
     }
 
@@ -476,6 +481,8 @@ impl Hub {
                 Some(watched) => {
                     self.queue.stale += 1;
                     after.room = true;
+                    // It may be the last one, which waits for another run.
+                    after.poke |= self.is_draining();
                     Cancelled::Yes { watched }
                 }
             };

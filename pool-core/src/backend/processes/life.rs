@@ -58,11 +58,11 @@ impl Rules {
         self.initializer.is_some()
     }
 
-    pub(super) fn life(&self) -> Life {
+    pub(super) fn life(&self, surplus: bool) -> Life {
         Life {
             init: Init::Done,
             left: self.max_tasks,
-            surplus: false,
+            surplus,
             stopped: false,
             quiet: (0, Instant::now()),
             too_much: None,
@@ -126,6 +126,7 @@ impl Hub {
         };
         let timeout = initializer.timeout;
         let (handle, job) = initializer.job();
+        let fills = after.fills.len();
         // The supervisor is told of its end.
         handle.job().head().state.watch();
         // Its arguments are encoded already: no foreign code runs here.
@@ -133,7 +134,10 @@ impl Hub {
             && book.put(job, after).is_ok()
         {
             book.life.init = Init::Runs(handle);
+            // It is none of the tasks that the worker may be given.
+            book.life.was_taken_from();
             book.announce(after);
+            self.filling += after.fills.len() - fills;
             self.set_deadline(index, timeout, after);
         }
     }
@@ -168,6 +172,13 @@ impl Hub {
             }
             // Its death is one at the start: the fleet counts those.
             Err(error) if error.is_worker_lost() => {}
+            // With all that has not started, when the pool is shut down.
+            Err(error) if error.is_cancelled() => {
+                if let Some(book) = self.book(index, generation) {
+                    book.life.init = Init::Done;
+                }
+                self.turn(after);
+            }
             Err(error) => self.end(TaskErrorKind::Rejected, &broken(&error), after),
         }
         after.poke = true;
@@ -187,6 +198,10 @@ impl Hub {
             book.life.surplus = index >= target;
             if index >= target {
                 back.extend(book.take_all_back(after));
+                if book.ahead() > 0 {
+                    // It ends when that is done, which nobody else may notice.
+                    book.tell_supervisor(book.head - 1);
+                }
             }
         }
         self.put_back(back, after);
@@ -229,6 +244,8 @@ impl Hub {
             return false;
         };
         if bytes <= limit {
+            // Others that die meanwhile have died of something else.
+            book.life.too_much = None;
             return false;
         }
         book.life.too_much = Some((bytes, limit));

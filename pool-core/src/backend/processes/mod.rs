@@ -300,8 +300,10 @@ impl Engine for Processes {
         }
         // Encodes in the caller's thread and without a lock: that is the user's code.
         let Some(mut job) = Claimed::new(job) else {
-            self.shared
-                .with(|hub, _| hub.queue.reserved -= usize::from(entry.reserved));
+            self.shared.with(|hub, after| {
+                hub.queue.reserved -= usize::from(entry.reserved);
+                after.room = true;
+            });
             return;
         };
         let mut start_by = entry.start_by;

@@ -74,6 +74,8 @@ impl To {
 /// Reads until the end, or until it is over and nothing is left.
 fn copy(pipe: &OwnedFd, over: &OwnedFd, mut each: impl FnMut(&[u8])) {
     let mut buffer = vec![0; 16 * 1024];
+    // How much is left to be read, once it is over: what others write now is not the worker's.
+    let mut left = None;
     loop {
         let mut fds = [
             PollFd::new(pipe, PollFlags::IN),
@@ -84,11 +86,17 @@ fn copy(pipe: &OwnedFd, over: &OwnedFd, mut each: impl FnMut(&[u8])) {
             Err(Errno::INTR) => continue,
             Err(_) => return,
         }
+        if left.is_none() && !fds[1].revents().is_empty() {
+            left = Some(rustix::io::ioctl_fionread(pipe).unwrap_or(0));
+        }
         // First what there is to read.
-        if !fds[0].revents().is_empty() {
+        if !fds[0].revents().is_empty() && left != Some(0) {
             match rustix::io::read(pipe, &mut buffer) {
                 Ok(0) => return,
-                Ok(len) => each(&buffer[..len]),
+                Ok(len) => {
+                    each(&buffer[..len]);
+                    left = left.map(|left| left.saturating_sub(len as u64));
+                }
                 Err(Errno::INTR) => {}
                 Err(_) => return,
             }

@@ -71,7 +71,7 @@ impl Hub {
     /// A worker has said hello.
     pub(super) fn serve(&mut self, index: usize, lane: Arc<Lane>, pid: u32, after: &mut After) {
         self.generations += 1;
-        let life = self.rules.life();
+        let life = self.rules.life(index >= self.target);
         self.books[index] = Some(Book::new(lane, pid, index, self.generations, life));
         self.counts.started += 1;
         self.initialize(index, after);
@@ -91,10 +91,10 @@ impl Hub {
         came_to
     }
 
-    /// Whether the worker at `index` runs no task.
+    /// Whether nothing is left to be done.
     pub(super) fn is_drained(&self) -> bool {
         self.backlog.is_empty()
-            && self.retries.is_empty()
+            && self.retries.none_wanted()
             && self.filling == 0
             && self.books.iter().flatten().all(Book::is_idle)
     }
@@ -167,6 +167,7 @@ impl Hub {
         rest.extend(retries.into_iter().map(|(job, _)| job));
         rest.extend(self.retries.take_all());
         self.start_by.take_all().for_each(drop);
+        after.room = true;
         for job in rest {
             let error = error(job.info().name);
             after.watched.extend(job.fail(error));

@@ -137,6 +137,8 @@ impl Supervisor {
             .flat_map(|index| self.fleet.condemn(index))
             .collect();
         if look.ended && !ending {
+            // By an initializer, while others had not said hello: the pool tells why.
+            self.report(Ok(()));
             actions.extend(self.fleet.kill());
         } else if stop {
             actions.extend(self.fleet.stop(now));

@@ -95,6 +95,10 @@ impl Bounded {
     /// A job is not queued any more.
     pub(super) fn leaves(&self, job: &Job) {
         if !self.exact {
+            // Rare: a shard of a million was full.
+            if self.room.is_wanted() {
+                self.room.was_made();
+            }
             return;
         }
         let weight = job.head().note.swap(0, Relaxed) as usize;
@@ -109,6 +113,9 @@ impl Bounded {
     pub(super) fn is_not_queued(&self) {
         if self.exact {
             self.items.fetch_sub(1, SeqCst);
+            if self.room.is_wanted() {
+                self.room.was_made();
+            }
         }
     }
 

@@ -488,7 +488,8 @@ impl Engine for Threads {
     fn reserve(&self) -> bool {
         let shared = &self.shared;
         // What would be refused needs no room.
-        let admitted = shared.bounded.admit();
+        let admitted = shared.bounded.admit()
+            && (shared.bounded.exact || shared.queue.has_room(shared.bounded.most_in_shard()));
         if !admitted && (shared.is_closed() || self.is_own_thread()) {
             shared.bounded.admit_anyway();
             return true;
@@ -530,7 +531,11 @@ impl Engine for Threads {
         let Err(mut job) = worker::push(shared, job) else {
             return shared.announce();
         };
-        while let Err(back) = shared.queue.push_below(shared.bounded.most_in_shard(), job) {
+        let most = match entry.reserved {
+            true => usize::MAX,
+            false => shared.bounded.most_in_shard(),
+        };
+        while let Err(back) = shared.queue.push_below(most, job) {
             job = back;
             if self.refuse_in_fork(&job) {
                 return;
@@ -578,7 +583,17 @@ impl Engine for Threads {
 
     fn cancel(&self, job: &Job) -> bool {
         let error = TaskError::cancelled(job.name());
-        self.is_home() && (self.shared.refuse(job, error) || job.head().abandon(Abandon::Cancelled))
+        if !self.is_home() {
+            return false;
+        }
+        if self.shared.refuse(job, error) {
+            return true;
+        }
+        let abandoned = job.head().abandon(Abandon::Cancelled);
+        if abandoned && self.shared.is_closed() && self.shared.paused.load(SeqCst) > 0 {
+            self.shared.timer.drop_cancelled_retries(&self.shared);
+        }
+        abandoned
     }
 
     fn cancel_queued(&self, job: &Job) {
@@ -590,6 +605,7 @@ impl Engine for Threads {
     fn close(&self) {
         if self.is_home() {
             self.shared.close();
+            self.shared.timer.drop_cancelled_retries(&self.shared);
         }
     }
 

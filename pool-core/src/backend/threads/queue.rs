@@ -64,6 +64,12 @@ impl Queue {
         let _ = self.push_below(usize::MAX, job);
     }
 
+    /// Whether the caller's shard holds fewer than so many.
+    pub(super) fn has_room(&self, limit: usize) -> bool {
+        let shard = &self.shards[own_shard() % self.shards.len()];
+        shard.len.load(Relaxed) < limit
+    }
+
     /// The same for a shard that holds fewer than so many; else the job comes back.
     pub(super) fn push_below(&self, limit: usize, job: Job) -> Result<(), Job> {
         let shard = &self.shards[own_shard() % self.shards.len()];

@@ -112,12 +112,23 @@ impl Timer {
         if unwanted || !self.has_thread(&mut state, pool) {
             return Err(due);
         }
+        let mut unwanted = Vec::new();
         if state.entries.len() >= state.purge_at {
-            state.entries.retain(|entry| entry.due.is_wanted());
+            let entries = std::mem::take(&mut state.entries).into_iter();
+            let (wanted, others) = entries.partition(|entry| entry.due.is_wanted());
+            state.entries = Vec::into(wanted);
+            unwanted = others;
             state.purge_at = PURGE_FROM.max(2 * state.entries.len());
+        }
+        if let Due::Retry(paused) = &due {
+            // It has started in time. (Its claim has another pointer: nothing is dropped here.)
+            let first = |entry: &Entry| !matches!(&entry.due, Due::Start(job) if paused.is(job));
+            state.entries.retain(first);
         }
         state.entries.push(Entry { at, due });
         drop(state);
+        // They may be the last names of results, whose destructors are the user's.
+        drop::<Vec<_>>(unwanted);
         self.changed.notify_one();
         Ok(())
     }
@@ -196,6 +207,20 @@ impl Timer {
         drop(retries);
     }
 
+    /// Those are dropped for which nobody waits any more.
+    pub(super) fn drop_cancelled_retries(&self, pool: &Shared) {
+        let mut state = self.lock();
+        let entries = std::mem::take(&mut state.entries);
+        let (cancelled, others) = entries
+            .into_iter()
+            .partition::<Vec<_>, _>(|entry| entry.due.is_cancelled_retry());
+        state.entries = others.into();
+        drop(state);
+        for _ in &cancelled {
+            pool.one_resumed();
+        }
+    }
+
     /// The pool's last worker has ended.
     pub(super) fn stop(&self) {
         self.lock().thread = Life::Over;
@@ -227,6 +252,10 @@ impl Timer {
 impl Due {
     fn is_retry(&self) -> bool {
         matches!(self, Self::Retry(_))
+    }
+
+    fn is_cancelled_retry(&self) -> bool {
+        matches!(self, Self::Retry(paused) if paused.is_resolved())
     }
 
     fn is_wanted(&self) -> bool {
