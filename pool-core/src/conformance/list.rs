@@ -334,8 +334,8 @@ faults "The matrix of faults" {
         "A SIGKILL in the function costs that task and its worker, and says how it ended.";
     fault_body_hang "FAULT-BODY-HANG" [stop isolation]
         "A hang in the function ends at the deadline, with its worker.";
-    fault_body_close "FAULT-BODY-CLOSE" [isolation]
-        "A task that closes all descriptors and goes on loses its worker.";
+    fault_body_close "FAULT-BODY-CLOSE" [stop isolation]
+        "A task that closes all descriptors of its worker costs itself only.";
     fault_body_exec_hang "FAULT-BODY-EXEC-HANG" [isolation]
         "A task that becomes a program that does not end loses its worker.";
     fault_body_noise "FAULT-BODY-NOISE" [isolation]

@@ -32,26 +32,31 @@ fn descriptors() -> Vec<i32> {
     open.filter(|fd| *fd > 2).collect()
 }
 
-/// As libraries do that turn a process into a daemon; and never ends.
+/// As libraries do that turn a process into a daemon.
 #[pool_task(crate = crate)]
-fn closes_everything() -> u32 {
+fn closes_everything(then: u8) -> u32 {
     for fd in descriptors() {
         // Some are closed already: the one by which they were listed.
         let _ = nix::unistd::close(fd);
     }
-    let _ = Fault::Hang.happens();
+    let _ = Fault::ALL[usize::from(then)].happens();
     0
 }
 
 pub(in super::super) fn fault_body_close(subject: &Subject) {
     let pool = subject.pool_of(1);
-    let handle = pool.submit(closes_everything::task());
-    let behind: Vec<_> = (0..10).map(|i| pool.submit(add::task(i, 1))).collect();
-    assert_killed(handle);
-    for (i, handle) in (0..).zip(behind) {
-        assert_eq!(outcome(handle).unwrap(), i + 1);
+    for then in [Fault::Hang, Fault::Panic, Fault::Exit42] {
+        let handle = pool.submit(closes_everything::task(then as u8).timeout(SHORT));
+        let behind: Vec<_> = (0..10).map(|i| pool.submit(add::task(i, 1))).collect();
+        // It may be seen that the way to it is gone before that is over.
+        let error = fate(handle).unwrap_err();
+        let expected = error.is_worker_lost() || error.is_timeout() || error.is_panic();
+        assert!(expected, "{error}");
+        for (i, handle) in (0..).zip(behind) {
+            assert_eq!(outcome(handle).unwrap(), i + 1);
+        }
+        assert_works(&pool);
     }
-    assert_works(&pool);
 }
 
 /// Becomes a program that does not end.
