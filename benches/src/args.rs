@@ -13,6 +13,7 @@ pub(crate) const HELP: &str = "\
 Measures pool-core beside its peers and the limits of the machine.
 
 usage: pool-benches peers [--python] [--json FILE] [--svg FILE] [--quick] [--only ROW]...
+       pool-benches faults [FIGURE]...
        pool-benches list
 
   --python     also multiprocessing.Pool, ProcessPoolExecutor, loky and joblib, with `python3`
@@ -20,6 +21,7 @@ usage: pool-benches peers [--python] [--json FILE] [--svg FILE] [--quick] [--onl
   --svg FILE   a chart
   --quick      fewer and shorter samples: about a minute
   --only ROW   only the groups of rows whose name starts so: `trip`, `submit.1m`; may be repeated
+  faults       what faults cost: kill, deadline, cancel, memory, resize, shutdown; some minutes
   list         the rows, what they mean, and who runs in them
 ";
 

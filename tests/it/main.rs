@@ -8,6 +8,7 @@ mod chaos;
 mod conformance;
 mod cpus;
 mod doors;
+mod edges;
 mod examples;
 mod harness;
 mod parents;

@@ -119,6 +119,12 @@ fn maps_of(pid: u32) -> Vec<String> {
 
 /// Sends SIGKILL.
 #[track_caller]
+pub(super) fn kill_if_there(pid: u32) {
+    if let Some(pid) = Pid::from_raw(pid.cast_signed()) {
+        let _ = kill_process(pid, Signal::KILL);
+    }
+}
+
 pub(super) fn kill(pid: u32) {
     let pid = Pid::from_raw(pid.cast_signed()).unwrap();
     kill_process(pid, Signal::KILL).unwrap();

@@ -228,7 +228,12 @@ impl Hub {
         };
         let unused = match (self.book(index, generation), job) {
             (Some(book), job) => {
+                let timeout = job.as_ref().and_then(|job| job.options().timeout);
                 book.filled(seq, job, after);
+                // A look at the deadlines that came meanwhile has not seen it.
+                if let Some(timeout) = timeout {
+                    self.set_deadline(index, timeout, after);
+                }
                 Some(args)
             }
             (None, Some(mut job)) => {
