@@ -9,7 +9,7 @@ use std::thread;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::super::gate::Folder;
-use super::super::proc::{self, Thread, descendants_of, threads_of, wait_until_gone};
+use super::super::proc::{self, descendants_of, threads_of, wait_until_gone};
 use super::super::tasks::{add, place};
 use super::super::{Need, PATIENCE, Subject, gate, outcome, program, until};
 use super::{EVER, Fault, SHORT, Trap, assert_works, carries, fate};
