@@ -23,6 +23,9 @@ const MEMORY_LIMIT: u64 = 256 << 20;
 /// How many workers a pool has at most.
 pub(crate) const MOST_WORKERS: u64 = 6;
 
+/// How many of the tasks of a worker are printed.
+const SHOWN: usize = 8;
+
 /// What a pool is built with; nothing of it unless chance wants it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Rules {
@@ -104,7 +107,8 @@ impl Rules {
                 (Some(_), _) => numbers[0] == INITIALIZER && times == 1,
             };
             if !is_right {
-                let text = format!("worker {worker} ran {times} initializers, and {numbers:?}");
+                let first = &numbers[..numbers.len().min(SHOWN)];
+                let text = format!("worker {worker} ran {times} initializers: {first:?}");
                 blame(&FIGURES.wrong, &text);
             }
             let tasks = (numbers.len() - times) as u64;
