@@ -14,7 +14,7 @@ use rustix::process::{
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::figures::FIGURES;
-use crate::journal::Reader;
+use crate::journal::{INITIALIZER, Reader};
 use crate::round::Round;
 
 /// How many workers that have not run anything may be killed before one that has: more in a row,
@@ -150,7 +150,9 @@ impl<'a> Disturber<'a> {
 
     fn kill_this(&mut self, target: &Target) -> bool {
         let starts = self.journal.news().unwrap();
-        self.seen.extend(starts.iter().map(|start| start.pid));
+        // A worker that ends in its initializer has failed to start.
+        let tasks = starts.iter().filter(|start| start.number != INITIALIZER);
+        self.seen.extend(tasks.map(|start| start.worker));
         // Nobody builds a pool meanwhile.
         let is_alone = self.round.side_pools.load(SeqCst) == 0;
         if !self.seen.contains(&target.pid) {

@@ -7,19 +7,24 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 
-use pool_core::current;
+use pool_core::{Backend, current};
+use rustix::thread::gettid;
 use serde::{Deserialize, Serialize};
 
 /// The bytes of a note. A power of two, so that no note lies across two pages of the file: a
 /// writer that is killed has written the whole note or nothing.
 const LEN: usize = 16;
 
+/// The number under which every initializer notes its start.
+pub(crate) const INITIALIZER: u64 = u64::MAX;
+
 /// The start of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Start {
     pub(crate) number: u64,
     pub(crate) attempt: u32,
-    pub(crate) pid: u32,
+    /// The process; on threads the thread, whose number no process has.
+    pub(crate) worker: u32,
 }
 
 /// Which task it is, among all of its round, and where it notes that it starts.
@@ -40,12 +45,23 @@ impl Call {
         Self { journal, number }
     }
 
+    /// Notes that an initializer starts. Its thread may never do anything else for this round.
+    pub(crate) fn begin_initializer(&self) {
+        self.begin();
+        OPEN.take();
+    }
+
     /// Notes that the task starts.
     pub(crate) fn begin(&self) {
+        let current = current();
+        let worker = match current.backend() {
+            Backend::Threads => gettid().as_raw_nonzero().get().cast_unsigned(),
+            _ => process::id(),
+        };
         let mut note = [0; LEN];
         note[..8].copy_from_slice(&self.number.to_le_bytes());
-        note[8..12].copy_from_slice(&current().attempt().to_le_bytes());
-        note[12..].copy_from_slice(&process::id().to_le_bytes());
+        note[8..12].copy_from_slice(&current.attempt().to_le_bytes());
+        note[12..].copy_from_slice(&worker.to_le_bytes());
         OPEN.with_borrow_mut(|open| {
             if open.as_ref().is_none_or(|(path, _)| *path != self.journal) {
                 let file = OpenOptions::new().append(true).open(&self.journal);
@@ -99,6 +115,6 @@ fn read_note(note: &[u8; LEN]) -> Start {
     Start {
         number: u64::from(word(0)) | u64::from(word(4)) << 32,
         attempt: word(8),
-        pid: word(12),
+        worker: word(12),
     }
 }

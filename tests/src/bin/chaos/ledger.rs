@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::figures::{FIGURES, blame};
-use crate::journal::Start;
+use crate::journal::{INITIALIZER, Start};
 
 /// What became of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub(crate) enum Fate {
     /// The worker of the last of its runs was killed from outside.
     Lost(LastRun),
     TimedOut,
+    /// It had more memory than its worker may have.
+    OutOfMemory(LastRun),
     /// It waited for too long.
     TimedOutQueued,
     Cancelled,
@@ -25,6 +27,8 @@ pub(crate) enum Fate {
     Rejected,
     /// It was not submitted.
     Never,
+    /// It was handed back, or given up while it waited for room.
+    NotTaken,
     /// Nobody waited for it.
     Detached,
     /// Of a map that was dropped half-way.
@@ -80,7 +84,9 @@ impl Ledger {
             Fate::Lost(_) => &figures.worker_lost,
             Fate::TimedOut | Fate::TimedOutQueued => &figures.timed_out,
             Fate::Cancelled | Fate::CancelledQueued => &figures.cancelled,
+            Fate::OutOfMemory(_) => &figures.out_of_memory,
             Fate::Rejected => &figures.rejected,
+            Fate::NotTaken => &figures.not_taken,
             Fate::Detached => &figures.detached,
             Fate::Dropped => &figures.dropped,
             Fate::Never | Fate::Odd => return,
@@ -93,7 +99,7 @@ impl Ledger {
     pub(crate) fn check(&self, starts: &[Start], kills: &HashMap<u32, u64>) {
         let fates = self.fates();
         let mut started: HashMap<u64, Vec<Start>> = HashMap::new();
-        for start in starts {
+        for start in starts.iter().filter(|start| start.number != INITIALIZER) {
             started.entry(start.number).or_default().push(*start);
         }
         let mut lost: HashMap<u32, u64> = HashMap::new();
@@ -149,7 +155,7 @@ fn lost_workers(fate: Fate, leave: Leave, starts: &[Start]) -> Vec<u32> {
     };
     let earlier = earlier.into_iter().filter(|_| leave.steady);
     earlier
-        .map(|start| start.pid)
+        .map(|start| start.worker)
         .chain(last.map(|run| run.pid))
         .collect()
 }
@@ -166,12 +172,16 @@ fn check_starts(number: u64, fate: Fate, leave: Leave, starts: &[Start]) {
     let run = |run: LastRun| starts.iter().find(|start| start.attempt == run.attempt);
     let is_possible = match fate {
         Fate::Returned | Fate::Panicked => !starts.is_empty(),
-        Fate::Exited(last) => run(last).is_some_and(|start| start.pid == last.pid),
-        // Its end may have come before its note.
-        Fate::Lost(last) => run(last).is_none_or(|start| start.pid == last.pid),
-        Fate::Rejected | Fate::Never | Fate::CancelledQueued | Fate::TimedOutQueued => {
-            starts.is_empty()
+        Fate::Exited(last) | Fate::OutOfMemory(last) => {
+            run(last).is_some_and(|start| start.worker == last.pid)
         }
+        // Its end may have come before its note.
+        Fate::Lost(last) => run(last).is_none_or(|start| start.worker == last.pid),
+        Fate::Rejected
+        | Fate::Never
+        | Fate::NotTaken
+        | Fate::CancelledQueued
+        | Fate::TimedOutQueued => starts.is_empty(),
         Fate::TimedOut | Fate::Cancelled | Fate::Detached | Fate::Dropped | Fate::Odd => true,
     };
     if !is_possible {

@@ -25,9 +25,11 @@ mod figures;
 mod journal;
 mod ledger;
 mod round;
+mod rules;
 mod sides;
 mod tasks;
 mod users;
+mod ways;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -39,15 +41,13 @@ use pool_tests::watchdog;
 
 use figures::{PROGRESS, all_is_well, print_table, resident_mebibytes};
 use round::{Plan, Round};
+use rules::MOST_WORKERS;
 
 /// How long a round takes.
 const ROUND: Duration = Duration::from_secs(2);
 
 /// After how long without any outcome the program is stuck.
 const STUCK: Duration = Duration::from_secs(60);
-
-/// How many workers a pool has at most, where it is left to chance.
-const WORKERS: u64 = 4;
 
 const THREADS: usize = 10;
 
@@ -77,10 +77,11 @@ fn main() -> ExitCode {
         if left.is_zero() {
             break;
         }
-        let any = 1 + random.below(WORKERS) as usize;
+        let any = 1 + random.below(MOST_WORKERS) as usize;
         let plan = Plan {
             backend,
             workers: workers.unwrap_or(any),
+            resizes: workers.is_none(),
             threads,
             length: ROUND.min(left),
         };

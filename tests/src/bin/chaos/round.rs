@@ -17,22 +17,26 @@ use crate::disturb::Disturber;
 use crate::figures::{FIGURES, blame, moved};
 use crate::journal::{Call, Reader};
 use crate::ledger::Ledger;
+use crate::rules::Rules;
 use crate::users::{Pending, User};
-
-/// How long a worker may take to start: one that is stopped meanwhile takes its time.
-const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What a round is made of.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
     pub(crate) backend: Backend,
     pub(crate) workers: usize,
+    /// Whether their number changes.
+    pub(crate) resizes: bool,
     pub(crate) threads: usize,
     pub(crate) length: Duration,
 }
 
 pub(crate) struct Round {
     pub(crate) pool: Pool,
+    pub(crate) rules: Rules,
+    pub(crate) resizes: bool,
+    /// Held by the one thread that changes the number of workers.
+    pub(crate) resizing: Mutex<()>,
     pub(crate) ledger: Ledger,
     /// Held by who needs a worker that nobody disturbs.
     pub(crate) calm: RwLock<()>,
@@ -59,10 +63,15 @@ impl Round {
 
     fn new(plan: Plan, random: &mut Random) -> Self {
         let grace = Duration::from_millis(random.below(60));
+        let rules = Rules::any(random);
         let folder = tempfile::tempdir().unwrap();
-        Reader::create(&folder.path().join("journal")).unwrap();
+        let journal = folder.path().join("journal");
+        Reader::create(&journal).unwrap();
         Self {
-            pool: build(plan.backend, plan.workers, grace),
+            pool: rules.build(plan.backend, plan.workers, grace, &journal),
+            rules,
+            resizes: plan.resizes,
+            resizing: Mutex::default(),
             ledger: Ledger::default(),
             calm: RwLock::default(),
             aside: Mutex::default(),
@@ -89,12 +98,15 @@ impl Round {
             this.over.store(true, SeqCst);
         });
         User::new(&self, random.number()).finish();
+        self.rules.check_stats(&self.pool);
         self.pool.shutdown();
+        Rules::check_last_stats(&self.pool);
         let mut journal = self.read_journal();
         let starts = journal.news().unwrap();
         if journal.is_torn() {
             blame(&FIGURES.wrong, "the journal ends in the middle of a note");
         }
+        self.rules.check(plan.backend, &starts);
         self.ledger.check(&starts, &self.kills());
     }
 
@@ -119,17 +131,7 @@ impl Round {
         Reader::open(&self.journal()).unwrap()
     }
 
-    fn journal(&self) -> PathBuf {
+    pub(crate) fn journal(&self) -> PathBuf {
         self.folder.path().join("journal")
     }
-}
-
-pub(crate) fn build(backend: Backend, workers: usize, grace: Duration) -> Pool {
-    Pool::builder()
-        .backend(backend)
-        .workers(workers)
-        .grace(grace)
-        .start_timeout(START_TIMEOUT)
-        .build()
-        .unwrap()
 }

@@ -2,6 +2,7 @@
 
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering::SeqCst;
+use std::thread;
 use std::time::Duration;
 
 use pool_core::{Backend, JoinHandle, Pool};
@@ -9,9 +10,13 @@ use pool_tests::chance::pause;
 use pool_tests::until;
 
 use crate::figures::{FIGURES, blame};
-use crate::round::{Round, build};
+use crate::round::Round;
+use crate::rules::Rules;
 use crate::tasks::lasts;
 use crate::users::{AMPLE, Asked, User};
+
+/// How many threads fill the queue of a pool.
+const SUBMITTERS: usize = 3;
 
 /// Counts a pool as long as it is there.
 struct Counted<'a>(&'a Round);
@@ -36,7 +41,8 @@ impl User<'_> {
         let Ok(_one) = self.round.aside.try_lock() else {
             return;
         };
-        match self.random.below(6) {
+        match self.random.below(8) {
+            6 | 7 => self.narrow(),
             0 if self.round.backend() != Backend::Inline => self.cancelled_in_the_queue(),
             0 | 1 => self.killed(None),
             2 => {
@@ -60,9 +66,16 @@ impl User<'_> {
     }
 
     fn build(&mut self) -> Pool {
+        // Some put more into it than its workers get done in time.
+        self.build_with_queue(None)
+    }
+
+    fn build_with_queue(&mut self, queue: Option<usize>) -> Pool {
         let workers = 1 + self.random.below(2) as usize;
         let grace = Duration::from_millis(self.random.below(30));
-        build(self.round.backend(), workers, grace)
+        let rules = self.round.rules.with_queue(queue);
+        let backend = self.round.backend();
+        rules.build(backend, workers, grace, &self.round.journal())
     }
 
     fn submit_some(&mut self, pool: &Pool) -> Vec<(Asked, JoinHandle<Result<u64, String>>)> {
@@ -132,6 +145,33 @@ impl User<'_> {
             let queued = true;
             self.end_small(Asked { queued, ..asked }, handle);
         }
+    }
+
+    /// No more tasks wait than may, however many there are.
+    fn narrow(&mut self) {
+        // To the end: what a worker leaves behind waits for another one, room or not.
+        let _calm = self
+            .round
+            .calm
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let _counted = Counted::new(self.round);
+        let bound = 1 + self.random.below(8) as usize;
+        let pool = self.build_with_queue(Some(bound));
+        thread::scope(|scope| {
+            let pool = &pool;
+            for _ in 0..SUBMITTERS {
+                let mut user = User::new(self.round, self.random.number());
+                scope.spawn(move || user.flood(pool, true));
+            }
+        });
+        pool.shutdown();
+        let stats = pool.stats();
+        if stats.queue_peak > bound {
+            let text = format!("{bound} tasks may wait: {stats:?}");
+            blame(&FIGURES.wrong, &text);
+        }
+        Rules::check_last_stats(&pool);
     }
 
     /// A pool that has ended takes nothing.

@@ -1,6 +1,7 @@
 //! What is run, and what it must give: every result is a function of the arguments, which the
 //! caller computes too.
 
+use std::hint::black_box;
 use std::panic;
 use std::process;
 use std::thread::sleep;
@@ -23,6 +24,13 @@ pub(crate) fn small_answer(number: u64) -> Result<u64, String> {
         5 => Err(format!("{number} is one of those")),
         _ => Ok(mix(number)),
     }
+}
+
+/// What a worker runs before all tasks.
+#[pool_task]
+pub(crate) fn prepares(call: &Call, micros: u64) {
+    call.begin_initializer();
+    pause(micros);
 }
 
 /// Little in, little out, after some microseconds.
@@ -117,6 +125,20 @@ pub(crate) fn stumbles(call: &Call, good: u32) -> u64 {
 pub(crate) fn leaves(call: &Call) -> u64 {
     call.begin();
     process::exit(EXIT_CODE)
+}
+
+/// Takes so much memory and keeps it so long, unless it is told to end.
+#[pool_task]
+pub(crate) fn gorges(call: &Call, bytes: u64, time: Duration) -> u64 {
+    call.begin();
+    let memory = vec![1_u8; bytes as usize];
+    let begin = Instant::now();
+    while begin.elapsed() < time && !current().is_cancelled() {
+        sleep(NAP.min(time));
+    }
+    // Until here it is there.
+    black_box(memory);
+    mix(call.number)
 }
 
 /// Takes so long; one that listens ends when it is told to. Says whether it was told.

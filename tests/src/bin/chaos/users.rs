@@ -1,11 +1,8 @@
 //! What a thread does to the pool, and what it makes of the outcomes.
 
 use std::cell::Cell;
-use std::future::Future;
-use std::pin::pin;
-use std::sync::{Arc, mpsc};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use pool_core::{Backend, JoinHandle, Map, Pool, Task, TaskError, TaskErrorKind, TaskExt};
@@ -18,6 +15,7 @@ use crate::tasks::{
     EXIT_CODE, bytes_of, carry, carry_answer, lasts, leaves, make, panic_message, panics, small,
     small_answer, stumbles, total, total_answer,
 };
+use crate::ways::block_on;
 
 /// A time limit that no task reaches.
 pub(crate) const AMPLE: Duration = Duration::from_secs(600);
@@ -26,7 +24,7 @@ pub(crate) const AMPLE: Duration = Duration::from_secs(600);
 const LOST_WORKERS: u32 = 3;
 
 /// The weights of what a thread may do next, together.
-const CHOICES: u64 = 200;
+const CHOICES: u64 = 214;
 
 const KIBIBYTE: usize = 1 << 10;
 const MEBIBYTE: usize = 1 << 20;
@@ -51,6 +49,8 @@ pub(crate) struct Asked {
     pub(crate) leaves: bool,
     /// Its time limit is too short.
     pub(crate) late: bool,
+    /// It takes more memory than it may, perhaps too shortly to be seen.
+    pub(crate) hungry: bool,
     /// It may not wait long for its start.
     pub(crate) hurried: bool,
     pub(crate) retries: u32,
@@ -77,7 +77,7 @@ impl Asked {
         let unasked = if self.idempotent { LOST_WORKERS } else { 1 };
         Leave {
             runs: (1 + self.retries).max(unasked),
-            steady: !self.panics && !self.leaves && !self.late,
+            steady: !self.panics && !self.leaves && !self.late && !self.hungry,
         }
     }
 }
@@ -111,7 +111,13 @@ impl<'a> User<'a> {
                 166..174 => self.cancels(),
                 174..182 => self.failures(),
                 182..198 => self.pass_on(),
-                _ => self.side_pool(),
+                198..200 => self.side_pool(),
+                200..208 => {
+                    let is_bounded = self.round.rules.queue.is_some();
+                    self.flood(&self.round.pool, is_bounded);
+                }
+                208..211 => self.hunger(),
+                _ => self.resize(),
             }
         }
     }
@@ -128,6 +134,14 @@ impl<'a> User<'a> {
         self.round.backend()
     }
 
+    pub(crate) fn is_inline(&self) -> bool {
+        self.backend() == Backend::Inline
+    }
+
+    pub(crate) fn is_remote(&self) -> bool {
+        self.backend() == Backend::Processes
+    }
+
     // ---- what is done ----
 
     pub(crate) fn submit_small(&mut self, pool: &Pool) -> (Asked, JoinHandle<Result<u64, String>>) {
@@ -135,19 +149,19 @@ impl<'a> User<'a> {
         let task = small::task(&self.round.call(number), self.random.micros());
         let mut asked = Asked::of(number);
         let handle = match self.random.below(24) {
-            0 => pool.submit(task.timeout(AMPLE)),
-            1 => pool.submit(task.queue_timeout(AMPLE)),
+            0 => self.submit(pool, task.timeout(AMPLE)),
+            1 => self.submit(pool, task.queue_timeout(AMPLE)),
             2 => {
                 asked.hurried = true;
                 let limit = Duration::from_micros(self.random.below(4_000));
-                pool.submit(task.queue_timeout(limit))
+                self.submit(pool, task.queue_timeout(limit))
             }
             3 => {
                 asked.idempotent = self.random.one_in(2);
                 asked.retries = self.random.below(3) as u32;
-                submit_with_leave(pool, &asked, task)
+                self.submit_with_leave(pool, &asked, task)
             }
-            _ => pool.submit(task),
+            _ => self.submit(pool, task),
         };
         (asked, handle)
     }
@@ -377,14 +391,15 @@ impl<'a> User<'a> {
     fn cancels(&mut self) {
         let mut long = Vec::new();
         for _ in 0..=self.random.below(3) {
-            let number = self.round.ledger.open(1);
-            let (time, listens) = self.long_time(Duration::ZERO);
-            let task = lasts::task(&self.round.call(number), time, listens);
-            long.push((Asked::of(number), self.round.pool.submit(task)));
+            long.extend(self.try_long());
         }
         let mut short = Vec::new();
         for _ in 0..self.random.below(60) {
-            short.push(self.submit_small(&self.round.pool));
+            match self.round.rules.queue {
+                None => short.push(self.submit_small(&self.round.pool)),
+                // All who wait for room may do it for a worker that one of them holds.
+                Some(_) => short.extend(self.try_small(&self.round.pool)),
+            }
         }
         pause(self.random.below(3_000));
         let stays = self.random.one_in(2);
@@ -393,7 +408,7 @@ impl<'a> User<'a> {
                 asked.cancelled = handle.cancel();
             }
         }
-        let inline = self.backend() == Backend::Inline;
+        let inline = self.is_inline();
         for (mut asked, handle) in long {
             asked.cancelled = handle.cancel();
             self.end(asked, handle, || inline.then_some(false));
@@ -409,7 +424,7 @@ impl<'a> User<'a> {
         for _ in 0..=self.random.below(5) {
             let number = self.round.ledger.open(1);
             let call = self.round.call(number);
-            let leaves = self.backend() == Backend::Processes && self.random.one_in(5);
+            let leaves = self.is_remote() && self.random.one_in(5);
             let asked = Asked {
                 leaves,
                 panics: !leaves,
@@ -421,11 +436,11 @@ impl<'a> User<'a> {
             let good = 1 + self.random.below(4) as u32;
             let stumbles = !leaves && self.random.one_in(2);
             let handle = if leaves {
-                submit_with_leave(pool, &asked, leaves::task(&call))
+                self.submit_with_leave(pool, &asked, leaves::task(&call))
             } else if stumbles {
-                submit_with_leave(pool, &asked, stumbles::task(&call, good))
+                self.submit_with_leave(pool, &asked, stumbles::task(&call, good))
             } else {
-                submit_with_leave(pool, &asked, panics::task(&call))
+                self.submit_with_leave(pool, &asked, panics::task(&call))
             };
             handles.push((asked, handle, stumbles));
             let (asked, handle) = self.submit_small(&self.round.pool);
@@ -545,7 +560,7 @@ impl<'a> User<'a> {
                     && error.location().is_some_and(|at| at.contains("tasks.rs"));
                 is_ours.then_some(Fate::Panicked)
             }
-            TaskErrorKind::WorkerLost if self.backend() == Backend::Processes && is_last(runs) => {
+            TaskErrorKind::WorkerLost if self.is_remote() && is_last(runs) => {
                 let pid = error.worker_pid()?;
                 let last = LastRun { attempt, pid };
                 match (error.signal(), error.exit_code()) {
@@ -553,6 +568,12 @@ impl<'a> User<'a> {
                     (None, Some(EXIT_CODE)) if asked.leaves => Some(Fate::Exited(last)),
                     _ => None,
                 }
+            }
+            TaskErrorKind::OutOfMemory if asked.hungry && is_last(1 + asked.retries) => {
+                let limit = self.round.rules.memory_limit;
+                let pid = error.worker_pid()?;
+                let is_above = error.memory_limit() == limit && error.memory_peak() > limit;
+                is_above.then_some(Fate::OutOfMemory(LastRun { attempt, pid }))
             }
             // A thread that is late cannot be had again for another run.
             TaskErrorKind::TimedOut if asked.late => {
@@ -566,34 +587,6 @@ impl<'a> User<'a> {
             }
             TaskErrorKind::Rejected if asked.refused => Some(Fate::Rejected),
             _ => None,
-        }
-    }
-}
-
-/// Gives a task leave to run as often as `asked` says.
-fn submit_with_leave<T: Task>(pool: &Pool, asked: &Asked, task: T) -> JoinHandle<T::Output> {
-    let task = task.retries(asked.retries);
-    match asked.idempotent {
-        true => pool.submit(task.idempotent()),
-        false => pool.submit(task),
-    }
-}
-
-/// Waits as an executor would.
-fn block_on<F: Future>(future: F) -> F::Output {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut context = Context::from_waker(&waker);
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut context) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => thread::park(),
         }
     }
 }
