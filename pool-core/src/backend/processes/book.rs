@@ -514,6 +514,10 @@ impl Book {
     /// Cancels what the worker has not started. What is being copied into the lane is left to who
     /// copies it.
     pub(super) fn cancel_queued(&mut self, after: &mut After) {
+        if self.life.is_initializing() {
+            // It has nothing else, and a pool whose initializer is cancelled would be broken.
+            return;
+        }
         for seq in self.done..self.head {
             if self.is_filling(seq) || self.lane.slot(seq).skip().is_none() {
                 continue;
@@ -614,6 +618,12 @@ impl Book {
             let Some(job) = self.entry(seq).job.take() else {
                 continue;
             };
+            if initializing {
+                // It is this worker's: the next one in its place has one of its own.
+                let error = TaskError::new(TaskErrorKind::WorkerLost, job.info().name);
+                after.watched.extend(job.fail(error.exit_is(exit)));
+                continue;
+            }
             let overdue = self.entry(seq).overdue;
             // An overdue one has started, whatever is written there.
             if state == SlotState::Ready && !overdue {

@@ -181,13 +181,22 @@ impl Shared {
         worker: usize,
         later: Option<&dyn Fn(Duration, Paused)>,
     ) {
+        self.seat(job, worker, &|job| self.bounded.leaves(job), later);
+    }
+
+    fn seat(
+        self: &Arc<Self>,
+        job: Job,
+        worker: usize,
+        begins: &dyn Fn(&Job),
+        later: Option<&dyn Fn(Duration, Paused)>,
+    ) {
         let Some(place) = self.workers.get(worker) else {
             unreachable!("a worker has its place");
         };
         let alarm = |at| self.timer.look_by(at, self);
-        let begins = |job: &Job| self.bounded.leaves(job);
         let on = OnSeat {
-            begins: &begins,
+            begins,
             seat: &place.seat,
             alarm: &alarm,
             later,
@@ -268,7 +277,6 @@ impl Shared {
             return true;
         };
         let (handle, job) = initializer.job();
-        self.bounded.admit_anyway();
         let head = job.head();
         // Its deadline may end it from elsewhere, while it goes on here.
         let (pool, watched) = (Arc::clone(self), handle.job().clone());
@@ -279,7 +287,8 @@ impl Shared {
             }
         };
         head.waiters.add_callback(Box::new(callback), &head.state);
-        self.run_on_seat(job, worker, None);
+        // It was never in the queue.
+        self.seat(job, worker, &|_| {}, None);
         match handle.into_outcome() {
             Ok(()) => true,
             Err(error) => {
