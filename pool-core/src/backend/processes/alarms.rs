@@ -3,6 +3,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::after::After;
@@ -116,9 +117,15 @@ impl Hub {
                     self.stop_overdue(index, seq, timeout, after);
                 }
             }
-            if let Some(book) = &mut self.books[index]
-                && (book.corrupt || book.is_grace_over(now))
-            {
+            let Some(book) = &mut self.books[index] else {
+                continue;
+            };
+            if book.corrupt {
+                kill.push(index);
+            } else if book.is_grace_over(now) {
+                let waiting = book.condemn();
+                after.ring.push(Arc::clone(&book.lane));
+                self.put_back(waiting, after);
                 kill.push(index);
             }
         }

@@ -458,15 +458,8 @@ impl Book {
         Some(job)
     }
 
-    /// Takes back what can be taken from the end of the lane, in order.
-    pub(super) fn take_all_back(&mut self, after: &mut After) -> Vec<Claimed> {
-        let mut jobs: Vec<_> = std::iter::from_fn(|| self.take_back(after)).collect();
-        jobs.reverse();
-        jobs
-    }
-
     /// A job that did not start, with its arguments.
-    fn restore(lane: &Lane, mut job: Claimed, region: Option<Region>) -> Claimed {
+    pub(super) fn restore(lane: &Lane, mut job: Claimed, region: Option<Region>) -> Claimed {
         if let Some(region) = region.filter(|_| job.args().is_empty()) {
             job.put_args(Bytes::from(lane.request.read_back(region)).into());
         }

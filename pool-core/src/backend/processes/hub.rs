@@ -227,6 +227,13 @@ impl Hub {
             (job, _) => job,
         };
         let unused = match (self.book(index, generation), job) {
+            (Some(book), Some(mut job)) if !book.life.takes_what_is_filled() => {
+                // The worker passes over it, or is dead before.
+                book.filled(seq, None, after);
+                job.put_args(args);
+                self.put_back(vec![job], after);
+                None
+            }
             (Some(book), job) => {
                 let timeout = job.as_ref().and_then(|job| job.options().timeout);
                 book.filled(seq, job, after);

@@ -38,6 +38,8 @@ pub(super) struct Life {
     surplus: bool,
     /// It was told to end.
     stopped: bool,
+    /// It is about to be killed.
+    condemned: bool,
     /// How many tasks were done at a look, and when that was first seen.
     quiet: (u64, Instant),
     /// The most memory that was seen, once that is too much, and the limit.
@@ -64,6 +66,7 @@ impl Rules {
             left: self.max_tasks,
             surplus,
             stopped: false,
+            condemned: false,
             quiet: (0, Instant::now()),
             too_much: None,
         }
@@ -74,7 +77,7 @@ impl Life {
     /// How many more tasks it may be given now.
     #[inline]
     pub(super) fn room(&self) -> u64 {
-        match self.is_initializing() || self.surplus || self.stopped {
+        match self.is_initializing() || self.surplus || self.stopped || self.condemned {
             true => 0,
             false => self.left,
         }
@@ -99,6 +102,15 @@ impl Life {
         !matches!(self.init, Init::Done)
     }
 
+    /// It is about to be killed, and is given nothing more.
+    pub(super) fn condemn(&mut self) {
+        self.condemned = true;
+    }
+
+    pub(super) fn takes_what_is_filled(&self) -> bool {
+        !self.condemned
+    }
+
     pub(super) fn is_stopped(&self) -> bool {
         self.stopped
     }
@@ -106,7 +118,7 @@ impl Life {
     /// What is to become of a worker that has nothing to do.
     fn end(&self, idle_timeout: Option<Duration>, now: Instant) -> Option<Then> {
         let quiet = now.saturating_duration_since(self.quiet.1);
-        if self.stopped || self.is_initializing() {
+        if self.stopped || self.condemned || self.is_initializing() {
             None
         } else if self.surplus || idle_timeout.is_some_and(|limit| quiet >= limit) {
             Some(Then::Rest)
@@ -236,7 +248,7 @@ impl Hub {
     }
 
     /// A worker has so much memory of its own; says whether it must be killed.
-    pub(super) fn uses_memory(&mut self, index: usize, bytes: u64) -> bool {
+    pub(super) fn uses_memory(&mut self, index: usize, bytes: u64, after: &mut After) -> bool {
         let Some(limit) = self.rules.memory_limit else {
             return false;
         };
@@ -245,15 +257,30 @@ impl Hub {
         };
         if bytes <= limit {
             // Others that die meanwhile have died of something else.
-            book.life.too_much = None;
+            if !book.life.condemned {
+                book.life.too_much = None;
+            }
             return false;
         }
         book.life.too_much = Some((bytes, limit));
-        book.runs(book.done)
+        let kill = book.runs(book.done);
+        if kill {
+            let waiting = book.condemn();
+            after.ring.push(std::sync::Arc::clone(&book.lane));
+            self.put_back(waiting, after);
+        }
+        kill
     }
 }
 
 impl Book {
+    /// Takes back what can be taken from the end of the lane, in order.
+    pub(super) fn take_all_back(&mut self, after: &mut After) -> Vec<Claimed> {
+        let mut jobs: Vec<_> = std::iter::from_fn(|| self.take_back(after)).collect();
+        jobs.reverse();
+        jobs
+    }
+
     fn note_quiet(&mut self, now: Instant) {
         if self.ahead() > 0 || self.life.quiet.0 != self.done {
             self.life.quiet = (self.done, now);

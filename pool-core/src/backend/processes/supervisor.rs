@@ -116,7 +116,7 @@ impl Supervisor {
         let (look, target) = self.shared.with(|hub, after| {
             let mut kill = hub.due(now, after);
             for (index, bytes) in used {
-                kill.extend(hub.uses_memory(index, bytes).then_some(index));
+                kill.extend(hub.uses_memory(index, bytes, after).then_some(index));
             }
             hub.tick(now, after);
             if hub.is_draining() && hub.is_drained() && !ending {
