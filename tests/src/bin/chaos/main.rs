@@ -12,6 +12,8 @@
 //!   that it names, and no more of those than kills.
 //! * The journal has each task once at most (else it is *duplicated*), not at all if it was refused
 //!   or cancelled behind another one, and in the process that its outcome names.
+//! * Each worker has run its initializer once and before anything else, if there is one, and no
+//!   more tasks than it may.
 //! * The process has the children, threads, descriptors and shared memory that it had before
 //!   (else they are *leaked*).
 //!
