@@ -38,7 +38,6 @@ impl<T, E: Display> Initialized for Result<T, E> {
 #[derive(Clone)]
 pub(crate) struct Initializer {
     make: Arc<dyn Fn() -> (Handle<()>, Job) + Send + Sync>,
-    pub(crate) timeout: Duration,
 }
 
 impl Initializer {
@@ -48,7 +47,7 @@ impl Initializer {
         T: Task<Output: Initialized>,
     {
         let mut options = task.options();
-        let timeout = *options.timeout.get_or_insert(DEFAULT_TIMEOUT);
+        options.timeout.get_or_insert(DEFAULT_TIMEOUT);
         // It is its own worker's, before all else: another run has no place to wait in.
         options.retries = 0;
         options.idempotent = false;
@@ -65,7 +64,7 @@ impl Initializer {
             })
         };
         let make = Arc::new(make);
-        Ok(Self { make, timeout })
+        Ok(Self { make })
     }
 
     pub(crate) fn job(&self) -> (Handle<()>, Job) {
@@ -75,9 +74,7 @@ impl Initializer {
 
 impl fmt::Debug for Initializer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Initializer")
-            .field("timeout", &self.timeout)
-            .finish_non_exhaustive()
+        f.debug_struct("Initializer").finish_non_exhaustive()
     }
 }
 
@@ -103,10 +100,6 @@ impl<T: Task<Output: Initialized>> Work for Init<T> {
 
     fn options(&self) -> Options {
         self.options
-    }
-
-    fn keep(&self) -> Result<Vec<u8>, String> {
-        Ok(self.args.to_vec())
     }
 
     fn run(self) -> Result<(), TaskError> {

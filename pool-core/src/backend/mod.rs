@@ -16,6 +16,7 @@ use crate::cell::Job;
 use crate::initializer::Initializer;
 use crate::{Error, Output, Stats, TaskError};
 
+mod agenda;
 mod callbacks;
 mod ended;
 pub(crate) mod inline;
@@ -186,6 +187,11 @@ impl Config {
 
     fn is_bounded(&self) -> bool {
         self.queue.is_some() || self.queue_bytes.is_some()
+    }
+
+    /// How many tasks may wait, where the user has set bounds.
+    fn queue_limit(&self) -> Option<usize> {
+        self.is_bounded().then_some(self.bounds().items)
     }
 }
 

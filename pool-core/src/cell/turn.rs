@@ -12,7 +12,7 @@ use crate::{TaskError, TaskErrorKind};
 
 /// A claimed call on its way through its runs.
 pub(super) struct Turn<T> {
-    /// `Some` before each run; or why there is none.
+    /// There is one before each run; or why there is none.
     pub(super) task: Result<T, String>,
     pub(super) options: Options,
     /// The arguments for another run, where there can be one.

@@ -1,9 +1,6 @@
 //! What happens to jobs by the clock: deadlines, graces, retries, and jobs that do not start in
 //! time. The supervisor looks when the first of them is due.
 
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::after::After;
@@ -11,64 +8,6 @@ use super::hub::Hub;
 use crate::cell::{Abandon, Claimed, Job};
 use crate::retry::Again;
 use crate::{TaskError, TaskErrorKind};
-
-/// From how many entries on those that nobody needs any more are looked for.
-const PURGE_FROM: usize = 1024;
-
-/// Something with a time, for a heap whose greatest is the earliest.
-pub(super) struct Timed<T> {
-    at: Instant,
-    what: T,
-}
-
-/// Jobs with a time, the earliest first.
-pub(super) struct Agenda<T> {
-    heap: BinaryHeap<Timed<T>>,
-    purge_at: usize,
-}
-
-impl<T> Agenda<T> {
-    pub(super) fn new() -> Self {
-        Self {
-            heap: BinaryHeap::new(),
-            purge_at: PURGE_FROM,
-        }
-    }
-
-    /// Adds one; `is_wanted` tells which of the others still matter, asked now and then.
-    fn add(&mut self, at: Instant, what: T, is_wanted: impl Fn(&T) -> bool) {
-        if self.heap.len() >= self.purge_at {
-            self.heap.retain(|timed| is_wanted(&timed.what));
-            self.purge_at = PURGE_FROM.max(2 * self.heap.len());
-        }
-        self.heap.push(Timed { at, what });
-    }
-
-    fn take_due(&mut self, now: Instant) -> Option<T> {
-        let due = self.heap.peek().is_some_and(|timed| timed.at <= now);
-        due.then(|| self.heap.pop())
-            .flatten()
-            .map(|timed| timed.what)
-    }
-
-    pub(super) fn next(&self) -> Option<Instant> {
-        self.heap.peek().map(|timed| timed.at)
-    }
-
-    pub(super) fn take_all(&mut self) -> impl Iterator<Item = T> {
-        std::mem::take(&mut self.heap)
-            .into_iter()
-            .map(|timed| timed.what)
-    }
-}
-
-impl Agenda<Claimed> {
-    /// Whether there are none but those that were cancelled.
-    pub(super) fn none_wanted(&self) -> bool {
-        let mut jobs = self.heap.iter();
-        jobs.all(|timed| timed.what.head().is_resolved())
-    }
-}
 
 impl Hub {
     /// The newest task of the lane cannot be overdue before `timeout` from now.
@@ -83,7 +22,9 @@ impl Hub {
 
     /// The job is to be started by then.
     pub(super) fn start_by(&mut self, at: Instant, job: Job, after: &mut After) {
-        self.start_by.add(at, job, |job| !job.head().is_resolved());
+        let unwanted = self.start_by.add(at, job, |job| !job.head().is_resolved());
+        // Outcomes that came from a worker are bytes: nothing foreign is dropped here.
+        drop(unwanted);
         self.supervisor_by(at, after);
     }
 
@@ -93,12 +34,13 @@ impl Hub {
         if again.options.earlier == 1 && again.options.queue_timeout.is_some() {
             // It has started in time.
             let head = job.job();
-            self.start_by.heap.retain(|timed| !timed.what.is(head));
+            self.start_by.take_if(|started| started.is(head));
         }
         job.set_options(again.options);
         match Instant::now().checked_add(again.after) {
             Some(at) if !again.after.is_zero() && !self.ends_without_retries() => {
-                self.retries.add(at, job, |_| true);
+                let unwanted = self.retries.add(at, job, |_| true);
+                debug_assert!(unwanted.is_empty());
                 self.supervisor_by(at, after);
             }
             _ => self.put_back(vec![job], after),
@@ -123,9 +65,7 @@ impl Hub {
             if book.corrupt {
                 kill.push(index);
             } else if book.is_grace_over(now) {
-                let waiting = book.condemn();
-                after.ring.push(Arc::clone(&book.lane));
-                self.put_back(waiting, after);
+                self.condemn(index, after);
                 kill.push(index);
             }
         }
@@ -138,6 +78,20 @@ impl Hub {
         }
         self.put_back(back, after);
         kill
+    }
+
+    /// The worker is about to be killed: what waits in its lane goes elsewhere.
+    pub(super) fn condemn(&mut self, index: usize, after: &mut After) {
+        if let Some(book) = &mut self.books[index] {
+            let waiting = book.condemn(after);
+            self.put_back(waiting, after);
+        }
+    }
+
+    /// Whether no job waits for another run but those that were cancelled.
+    pub(super) fn wants_no_retry(&self) -> bool {
+        let mut jobs = self.retries.iter();
+        jobs.all(|job| job.head().is_resolved())
     }
 
     fn stop_overdue(&mut self, index: usize, seq: u64, timeout: Duration, after: &mut After) {
@@ -200,23 +154,3 @@ impl Hub {
             .min()
     }
 }
-
-impl<T> Ord for Timed<T> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        other.at.cmp(&self.at)
-    }
-}
-
-impl<T> PartialOrd for Timed<T> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<T> PartialEq for Timed<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.at == other.at
-    }
-}
-
-impl<T> Eq for Timed<T> {}

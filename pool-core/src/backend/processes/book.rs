@@ -412,9 +412,7 @@ impl Book {
         let region = self.entry(seq).region;
         let job = Self::restore(&self.lane, job, region);
         after.retry.push((job, again));
-        // Who joins it may sleep on the bell of the lane.
-        self.lane.header().turn_bell();
-        after.ring.push(Arc::clone(&self.lane));
+        self.wake_joiners(after);
     }
 
     #[inline]
@@ -494,9 +492,7 @@ impl Book {
             return Stopped::Over;
         };
         after.watched.extend(job.fail(error.worker_is(self.pid)));
-        // A joiner may sleep on the bell of the lane.
-        after.ring.push(Arc::clone(&self.lane));
-        self.lane.header().turn_bell();
+        self.wake_joiners(after);
         if skipped {
             return Stopped::NeverRan;
         }
@@ -504,24 +500,8 @@ impl Book {
         Stopped::Running
     }
 
-    /// Cancels what the worker has not started. What is being copied into the lane is left to who
-    /// copies it.
-    pub(super) fn cancel_queued(&mut self, after: &mut After) {
-        if self.life.is_initializing() {
-            // It has nothing else, and a pool whose initializer is cancelled would be broken.
-            return;
-        }
-        for seq in self.done..self.head {
-            if self.is_filling(seq) || self.lane.slot(seq).skip().is_none() {
-                continue;
-            }
-            if let Some(job) = self.entry(seq).job.take() {
-                let error = TaskError::cancelled(job.info().name);
-                after.watched.extend(job.fail(error));
-            }
-        }
-        self.cut_chunk();
-        // Joiners may sleep on the bell of the lane.
+    /// A job has left the lane other than by its worker: its joiners may sleep on the lane's bell.
+    pub(super) fn wake_joiners(&self, after: &mut After) {
         self.lane.header().turn_bell();
         after.ring.push(Arc::clone(&self.lane));
     }
@@ -673,8 +653,7 @@ impl Book {
                 after.watched.extend(job.fail(error));
             }
         }
-        self.lane.header().turn_bell();
-        after.ring.push(Arc::clone(&self.lane));
+        self.wake_joiners(after);
     }
 }
 

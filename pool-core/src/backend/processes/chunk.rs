@@ -243,9 +243,7 @@ impl Book {
                 after
                     .watched
                     .extend(job.answer(self.output(payload), Some(facts)));
-                // Who waits for the old job may sleep on the bell of the lane.
-                self.lane.header().turn_bell();
-                after.ring.push(lane);
+                self.wake_joiners(after);
             }
             Err(Garbled) => {
                 self.entry(seq).job = Some(job);

@@ -1,12 +1,10 @@
 //! The clock of one lane: how long its tasks have run, which have run for too long, and when a
 //! worker that was told to stop is killed.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::book::Book;
 use super::lane::monotonic_nanos;
-use crate::cell::Claimed;
 use crate::retry::{self, Fate};
 
 impl Book {
@@ -94,23 +92,5 @@ impl Book {
         self.entry(seq).overdue = true;
         self.lane.header().ask_to_stop(seq);
         self.set_grace(seq, grace);
-    }
-
-    /// The worker is about to be killed for the task that it runs: it starts no other one in the
-    /// moment until then, and gets none. What waited comes back.
-    pub(super) fn condemn(&mut self) -> Vec<Claimed> {
-        self.life.condemn();
-        let lane = Arc::clone(&self.lane);
-        let mut waiting = Vec::new();
-        for seq in self.done..self.head {
-            if self.is_filling(seq) || lane.slot(seq).skip().is_none() {
-                continue;
-            }
-            let region = self.entry(seq).region;
-            let job = self.entry(seq).job.take();
-            waiting.extend(job.map(|job| Self::restore(&lane, job, region)));
-        }
-        lane.header().turn_bell();
-        waiting
     }
 }

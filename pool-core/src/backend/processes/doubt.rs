@@ -1,8 +1,6 @@
 //! What a worker cannot have written if it keeps to the protocol, and what becomes of a job whose
 //! slot holds such a thing.
 
-use std::sync::Arc;
-
 use super::after::After;
 use super::book::{Book, COPY_UNDER_LOCK};
 use super::lane::arena::Region;
@@ -46,9 +44,7 @@ impl Book {
             && let Some(job) = self.entry(seq).job.take()
         {
             self.garbled(job, after);
-            // A joiner may sleep on the bell of the lane.
-            after.ring.push(Arc::clone(&self.lane));
-            self.lane.header().turn_bell();
+            self.wake_joiners(after);
             after.poke = true;
         }
     }

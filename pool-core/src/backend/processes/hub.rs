@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use super::after::After;
-use super::alarms::Agenda;
 use super::backlog::Backlog;
 use super::book::{Book, Stopped};
 use super::dispatch;
@@ -12,6 +11,7 @@ use super::place::Place;
 use super::pressure::Queue;
 use crate::TaskError;
 use crate::args::Args;
+use crate::backend::agenda::Agenda;
 use crate::backend::{Config, SHUT_DOWN};
 use crate::cell::{Abandon, Claimed, Job};
 
@@ -166,7 +166,12 @@ impl Hub {
         self.give_to(index, job, after)
     }
 
-    fn give_to(&mut self, index: usize, job: Claimed, after: &mut After) -> Result<(), Claimed> {
+    pub(super) fn give_to(
+        &mut self,
+        index: usize,
+        job: Claimed,
+        after: &mut After,
+    ) -> Result<(), Claimed> {
         self.put(index, job, after)?;
         self.announce(index, after);
         Ok(())
@@ -227,7 +232,7 @@ impl Hub {
             (job, _) => job,
         };
         let unused = match (self.book(index, generation), job) {
-            (Some(book), Some(mut job)) if !book.life.takes_what_is_filled() => {
+            (Some(book), Some(mut job)) if book.life.condemned => {
                 // The worker passes over it, or is dead before.
                 book.filled(seq, None, after);
                 job.put_args(args);

@@ -38,8 +38,8 @@ pub(super) struct Life {
     surplus: bool,
     /// It was told to end.
     stopped: bool,
-    /// It is about to be killed.
-    condemned: bool,
+    /// It is about to be killed, and is given nothing more.
+    pub(super) condemned: bool,
     /// How many tasks were done at a look, and when that was first seen.
     quiet: (u64, Instant),
     /// The most memory that was seen, once that is too much, and the limit.
@@ -102,15 +102,6 @@ impl Life {
         !matches!(self.init, Init::Done)
     }
 
-    /// It is about to be killed, and is given nothing more.
-    pub(super) fn condemn(&mut self) {
-        self.condemned = true;
-    }
-
-    pub(super) fn takes_what_is_filled(&self) -> bool {
-        !self.condemned
-    }
-
     pub(super) fn is_stopped(&self) -> bool {
         self.stopped
     }
@@ -136,33 +127,28 @@ impl Hub {
         let Some(initializer) = &self.rules.initializer else {
             return;
         };
-        let timeout = initializer.timeout;
         let (handle, job) = initializer.job();
-        let fills = after.fills.len();
         // The supervisor is told of its end.
         handle.job().head().state.watch();
         // Its arguments are encoded already: no foreign code runs here.
-        if let (Some(job), Some(book)) = (Claimed::new(job), &mut self.books[index])
-            && book.put(job, after).is_ok()
+        if let Some(job) = Claimed::new(job)
+            && self.give_to(index, job, after).is_ok()
+            && let Some(book) = &mut self.books[index]
         {
             book.life.init = Init::Runs(handle);
             // It is none of the tasks that the worker may be given.
             book.life.was_taken_from();
-            book.announce(after);
-            self.filling += after.fills.len() - fills;
-            self.set_deadline(index, timeout, after);
         }
     }
 
     /// Hands on the outcomes of initializers, to be read without the lock.
     pub(super) fn take_initialized(&mut self, after: &mut After) {
         for book in self.books.iter_mut().flatten() {
-            match std::mem::replace(&mut book.life.init, Init::Read) {
-                Init::Runs(handle) if handle.job().head().is_resolved() => {
-                    let (index, generation) = (book.index, book.generation);
-                    after.initialized.push((index, generation, handle));
-                }
-                other => book.life.init = other,
+            if matches!(&book.life.init, Init::Runs(handle) if handle.job().head().is_resolved())
+                && let Init::Runs(handle) = std::mem::replace(&mut book.life.init, Init::Read)
+            {
+                let (index, generation) = (book.index, book.generation);
+                after.initialized.push((index, generation, handle));
             }
         }
     }
@@ -176,22 +162,19 @@ impl Hub {
         after: &mut After,
     ) {
         match outcome {
-            Ok(()) => {
-                if let Some(book) = self.book(index, generation) {
-                    book.life.init = Init::Done;
-                }
-                self.turn(after);
-            }
             // Its death is one at the start: the fleet counts those.
             Err(error) if error.is_worker_lost() => {}
-            // With all that has not started, when the pool is shut down.
-            Err(error) if error.is_cancelled() => {
+            // Cancelled with all that has not started, when the pool is shut down, it breaks
+            // nothing.
+            Err(error) if !error.is_cancelled() => {
+                self.end(TaskErrorKind::Rejected, &broken(&error), after);
+            }
+            Ok(()) | Err(_) => {
                 if let Some(book) = self.book(index, generation) {
                     book.life.init = Init::Done;
                 }
                 self.turn(after);
             }
-            Err(error) => self.end(TaskErrorKind::Rejected, &broken(&error), after),
         }
         after.poke = true;
     }
@@ -265,22 +248,13 @@ impl Hub {
         book.life.too_much = Some((bytes, limit));
         let kill = book.runs(book.done);
         if kill {
-            let waiting = book.condemn();
-            after.ring.push(std::sync::Arc::clone(&book.lane));
-            self.put_back(waiting, after);
+            self.condemn(index, after);
         }
         kill
     }
 }
 
 impl Book {
-    /// Takes back what can be taken from the end of the lane, in order.
-    pub(super) fn take_all_back(&mut self, after: &mut After) -> Vec<Claimed> {
-        let mut jobs: Vec<_> = std::iter::from_fn(|| self.take_back(after)).collect();
-        jobs.reverse();
-        jobs
-    }
-
     fn note_quiet(&mut self, now: Instant) {
         if self.ahead() > 0 || self.life.quiet.0 != self.done {
             self.life.quiet = (self.done, now);

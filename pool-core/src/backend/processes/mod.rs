@@ -23,6 +23,7 @@ mod life;
 mod memory;
 mod place;
 mod pressure;
+mod recall;
 mod relay;
 mod spawn;
 mod spin;
@@ -44,7 +45,6 @@ use rustix::event::{EventfdFlags, eventfd};
 use self::after::After;
 use self::hub::{Cancelled, Hub};
 use self::lane::memory::HomeMark;
-use self::pressure::Queue;
 use self::spawn::Recipe;
 use self::spin::Patience;
 use self::supervisor::Supervisor;
@@ -122,7 +122,7 @@ impl Shared {
             workers: AtomicUsize::new(config.workers),
             chunks: config.processes.max_tasks.is_none(),
             room: Room::new(),
-            queue_limit: Queue::new(config).limit(),
+            queue_limit: config.queue_limit(),
         })
     }
 

@@ -38,11 +38,6 @@ impl Queue {
     pub(super) fn may_be_full(&self, backlog: &Backlog) -> bool {
         self.exact || self.bounds.are_reached(backlog.tasks(), backlog.bytes())
     }
-
-    /// How many tasks may wait, if the user has said so.
-    pub(super) fn limit(&self) -> Option<usize> {
-        self.exact.then_some(self.bounds.items)
-    }
 }
 
 impl Hub {

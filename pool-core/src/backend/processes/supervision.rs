@@ -94,7 +94,7 @@ impl Hub {
     /// Whether nothing is left to be done.
     pub(super) fn is_drained(&self) -> bool {
         self.backlog.is_empty()
-            && self.retries.none_wanted()
+            && self.wants_no_retry()
             && self.filling == 0
             && self.books.iter().flatten().all(Book::is_idle)
     }
@@ -127,7 +127,7 @@ impl Hub {
         }
         self.phase = Phase::Cancelling;
         self.collect(after);
-        for job in self.retries.take_all() {
+        for job in self.retries.take_if(|_| true) {
             cancel(job, after);
         }
         for job in self.backlog.take() {
@@ -165,8 +165,8 @@ impl Hub {
         rest.extend(std::mem::take(&mut after.again));
         let retries = std::mem::take(&mut after.retry);
         rest.extend(retries.into_iter().map(|(job, _)| job));
-        rest.extend(self.retries.take_all());
-        self.start_by.take_all().for_each(drop);
+        rest.extend(self.retries.take_if(|_| true));
+        self.start_by.take_if(|_| true);
         after.room = true;
         for job in rest {
             let error = error(job.info().name);

@@ -14,6 +14,7 @@ pub(super) struct Bounded {
     pub(super) bounds: Bounds,
     /// Whether the user has set them.
     pub(super) exact: bool,
+    pub(super) limit: Option<usize>,
     pub(super) weighs: bool,
     items: AtomicUsize,
     bytes: AtomicUsize,
@@ -39,6 +40,7 @@ impl Bounded {
                 ..config.bounds()
             },
             exact: config.is_bounded(),
+            limit: config.queue_limit(),
             weighs: config.queue_bytes.is_some(),
             items: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),

@@ -511,8 +511,7 @@ impl Engine for Threads {
     }
 
     fn queue_limit(&self) -> Option<usize> {
-        let bounded = &self.shared.bounded;
-        bounded.exact.then_some(bounded.bounds.items)
+        self.shared.bounded.limit
     }
 
     fn weighs(&self) -> bool {

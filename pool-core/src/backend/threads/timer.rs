@@ -5,34 +5,27 @@
 //! the deadline, and this thread looks at all seats when the first one is due. A task that is done
 //! in time leaves nothing behind, however long its limit.
 
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle as Thread;
 use std::time::{Duration, Instant};
 
+use super::super::agenda::Agenda;
 use super::Shared;
 use crate::TaskError;
 use crate::cell::{Abandon, Job, Paused};
 
-/// From how many entries on those that nobody needs any more are looked for.
-const PURGE_FROM: usize = 1024;
-
 /// A thread that is started when it is first needed.
-#[derive(Debug)]
 pub(super) struct Timer {
     state: Mutex<State>,
     changed: Condvar,
     thread: Mutex<Option<Thread<()>>>,
 }
 
-#[derive(Debug)]
 struct State {
     /// When the seats are to be looked at.
     seats: Option<Instant>,
-    entries: BinaryHeap<Entry>,
-    purge_at: usize,
+    entries: Agenda<Due>,
     thread: Life,
 }
 
@@ -42,12 +35,6 @@ enum Life {
     Runs,
     /// There is none, and will be none.
     Over,
-}
-
-#[derive(Debug)]
-struct Entry {
-    at: Instant,
-    due: Due,
 }
 
 enum Due {
@@ -62,8 +49,7 @@ impl Timer {
         Self {
             state: Mutex::new(State {
                 seats: None,
-                entries: BinaryHeap::new(),
-                purge_at: PURGE_FROM,
+                entries: Agenda::new(),
                 thread: Life::NotStarted,
             }),
             changed: Condvar::new(),
@@ -112,23 +98,15 @@ impl Timer {
         if unwanted || !self.has_thread(&mut state, pool) {
             return Err(due);
         }
-        let mut unwanted = Vec::new();
-        if state.entries.len() >= state.purge_at {
-            let entries = std::mem::take(&mut state.entries).into_iter();
-            let (wanted, others) = entries.partition(|entry| entry.due.is_wanted());
-            state.entries = Vec::into(wanted);
-            unwanted = others;
-            state.purge_at = PURGE_FROM.max(2 * state.entries.len());
-        }
         if let Due::Retry(paused) = &due {
             // It has started in time. (Its claim has another pointer: nothing is dropped here.)
-            let first = |entry: &Entry| !matches!(&entry.due, Due::Start(job) if paused.is(job));
-            state.entries.retain(first);
+            let first = |due: &Due| matches!(due, Due::Start(job) if paused.is(job));
+            state.entries.take_if(first);
         }
-        state.entries.push(Entry { at, due });
+        let unwanted = state.entries.add(at, due, Due::is_wanted);
         drop(state);
         // They may be the last names of results, whose destructors are the user's.
-        drop::<Vec<_>>(unwanted);
+        drop(unwanted);
         self.changed.notify_one();
         Ok(())
     }
@@ -163,17 +141,17 @@ impl Timer {
                 state.seats = [state.seats, next].into_iter().flatten().min();
                 continue;
             }
-            if state.entries.peek().is_some_and(|entry| entry.at <= now) {
-                let due = state.entries.pop();
+            if let Some(due) = state.entries.take_due(now) {
                 drop(state);
-                if let Some(Entry { due, .. }) = due {
-                    due.happens(pool);
-                }
+                due.happens(pool);
                 state = self.lock();
                 continue;
             }
-            let entry = state.entries.peek().map(|entry| entry.at);
-            state = match [state.seats, entry].into_iter().flatten().min() {
+            state = match [state.seats, state.entries.next()]
+                .into_iter()
+                .flatten()
+                .min()
+            {
                 Some(at) => {
                     self.changed
                         .wait_timeout(state, at - now)
@@ -186,39 +164,28 @@ impl Timer {
                     .unwrap_or_else(PoisonError::into_inner),
             };
         }
-        let entries = std::mem::take(&mut state.entries);
+        let entries = state.entries.take_if(|_| true);
         drop(state);
         drop(entries);
     }
 
     /// What waits for a retry is not run again: the pool wants none any more.
     pub(super) fn drop_retries(&self, pool: &Shared) {
-        let mut state = self.lock();
-        let entries = std::mem::take(&mut state.entries);
-        let (retries, others) = entries
-            .into_iter()
-            .partition::<Vec<_>, _>(|entry| entry.due.is_retry());
-        state.entries = others.into();
-        drop(state);
+        self.drop_if(Due::is_retry, pool);
+    }
+
+    /// The same of what nobody waits for any more.
+    pub(super) fn drop_cancelled_retries(&self, pool: &Shared) {
+        self.drop_if(Due::is_cancelled_retry, pool);
+    }
+
+    fn drop_if(&self, is: fn(&Due) -> bool, pool: &Shared) {
+        let retries = self.lock().entries.take_if(is);
         for _ in &retries {
             pool.one_resumed();
         }
         // Wakes who waits for them.
         drop(retries);
-    }
-
-    /// Those are dropped for which nobody waits any more.
-    pub(super) fn drop_cancelled_retries(&self, pool: &Shared) {
-        let mut state = self.lock();
-        let entries = std::mem::take(&mut state.entries);
-        let (cancelled, others) = entries
-            .into_iter()
-            .partition::<Vec<_>, _>(|entry| entry.due.is_cancelled_retry());
-        state.entries = others.into();
-        drop(state);
-        for _ in &cancelled {
-            pool.one_resumed();
-        }
     }
 
     /// The pool's last worker has ended.
@@ -290,36 +257,6 @@ impl Due {
         }
     }
 }
-
-impl std::fmt::Debug for Due {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Retry(_) => "Retry",
-            Self::Start(_) => "Start",
-        })
-    }
-}
-
-// The heap's greatest is the earliest.
-impl Ord for Entry {
-    fn cmp(&self, other: &Self) -> Ordering {
-        other.at.cmp(&self.at)
-    }
-}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        self.at == other.at
-    }
-}
-
-impl Eq for Entry {}
 
 /// Ends the handles of overdue tasks; says when the next one is due.
 fn look(pool: &Shared, now: Instant) -> Option<Instant> {
