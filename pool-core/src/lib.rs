@@ -61,7 +61,21 @@
 //! [`Error`] says why a pool could not be built. [`TaskError`] is the fate of one task: that it
 //! panicked (with message, file and line), lost its worker (with signal or exit code), ran past its
 //! deadline, was cancelled, or could not be encoded or decoded. A task's own `Err` is neither: it
-//! is its result.
+//! is its result, so `join` has a result in a result. `join()??` takes both apart, and [`flatten`]
+//! makes one of them, whose error is a [`Failure`].
+//!
+//! The error that a task returns is any type that serde can send. [`RemoteError`] is one that `?`
+//! makes of every other error, of `anyhow`'s too:
+//!
+//! ```
+//! use pool_core::{RemoteError, pool_task};
+//!
+//! #[pool_task]
+//! fn line_count(path: &str) -> Result<usize, RemoteError> {
+//!     Ok(std::fs::read_to_string(path)?.lines().count())
+//! }
+//! # assert!(line_count("/no/such/file").unwrap_err().to_string().starts_with("No such file"));
+//! ```
 //!
 //! # Cargo features
 //!
@@ -98,6 +112,7 @@ mod cpus;
 mod current;
 mod entry;
 mod error;
+mod failure;
 mod handle;
 mod initializer;
 mod map;
@@ -105,6 +120,7 @@ mod nesting;
 mod output;
 mod panics;
 mod pool;
+mod remote_error;
 mod retry;
 #[cfg(feature = "signals")]
 mod signals;
@@ -126,11 +142,13 @@ pub use catalog::{Duplicate, TaskEntry, tasks};
 pub use current::{Current, current};
 pub use entry::init;
 pub use error::{Error, StartFailure};
+pub use failure::{Failure, flatten};
 pub use handle::JoinHandle;
 pub use initializer::Initialized;
 pub use map::Map;
 pub use output::Output;
 pub use pool::{MAX_WORKERS, Pool, Submit};
+pub use remote_error::{Cause, RemoteError};
 #[cfg(feature = "signals")]
 pub use signals::InterruptGuard;
 pub use stats::Stats;
