@@ -46,6 +46,17 @@ behaviours! {
         of_no_size_are_counted on all;
         of_some_depth_survive on all;
     }
+    results {
+        errors_of_every_kind_arrive_as_they_were on all;
+        chains_keep_their_messages_and_types on all;
+        an_error_type_of_their_own_is_itself on all;
+        long_errors_are_cut_and_arrive on all;
+        a_panic_of_an_error_is_one_of_its_task on all;
+        errors_pass_through_nested_pools on all;
+        flatten_makes_one_of_two on all;
+        flatten_takes_a_map_apart on all;
+        errors_go_on_with_a_question_mark on all;
+    }
     map {
         keeps_the_order on all;
         of_nothing_is_nothing on all;

@@ -49,8 +49,9 @@ const MAX_CAUSES: usize = 64;
 /// `?` takes every `std::error::Error + Send + Sync`, and what else turns into a
 /// `Box<dyn Error + Send + Sync>`: that box itself, `anyhow::Error`, `eyre::Report`, `String` and
 /// `&str`. [`RemoteError::new`] takes errors that are not `Send`, too, [`RemoteError::msg`] anything
-/// that can be displayed. To match on an error, return an enum of your own that derives serde's
-/// traits instead.
+/// that can be displayed. (`anyhow`'s `bail!` and `ensure!` return an `anyhow::Error` without a `?`:
+/// their place is in a function that the task calls.) To match on an error, return an enum of your
+/// own that derives serde's traits instead.
 ///
 /// # What it turns into
 ///

@@ -14,6 +14,7 @@ pub(crate) mod map;
 pub(crate) mod nested;
 pub(crate) mod panics;
 pub(crate) mod pressure;
+pub(crate) mod results;
 pub(crate) mod retries;
 pub(crate) mod sharing;
 pub(crate) mod shutdown;
