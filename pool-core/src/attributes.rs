@@ -40,6 +40,9 @@
 /// | `queue_timeout = "5s"` | the longest that it may wait until it starts |
 /// | `retries = 3` | how often it runs again after a panic, a lost worker, a passed deadline ([`TaskExt::retries`](crate::TaskExt::retries)) |
 /// | `idempotent` | it does no harm twice: it runs again when its worker is lost ([`TaskExt::idempotent`](crate::TaskExt::idempotent)) |
+/// | `types(f32, f64)` | the instances of a generic function that are tasks |
+/// | `runtime = "tokio"` | what drives an `async fn` that needs a reactor (feature `tokio`) |
+/// | `task = Name` | the name of the struct, where the function's is taken |
 /// | `crate = some::path` | where `pool_core` is found, when it was renamed or re-exported |
 ///
 /// ```
@@ -56,15 +59,183 @@
 /// assert_eq!(error.task_name(), "math.slow");
 /// ```
 ///
+/// The others are [`TaskExt`](crate::TaskExt)'s for every call of the function, which a call can
+/// replace:
+///
+/// ```
+/// use pool_core::{Pool, TaskExt, pool_task};
+///
+/// #[pool_task(retries = 3, idempotent, queue_timeout = "1m")]
+/// fn fetch(url: &str) -> usize {
+///     url.len()
+/// }
+///
+/// let pool = Pool::threads()?;
+/// assert_eq!(pool.submit(fetch::task("…").retries(0)).join().unwrap(), 3);
+/// # Ok::<(), pool_core::Error>(())
+/// ```
+///
 /// # What a task can be
 ///
 /// Arguments and result must implement serde's `Serialize` and `Deserialize`, and be
 /// `Send + 'static`. Borrowed arguments (`&str`, `&[T]`, `&Path`, `&T`) are stored through
-/// [`ToOwned`] and lent to the function again.
+/// [`ToOwned`] and lent to the function again. Arguments may be patterns; a field has the name of
+/// its argument, or `arg0`, `arg1`, … by position where the pattern has none.
 ///
-/// Not yet, or not at all: generic functions, `async fn`, `unsafe fn`, `self`, `&mut` arguments,
-/// `impl Trait`, variadic functions, and results that borrow. The compiler's message says in each
-/// case what to write instead.
+/// ## Generic functions
+///
+/// A worker finds a task by its name, so the instances that can be tasks are listed. A function
+/// with one parameter lists types or constants, one with several lists tuples of them.
+///
+/// ```
+/// use pool_core::{Pool, pool_task};
+/// use std::ops::Mul;
+///
+/// #[pool_task(types(f32, f64))]
+/// fn norm<T: Mul<Output = T> + Copy + std::iter::Sum>(v: &[T]) -> T {
+///     v.iter().map(|x| *x * *x).sum()
+/// }
+///
+/// #[pool_task(types((u8, 4), (String, 2)))]
+/// fn repeat<T: Clone, const N: usize>(item: T) -> Vec<T> {
+///     vec![item; N]
+/// }
+///
+/// let pool = Pool::threads()?;
+/// assert_eq!(pool.submit(norm::task(&[3.0_f32, 4.0])).join().unwrap(), 25.0);
+/// assert_eq!(pool.submit(repeat::<u8, 4>::task(7)).join().unwrap(), [7; 4]);
+/// # Ok::<(), pool_core::Error>(())
+/// ```
+///
+/// Any other instance of the function can be called, but is no [`Task`](crate::Task):
+///
+/// ```compile_fail
+/// # use pool_core::pool_task;
+/// # #[pool_task(types(f32, f64))]
+/// # fn norm<T: std::ops::Mul<Output = T> + Copy + std::iter::Sum>(v: &[T]) -> T {
+/// #     v.iter().map(|x| *x * *x).sum()
+/// # }
+/// let task = norm::task(&[3_u64, 4]); // `norm<u64>` is not among the tasks of `norm`
+/// ```
+///
+/// Each instance is a task of its own in the catalog: `my_crate::norm<f32>`. Where no argument
+/// mentions a parameter, the struct cannot be written as a literal: use `task`.
+///
+/// ## Functions of an `impl`
+///
+/// On the `impl` of a type (not of a trait) the attribute makes a task of every function in it. The
+/// struct of `Model::train` is `Model_train`, or what `#[pool_task(task = …)]` above that function
+/// says. What the attribute of the `impl` says holds for all its functions; one of a function's own
+/// comes before it. `self` and `&self` are arguments like others, which every call sends along: a
+/// large value is better loaded where it is needed. What should not be a task (`&mut self`, for
+/// one) goes to another `impl`.
+///
+/// ```
+/// use pool_core::{Pool, pool_task};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Clone, Serialize, Deserialize)]
+/// struct Model {
+///     weight: f64,
+/// }
+///
+/// #[pool_task(timeout = "5s")]
+/// impl Model {
+///     fn train(samples: &[f64]) -> Self {
+///         let weight = samples.iter().sum();
+///         Self { weight }
+///     }
+///
+///     #[pool_task(retries = 1)]
+///     fn apply(&self, x: f64) -> f64 {
+///         self.weight * x
+///     }
+/// }
+///
+/// let pool = Pool::threads()?;
+/// let model = pool.submit(Model_train::task(&[1.0, 2.0])).join().unwrap();
+/// assert_eq!(pool.submit(Model_apply::task(&model, 2.0)).join().unwrap(), 6.0);
+/// # Ok::<(), pool_core::Error>(())
+/// ```
+///
+/// ## `async fn`
+///
+/// The worker runs the future to its end before it takes the next task, on the same thread: a pool
+/// runs as many at once as it has workers. When the task is cancelled or its deadline passes, the
+/// future is dropped where it waits, on threads as well as in processes (not with
+/// `panic = "abort"`). It may await the [`JoinHandle`](crate::JoinHandle) of any other task.
+///
+/// ```
+/// use pool_core::{Pool, pool_task};
+///
+/// #[pool_task]
+/// async fn total(n: u32) -> u32 {
+///     if n == 0 { 0 } else { n + total::spawn(n - 1).await.unwrap() }
+/// }
+///
+/// assert_eq!(Pool::threads()?.submit(total::task(10)).join().unwrap(), 55);
+/// # Ok::<(), pool_core::Error>(())
+/// ```
+///
+/// Functions that use tokio's timers and sockets say `runtime = "tokio"`, with pool-core's feature
+/// `tokio`: then the future and the decoding of the arguments are inside of a runtime, one for the
+/// process, whose one thread drives the reactor and what the function spawns.
+///
+#[cfg_attr(feature = "tokio", doc = "```")]
+#[cfg_attr(not(feature = "tokio"), doc = "```ignore")]
+/// # use pool_core::pool_task;
+/// # use std::time::Duration;
+/// #[pool_task(runtime = "tokio")]
+/// async fn later(text: String) -> String {
+///     tokio::time::sleep(Duration::from_millis(5)).await;
+///     text
+/// }
+///
+/// assert_eq!(later::spawn("x".to_owned()).join().unwrap(), "x");
+/// ```
+///
+/// # What is generated
+///
+/// Beside the function, for `fn repeat(text: &str, times: usize) -> String`:
+///
+/// ```
+/// # use pool_core::JoinHandle;
+/// pub struct repeat {
+///     pub text: String,
+///     pub times: usize,
+/// }
+///
+/// impl repeat {
+///     pub fn task(text: &str, times: usize) -> Self {
+///         # todo!()
+///         // …
+///     }
+///
+///     pub fn spawn(text: &str, times: usize) -> JoinHandle<String> {
+///         # todo!()
+///         // …
+///     }
+/// }
+/// ```
+///
+/// with implementations of serde's traits and of [`Task`](crate::Task), and an entry in the catalog
+/// ([`tasks()`](crate::tasks)). Struct, fields and functions are as visible as the function.
+/// `#[cfg]`, `#[deprecated]`, `#[doc(hidden)]`, the allowed lints and the first paragraph of the
+/// documentation are taken over. ARCHITECTURE.md has the whole text.
+///
+/// # Limits
+///
+/// * Refused, each with a message that says what to write instead: `unsafe fn`, `&mut` arguments
+///   and `&mut self`, `impl Trait`, arguments that contain a reference, `&'static` arguments,
+///   results that borrow, variadic functions, more than 16 arguments.
+/// * The name of the function is taken among types, too: where a type or a module has it, use
+///   `task = Name`.
+/// * An error type must be serializable. For `?` from any error there is
+///   [`RemoteError`](crate::RemoteError).
+/// * In a binary, tasks of a crate that nothing else names are not linked in: see
+///   [`use_tasks!`](crate::use_tasks).
+/// * Two tasks must not have the same name: that is found when the first process pool is built, and
+///   [`Error::DuplicateTask`](crate::Error::DuplicateTask) names both places.
 ///
 /// # What a worker process sees
 ///

@@ -77,6 +77,15 @@ impl Entry {
         Self::with::<T>(T::INFO)
     }
 
+    /// The entry of a task that is run in a way of its own.
+    #[cfg(feature = "tokio")]
+    pub(crate) const fn running<T: Task>(
+        run: fn(&mut codec::Run<'_>) -> Result<(), postcard::Error>,
+    ) -> Self {
+        let info = T::INFO;
+        Self { info, run }
+    }
+
     /// The entry of a task implemented by hand.
     #[must_use]
     pub const fn with<T: Task>(info: TaskInfo) -> Self {
@@ -128,6 +137,26 @@ macro_rules! register_task {
                 <$task as $crate::Task>::INFO.at(file!(), line!())
             )
         }
+    };
+}
+
+/// Links crates for the tasks in them.
+///
+/// A dependency that no code names is not linked into the program, nor are its tasks. So a program
+/// that only runs tasks, for others that submit them, names the crates that define them:
+///
+/// ```ignore
+/// pool_core::use_tasks!(image_tasks, text_tasks);
+///
+/// #[pool_core::main]
+/// fn main() {
+///     // …
+/// }
+/// ```
+#[macro_export]
+macro_rules! use_tasks {
+    ($($dependency:ident),+ $(,)?) => {
+        $(extern crate $dependency as _;)+
     };
 }
 
@@ -248,5 +277,44 @@ impl fmt::Display for Duplicate {
             ": at {file}:{line} and at {other_file}:{other_line}; rename one function or give it \
              a name of its own with #[pool_task(name = \"…\")]"
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn entry(signature: &'static str, file: &'static str) -> Entry {
+        let info = TaskInfo::new("dependency::work", signature, file, 3);
+        let run = |_: &mut codec::Run<'_>| Ok(());
+        Entry { info, run }
+    }
+
+    static OLD: Entry = entry("fn work(x: u8)", "dependency-1.0.0/src/lib.rs");
+    static NEW: Entry = entry("fn work(x: u8)", "dependency-2.0.0/src/lib.rs");
+    static CHANGED: Entry = entry("fn work(x: u16)", "dependency-3.0.0/src/lib.rs");
+
+    #[test]
+    fn the_same_task_of_two_versions_of_a_crate_is_reported() {
+        let Err(Error::DuplicateTask(duplicate)) = Catalog::build([&NEW, &CHANGED, &OLD]) else {
+            panic!("two tasks of one name and signature");
+        };
+        assert_eq!(duplicate.name(), "dependency::work");
+        assert_eq!(
+            duplicate.places(),
+            [
+                ("dependency-1.0.0/src/lib.rs", 3),
+                ("dependency-2.0.0/src/lib.rs", 3)
+            ]
+        );
+    }
+
+    #[test]
+    fn tasks_of_two_versions_that_differ_in_their_arguments_are_two() {
+        let catalog = Catalog::build([&NEW, &CHANGED]).unwrap();
+        for entry in [&NEW, &CHANGED] {
+            let found = catalog.get_task(entry.info.id).unwrap();
+            assert_eq!(found.info.file, entry.info.file);
+        }
     }
 }

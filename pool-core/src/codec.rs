@@ -471,8 +471,9 @@ pub(crate) fn open_reply<R: DeserializeOwned + 'static>(
         Reply::Undecodable => Err(report(TaskErrorKind::Decode, "its arguments: ")),
         Reply::Unencodable => Err(report(TaskErrorKind::Encode, "its result: ")),
         Reply::UnknownTask => Err(failed(TaskErrorKind::UnknownTask).message_is(
-            "is the crate that defines it linked into the worker, and is it marked #[pool_task] \
-             or entered with register_task!?",
+            "is its crate linked into the worker's program? One that nothing names is not: write \
+             pool_core::use_tasks!(crate_a, crate_b) there. A task that is written by hand is \
+             entered with register_task!",
         )),
     }
 }

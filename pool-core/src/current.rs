@@ -49,7 +49,18 @@ impl Current {
     pub fn is_cancelled(&self) -> bool {
         let probe = self.frame.and_then(|frame| frame.probe);
         let asked = |job: &Job| job.head().state.is_stopped();
-        probe.is_some_and(|probe| probe()) || self.job.as_ref().is_some_and(asked)
+        probe.is_some_and(|probe| (probe.is_stopped)()) || self.job.as_ref().is_some_and(asked)
+    }
+
+    /// Whether it is a run of a task, and not a direct call of its function.
+    pub(crate) fn is_a_run(&self) -> bool {
+        self.frame.is_some()
+    }
+
+    /// Waits for requests to stop that come from outside of the process, if they do.
+    pub(crate) fn stop_bell(&self) -> Option<fn(u32) -> u32> {
+        let probe = self.frame.and_then(|frame| frame.probe);
+        probe.map(|probe| probe.next_stop)
     }
 
     /// Which run of the task this is, from 1.
@@ -89,6 +100,15 @@ impl fmt::Debug for Current {
     }
 }
 
+/// How a task that arrived as bytes learns that it should stop.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Probe {
+    /// Whether it should.
+    pub(crate) is_stopped: fn() -> bool,
+    /// Waits until the count of requests is another one, which it returns.
+    pub(crate) next_stop: fn(u32) -> u32,
+}
+
 /// One run of one task in one thread.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Frame {
@@ -96,8 +116,8 @@ pub(crate) struct Frame {
     attempt: u32,
     worker: usize,
     backend: Backend,
-    /// Tells whether a task that arrived as bytes should stop; others ask their job.
-    probe: Option<fn() -> bool>,
+    /// Tells what is asked of a task that arrived as bytes; others ask their job.
+    probe: Option<Probe>,
 }
 
 impl Frame {
@@ -112,8 +132,8 @@ impl Frame {
         }
     }
 
-    /// The same for tasks that arrive as bytes; `probe` tells whether one should stop.
-    pub(crate) const fn probed(mut self, probe: fn() -> bool) -> Self {
+    /// The same for tasks that arrive as bytes.
+    pub(crate) const fn probed(mut self, probe: Probe) -> Self {
         self.probe = Some(probe);
         self
     }

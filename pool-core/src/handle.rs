@@ -6,9 +6,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use crate::TaskError;
 use crate::backend::EngineRef;
 use crate::cell::{Handle, Job};
+use crate::{TaskError, asynchronous};
 
 /// The handle of a submitted task: waits for its result, or cancels it.
 ///
@@ -156,7 +156,10 @@ impl<T> Future for JoinHandle<T> {
         }
         match self.take_resolved() {
             Some(outcome) => Poll::Ready(outcome),
-            None => Poll::Pending,
+            None => {
+                asynchronous::awaits(&self.engine, self.job());
+                Poll::Pending
+            }
         }
     }
 }

@@ -85,12 +85,14 @@
 //! | `processes` | yes | [`Pool::processes`] (Linux) |
 //! | `signals` | yes | [`Pool::shutdown_on_interrupt`]; part of `processes` |
 //! | `default-processes` | no | [`Pool::new`] means processes unless `POOL_BACKEND` says otherwise |
+//! | `tokio` | no | `runtime = "tokio"`: an `async fn` that needs tokio's reactor |
 //! | `conformance` | no | `pool_core::conformance`: what any backend has to survive, as tests |
 
 // Without a backend that sends tasks elsewhere, the parts that serve such backends are unused.
 #![cfg_attr(not(feature = "processes"), allow(dead_code))]
 
 mod args;
+mod asynchronous;
 #[cfg(feature = "macros")]
 mod attributes;
 mod backend;

@@ -6,15 +6,26 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::bulk;
 
 pub use std::borrow::{Borrow, ToOwned};
+pub use std::marker::PhantomData;
 pub use std::vec::Vec;
 
 pub use inventory;
 pub use serde;
 
+pub use crate::asynchronous::block_on;
+#[cfg(feature = "tokio")]
+pub use crate::asynchronous::tokio;
 pub use crate::catalog::Entry;
 pub use crate::entry::{finish, test_door};
 pub use crate::pool::spawn;
 pub use crate::task::{Options, TaskId, TaskInfo};
+
+/// The call of a generic function, for every instance.
+pub trait Instance {
+    type Output;
+
+    fn call(self) -> Self::Output;
+}
 
 // `Argument` and `Return` have methods instead of serde's traits above them, and their impls ask
 // not to be recommended: so a type that cannot be sent is one error, in these words. With serde's
@@ -46,6 +57,20 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Argument for T {
     }
 }
 
+/// A type that a task can return. Never implemented by hand.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the result of a pool task",
+    label = "cannot come from a worker",
+    note = "a result is owned data that can be sent: derive `serde::Serialize` and \
+            `serde::Deserialize` for the type (and it must be `Send + 'static`)",
+    note = "for an error that cannot be sent, such as `std::io::Error` or `anyhow::Error`, return \
+            `Result<…, pool_core::RemoteError>`: `?` makes one of any error"
+)]
+pub trait Return {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned + Send + 'static> Return for T {}
+
 /// An argument as serde sees it.
 struct Sent<T>(T);
 
@@ -67,6 +92,7 @@ macro_rules! arguments {
     ($name:ident $($slot:ident $arg:ident)*) => {
         #[allow(clippy::too_many_arguments, clippy::unused_unit)]
         pub trait $name: Sized {
+            type Output: Return;
             $(type $slot: Argument;)*
 
             fn lend(&self) -> ($(&Self::$slot,)*);

@@ -6,34 +6,78 @@ use syn::parse::{ParseStream, Parser};
 use syn::{Error, LitInt, LitStr, Path, Token, parse_quote};
 
 use crate::duration::nanos;
+use crate::generics::Types;
 use crate::input::Errors;
 
 /// The arguments of `#[pool_task(…)]`.
+#[derive(Clone)]
 pub(crate) struct TaskArgs {
     /// Where the generated code finds `pool-core`.
     pub(crate) krate: Path,
     /// The variant of `pool_core::Backend`.
     pub(crate) backend: Option<Ident>,
     pub(crate) name: Option<LitStr>,
+    /// The struct's name.
+    pub(crate) task: Option<Ident>,
+    /// The instances of a generic function.
+    pub(crate) types: Option<Types>,
+    pub(crate) runtime: Option<Runtime>,
     pub(crate) timeout_nanos: Option<u64>,
     pub(crate) queue_timeout_nanos: Option<u64>,
     pub(crate) retries: Option<u32>,
     pub(crate) idempotent: bool,
 }
 
-const TASK_ARGS: &str = "`backend = \"threads\"`, `name = \"…\"`, `timeout = \"5s\"`, \
-     `queue_timeout = \"5s\"`, `retries = 3`, `idempotent`, `crate = path`";
+/// What drives an `async fn` that asks for more than the built-in executor: only tokio so far.
+#[derive(Clone)]
+pub(crate) struct Runtime {
+    pub(crate) place: Span,
+}
 
+const TASK_ARGS: &str = "`backend = \"threads\"`, `name = \"…\"`, `timeout = \"5s\"`, \
+     `queue_timeout = \"5s\"`, `retries = 3`, `idempotent`, `types(f32, f64)`, \
+     `runtime = \"tokio\"`, `task = Name`, `crate = path`";
+
+impl TaskArgs {
+    fn new() -> Self {
+        Self {
+            krate: default_crate(),
+            backend: None,
+            name: None,
+            task: None,
+            types: None,
+            runtime: None,
+            timeout_nanos: None,
+            queue_timeout_nanos: None,
+            retries: None,
+            idempotent: false,
+        }
+    }
+}
+
+/// The arguments for one function.
 pub(crate) fn task(tokens: TokenStream, errors: &mut Errors) -> TaskArgs {
-    let mut args = TaskArgs {
-        krate: default_crate(),
-        backend: None,
-        name: None,
-        timeout_nanos: None,
-        queue_timeout_nanos: None,
-        retries: None,
-        idempotent: false,
-    };
+    over(TaskArgs::new(), tokens, errors)
+}
+
+/// The arguments of an `impl`, which hold for each of its functions.
+pub(crate) fn methods(tokens: TokenStream, errors: &mut Errors) -> TaskArgs {
+    let args = task(tokens, errors);
+    let name = args.name.as_ref().map(|name| ("name", name.span()));
+    for (key, place) in name
+        .into_iter()
+        .chain(args.task.as_ref().map(|t| ("task", t.span())))
+    {
+        let text = format!(
+            "`{key}` is for one function: write `#[pool_task({key} = …)]` above it, inside the `impl`"
+        );
+        errors.add(Error::new(place, text));
+    }
+    args
+}
+
+/// The arguments for a function, over those of its `impl`.
+pub(crate) fn over(mut args: TaskArgs, tokens: TokenStream, errors: &mut Errors) -> TaskArgs {
     each(tokens, errors, |key, input| {
         match key.to_string().as_str() {
             "backend" => {
@@ -66,9 +110,27 @@ pub(crate) fn task(tokens: TokenStream, errors: &mut Errors) -> TaskArgs {
                 args.idempotent = true;
             }
             "crate" => args.krate = path(key, input)?,
-            later @ "types" => {
-                let text = format!("`{later}` is not available yet; there are {TASK_ARGS}");
-                return Err(Error::new(key.span(), text));
+            "types" => {
+                // A mistake in the list is the only one.
+                args.types = Some(Types::none(key));
+                args.types = Some(Types::parse(key, input)?);
+            }
+            "runtime" => {
+                let value = string(key, input, "runtime = \"tokio\"")?;
+                if value.value() != "tokio" {
+                    let text = "there is `runtime = \"tokio\"`; without `runtime` the built-in \
+                                executor runs the function";
+                    return Err(Error::new(value.span(), text));
+                }
+                let place = value.span();
+                args.runtime = Some(Runtime { place });
+            }
+            "task" => {
+                equals(key, input, "task = Name")?;
+                let place = input.span();
+                let name = input.parse::<Ident>();
+                let wrong = |_| Error::new(place, "expected a name for the struct: `task = Name`");
+                args.task = Some(name.map_err(wrong)?);
             }
             other => {
                 let text = format!("unknown argument `{other}`; there are {TASK_ARGS}");

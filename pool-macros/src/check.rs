@@ -2,18 +2,36 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
+use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Attribute, FnArg, GenericParam, Meta, Pat, ReturnType, Safety, Signature, Type};
+use syn::{
+    Attribute, FnArg, Meta, Pat, Receiver, ReceiverKind, ReturnType, Safety, Signature, Type,
+};
 
+use crate::args::TaskArgs;
 use crate::attrs;
+use crate::generics::{self, Instance, Params, without_self};
 use crate::input::{Errors, Function, generated, generated_ident};
+use crate::methods::Owner;
 use crate::types::{RESULT, argument, never, owned};
 
 /// A function that can be a task.
 pub(crate) struct Task {
     pub(crate) attrs: Vec<Attribute>,
+    /// The predicate of the function's `#[cfg]`s, which its tasks share.
+    pub(crate) cfg: Option<TokenStream>,
     pub(crate) vis: TokenStream,
+    /// The struct's name.
     pub(crate) name: Ident,
+    /// The function's name for people: `title`, or `Page::title`.
+    pub(crate) title: String,
+    /// The type whose function it is.
+    pub(crate) owner: Option<Type>,
+    /// What is called: `title`, `<Page>::title`, `title::<T>`.
+    pub(crate) function: TokenStream,
+    pub(crate) is_async: bool,
+    pub(crate) params: Params,
+    pub(crate) instances: Vec<Instance>,
     pub(crate) args: Vec<Arg>,
     pub(crate) output: ReturnType,
 }
@@ -26,6 +44,8 @@ pub(crate) struct Arg {
     /// The type by value, or what the reference points at.
     pub(crate) ty: Type,
     pub(crate) lent: bool,
+    /// Whether it is the `self` of a method.
+    pub(crate) receiver: bool,
     /// Where a type that cannot be sent is reported.
     pub(crate) place: Span,
 }
@@ -33,11 +53,19 @@ pub(crate) struct Arg {
 /// `pool-core` has `Arguments0` to `Arguments16`, as serde has tuples.
 const MAX_ARGUMENTS: usize = 16;
 
-pub(crate) fn check(function: Function) -> syn::Result<Task> {
+pub(crate) fn check(
+    function: Function,
+    owner: Option<&Owner>,
+    args: &TaskArgs,
+) -> syn::Result<Task> {
     let mut errors = Errors::default();
     let Function {
         attrs, vis, sig, ..
     } = function;
+    let sig = match owner {
+        Some(owner) => syn::parse2(without_self(sig.to_token_stream(), &quote!(#owner)))?,
+        None => sig,
+    };
     if let Some(attr) = attrs.iter().find(|attr| attrs::is(attr, "target_feature")) {
         errors.at(
             attr,
@@ -45,48 +73,71 @@ pub(crate) fn check(function: Function) -> syn::Result<Task> {
              a task without `#[target_feature]`",
         );
     }
-    qualifiers(&sig, &mut errors);
-    let args = args(&sig, &mut errors);
+    qualifiers(&sig, args, &mut errors);
+    let params = Params::of(
+        owner
+            .map(|o| &o.generics)
+            .into_iter()
+            .chain([&sig.generics]),
+    );
+    let instances = generics::instances(args.types.as_ref(), &params, &sig.ident, &mut errors);
+    let fields = fields(&sig, owner, &mut errors);
     if let ReturnType::Type(_, ty) = &sig.output {
         owned(ty, &RESULT, &mut errors);
     }
     if never(&sig.output) {
         errors.at(&sig.output, "a pool task returns: leave `-> !` out");
     }
+    let (title, name) = match owner {
+        Some(owner) => (
+            format!("{}::{}", owner.name.unraw(), sig.ident.unraw()),
+            // Where the function's name is, because that is where a clash is reported.
+            format_ident!(
+                "{}_{}",
+                owner.name.unraw(),
+                sig.ident.unraw(),
+                span = sig.ident.span()
+            ),
+        ),
+        None => (sig.ident.unraw().to_string(), sig.ident.clone()),
+    };
+    let own = Params::of([&sig.generics])
+        .arguments()
+        .map(|own| quote!(::#own));
+    let function = generated_ident(sig.ident);
+    let function = match owner {
+        Some(owner) => quote!(<#owner>::#function #own),
+        None => quote!(#function #own),
+    };
+    let cfg = cfg(owner.map_or(&[][..], |o| &o.attrs).iter().chain(&attrs));
     errors.or(Task {
         attrs,
+        cfg,
         vis: generated(vis.to_token_stream()),
-        name: generated_ident(sig.ident),
-        args,
+        name: generated_ident(args.task.clone().unwrap_or(name)),
+        title,
+        owner: owner.map(|owner| owner.ty.clone()),
+        function,
+        is_async: sig.asyncness.is_some(),
+        params,
+        instances,
+        args: fields,
         output: sig.output,
     })
 }
 
-fn qualifiers(sig: &Signature, errors: &mut Errors) {
-    if let Some(token) = sig.asyncness {
-        errors.at(
-            token,
-            "a pool task is not `async`: a worker runs it to its end; write a plain `fn` that \
-             blocks on the future inside",
-        );
+fn qualifiers(sig: &Signature, args: &TaskArgs, errors: &mut Errors) {
+    if let Some(runtime) = args.runtime.as_ref().filter(|_| sig.asyncness.is_none()) {
+        errors.add(syn::Error::new(
+            runtime.place,
+            "a runtime is for an `async fn`: leave `runtime` out, or make the function `async`",
+        ));
     }
     if let Safety::Unsafe(token) = sig.safety {
         errors.at(
             token,
             "a pool task is not `unsafe`: the worker that calls it can promise nothing; write a \
              safe `fn` that checks its arguments",
-        );
-    }
-    for param in &sig.generics.params {
-        let name = match param {
-            GenericParam::Lifetime(_) => continue,
-            GenericParam::Type(param) => &param.ident,
-            GenericParam::Const(param) => &param.ident,
-        };
-        errors.at(
-            name,
-            "a pool task is not generic: a worker finds it by its name alone; write one task for \
-             each type, which may call a generic function",
         );
     }
     if let Some(variadic) = &sig.variadic {
@@ -97,15 +148,11 @@ fn qualifiers(sig: &Signature, errors: &mut Errors) {
     }
 }
 
-fn args(sig: &Signature, errors: &mut Errors) -> Vec<Arg> {
+fn fields(sig: &Signature, owner: Option<&Owner>, errors: &mut Errors) -> Vec<Arg> {
     let mut args = Vec::new();
     for (input, name) in sig.inputs.iter().zip(names(sig)) {
         match input {
-            FnArg::Receiver(receiver) => errors.at(
-                receiver,
-                "a pool task takes no `self`: make it a function outside of the `impl`, and give \
-                 it the value as an argument",
-            ),
+            FnArg::Receiver(receiver) => args.extend(this(receiver, owner, name, errors)),
             FnArg::Typed(typed) => {
                 let (ty, lent) = argument(&typed.ty, errors);
                 args.push(Arg {
@@ -113,6 +160,7 @@ fn args(sig: &Signature, errors: &mut Errors) -> Vec<Arg> {
                     cfg: cfg(&typed.attrs),
                     ty: ty.clone(),
                     lent,
+                    receiver: false,
                     place: ty.span().resolved_at(Span::call_site()),
                 });
             }
@@ -127,8 +175,54 @@ fn args(sig: &Signature, errors: &mut Errors) -> Vec<Arg> {
     args
 }
 
-fn cfg(attrs: &[Attribute]) -> Option<TokenStream> {
-    let predicates = attrs.iter().filter_map(|attr| match &attr.meta {
+/// The `self` of a method as an argument.
+fn this(
+    receiver: &Receiver,
+    owner: Option<&Owner>,
+    name: Ident,
+    errors: &mut Errors,
+) -> Option<Arg> {
+    let Some(owner) = owner else {
+        errors.at(
+            receiver,
+            "put `#[pool_task]` on the `impl` of this method: there it sees which type `self` is",
+        );
+        return None;
+    };
+    let lent = match &receiver.kind {
+        ReceiverKind::Value => false,
+        ReceiverKind::Reference(_, _, None) => true,
+        ReceiverKind::Reference(..) => {
+            errors.at(
+                receiver,
+                "a pool task works on its own copy of `self`, so what it writes through `&mut self` \
+                 would be lost: take `self` and return it, or move this function to another `impl`, \
+                 which is not marked",
+            );
+            return None;
+        }
+        _ => {
+            errors.at(
+                receiver,
+                "the `self` of a pool task is sent as its own type: write `self` or `&self`, or \
+                 move this function to another `impl`, which is not marked",
+            );
+            return None;
+        }
+    };
+    Some(Arg {
+        name,
+        cfg: None,
+        ty: owner.ty.clone(),
+        lent,
+        receiver: true,
+        place: receiver.self_token.span().resolved_at(Span::call_site()),
+    })
+}
+
+/// The predicates of all `#[cfg]`s.
+fn cfg<'a>(attrs: impl IntoIterator<Item = &'a Attribute>) -> Option<TokenStream> {
+    let predicates = attrs.into_iter().filter_map(|attr| match &attr.meta {
         Meta::List(list) if attrs::is(attr, "cfg") => Some(&list.tokens),
         _ => None,
     });
@@ -154,7 +248,10 @@ fn names(sig: &Signature) -> Vec<Ident> {
     let taken: Vec<Ident> = names.iter().flatten().cloned().collect();
     let by_position = |(index, name): (usize, Option<Ident>)| {
         name.unwrap_or_else(|| {
-            let mut name = format_ident!("arg{index}");
+            let mut name = match sig.inputs.get(index) {
+                Some(FnArg::Receiver(_)) => format_ident!("this"),
+                _ => format_ident!("arg{index}"),
+            };
             while taken.contains(&name) {
                 name = format_ident!("{name}_");
             }

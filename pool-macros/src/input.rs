@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::parse::{Parse, ParseStream};
+use syn::parse::{Parse, ParseBuffer, ParseStream};
 use syn::{Attribute, Error, LitStr, Signature, Token, Visibility, braced};
 
 pub(crate) struct Function {
@@ -20,7 +20,7 @@ impl Parse for Function {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         let attrs = input.call(Attribute::parse_outer)?;
         let vis = input.parse()?;
-        if !starts_function(&input.fork()) {
+        if !starts_function(input) {
             return Err(input.error("this attribute goes on a function: `fn name(…) { … }`"));
         }
         let sig = input.parse()?;
@@ -39,8 +39,9 @@ impl Parse for Function {
     }
 }
 
-fn starts_function(ahead: ParseStream<'_>) -> bool {
-    let qualified = |ahead: ParseStream<'_>| {
+/// Whether a function comes next, behind its attributes and its visibility.
+pub(crate) fn starts_function(input: ParseStream<'_>) -> bool {
+    let qualified = |ahead: &ParseBuffer<'_>| {
         ahead.parse::<Option<Token![const]>>()?;
         ahead.parse::<Option<Token![async]>>()?;
         ahead.parse::<Option<Token![unsafe]>>()?;
@@ -49,7 +50,7 @@ fn starts_function(ahead: ParseStream<'_>) -> bool {
         }
         ahead.parse::<Token![fn]>()
     };
-    qualified(ahead).is_ok()
+    qualified(&input.fork()).is_ok()
 }
 
 /// The mistakes found so far: all are reported at once.

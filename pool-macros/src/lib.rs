@@ -1,6 +1,7 @@
 //! The attribute macros of `pool-core`, which re-exports and documents them.
 //!
-//! Each goes parse (`args`, `input`), check (`check`, `types`), expand (`expand`, `door`). The function is
+//! Each goes parse (`args`, `input`, `methods`), check (`check`, `generics`, `types`), expand
+//! (`expand`, `door`). The function is
 //! always given back, with every mistake found in it, so that one error does not bring others.
 
 use proc_macro::TokenStream;
@@ -11,7 +12,9 @@ mod check;
 mod door;
 mod duration;
 mod expand;
+mod generics;
 mod input;
+mod methods;
 mod signature;
 mod types;
 

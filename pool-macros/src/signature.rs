@@ -1,22 +1,68 @@
 //! The signature of a task as text, for the catalog and for the task's identity.
 
 use proc_macro2::TokenStream;
-use quote::ToTokens;
+use quote::{ToTokens, quote};
 use syn::ReturnType;
 
-use crate::check::Task;
+use crate::check::{Arg, Task};
+use crate::generics::Instance;
 
-pub(crate) fn signature(task: &Task) -> String {
-    let arg = |arg: &crate::check::Arg| {
+pub(crate) fn signature(task: &Task, instance: Option<&Instance>) -> String {
+    let arg = |arg: &Arg| {
         let borrow = if arg.lent { "&" } else { "" };
-        format!("{}: {borrow}{}", arg.name, text(arg.ty.to_token_stream()))
+        match arg.receiver {
+            true => format!("{borrow}self"),
+            false => format!("{}: {borrow}{}", arg.name, text(arg.ty.to_token_stream())),
+        }
     };
     let args: Vec<_> = task.args.iter().map(arg).collect();
     let output = match &task.output {
         ReturnType::Default => String::new(),
         ReturnType::Type(_, ty) => format!(" -> {}", text(ty.to_token_stream())),
     };
-    format!("fn {}({}){output}", task.name, args.join(", "))
+    let of_param = |(name, value): (&_, &_)| format!("{name} = {}", text(quote!(#value)));
+    let params = instance.map(|instance| {
+        let params = task.params.names.iter().zip(&instance.arguments);
+        let params: Vec<_> = params.map(of_param).collect();
+        format!("<{}>", params.join(", "))
+    });
+    format!(
+        "{}fn {}{}({}){output}",
+        if task.is_async { "async " } else { "" },
+        task.title,
+        params.unwrap_or_default(),
+        args.join(", ")
+    )
+}
+
+/// The name of the function, or of one instance: `norm<f32>`.
+pub(crate) fn title(task: &Task, instance: Option<&Instance>) -> String {
+    let suffix = instance.map(Instance::suffix).unwrap_or_default();
+    format!("{}{suffix}", task.title)
+}
+
+impl Instance {
+    /// `f32, 4`
+    fn text(&self) -> String {
+        let arguments = self
+            .arguments
+            .iter()
+            .map(|argument| text(quote!(#argument)));
+        arguments.collect::<Vec<_>>().join(", ")
+    }
+
+    /// Behind the name of the function.
+    pub(crate) fn suffix(&self) -> String {
+        format!("<{}>", self.text())
+    }
+
+    /// As it stands in `types(…)`.
+    pub(crate) fn listed(&self) -> String {
+        match self.arguments.len() {
+            1 => self.text(),
+            _ => format!("({})", self.text()),
+        }
+    }
 }
 
 /// The tokens of a type with the usual spaces. `to_string` may put spaces and line ends anywhere,
@@ -29,7 +75,15 @@ fn text(tokens: TokenStream) -> String {
     ]
     .iter()
     .fold(one_line, |text, pair| text.replace(pair, pair.trim()));
-    tight.replace(",(", ", (").replace("->(", "-> (")
+    let spaced = [
+        (",(", ", ("),
+        ("->(", "-> ("),
+        (";<", "; <"),
+        (",<", ", <"),
+        ("- ", "-"),
+    ];
+    let text = |text: String, (from, to): &(&str, &str)| text.replace(from, to);
+    spaced.iter().fold(tight, text)
 }
 
 #[cfg(test)]
@@ -44,6 +98,8 @@ mod tests {
                 "Result<Vec<u8>, (String, u32)>",
             ),
             (quote!([u8; 16]), "[u8; 16]"),
+            (quote!([u8; <Self>::N]), "[u8; <Self>::N]"),
+            (quote!(-3), "-3"),
             (quote!(Cow<'static, str>), "Cow<'static, str>"),
             (
                 quote!(<str as std::borrow::ToOwned>::Owned),

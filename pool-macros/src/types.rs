@@ -70,8 +70,8 @@ pub(crate) fn owned(ty: &Type, place: &Place, errors: &mut Errors) {
         }
         Type::TraitObject(object) if is_error(object) => errors.at(
             ty,
-            "`dyn Error` cannot be sent between processes: use a `String`, or an enum that derives \
-             serde's traits",
+            "`dyn Error` cannot be sent between processes: write `pool_core::RemoteError` instead of \
+             the box (`?` makes one of any error), or an enum that derives serde's traits",
         ),
         _ => {}
     }
@@ -86,7 +86,7 @@ fn owned_path(ty: &TypePath, place: &Place, errors: &mut Errors) {
     {
         errors.at(
             ty,
-            "a pool task stands outside of any `impl`: name the type instead of `Self`",
+            "put `#[pool_task]` on the `impl` of this function: there it sees which type `Self` is",
         );
     }
     for segment in &ty.path.segments {

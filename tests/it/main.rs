@@ -32,6 +32,22 @@ behaviours! {
         a_task_can_have_a_name_of_its_own on all;
         a_dropped_handle_detaches on all;
     }
+    generics {
+        run_as_listed on all;
+        methods_take_their_value_along on all;
+        are_in_the_catalog_by_instance on [inline] "the catalog is the program's";
+        know_their_names on [inline] "names are the program's";
+    }
+    asynchronous {
+        functions_run_to_their_end on all;
+        panics_and_errors_are_those_of_the_task on all;
+        a_cancelled_one_is_dropped on [threads, processes] "inline, submit runs the task";
+        one_that_is_too_late_is_dropped on [threads, processes]
+            "inline, nothing stops a task that waits";
+        tasks_that_await_tasks_of_their_pool_end on all;
+        tokio_drives_sockets_and_timers on all;
+        run_inside_of_a_runtime_of_the_program on all;
+    }
     sizes {
         every_size_survives_both_ways on all;
         every_size_survives_each_way on all;

@@ -534,3 +534,16 @@ fn a_drop_that_waits_long_can_be_told_to_say_nothing() {
     assert!(ended.status.is_some_and(|status| status.success()));
     assert_eq!((&*ended.out, &*ended.err), ("dropped\n", ""));
 }
+
+// ---- which tasks a program has ----
+
+#[test]
+fn a_crate_that_is_named_for_its_tasks_is_linked() {
+    let run = |path: &str| run_program(&mut program(path)).out;
+    let linked = run(env!("CARGO_BIN_EXE_tasks_linked"));
+    assert!(
+        linked.lines().any(|name| name == "pool_tests::tasks::add"),
+        "{linked}"
+    );
+    assert_eq!(run(env!("CARGO_BIN_EXE_tasks_not_linked")), "0 tasks\n");
+}

@@ -87,6 +87,12 @@ pub(crate) trait Engine: Send + Sync {
     /// Blocks until the job is resolved or the deadline has passed, and helps where it can.
     fn wait(&self, job: &Job, deadline: Option<Instant>);
 
+    /// The calling thread is about to sleep until somebody else has done the job: does it right
+    /// here, where nobody else might. Says whether it did.
+    fn help(&self, _: &Job) -> bool {
+        false
+    }
+
     /// Looks, without blocking, whether the job is done, so that its cell says so.
     fn poll(&self, job: &Job);
 

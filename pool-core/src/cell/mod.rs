@@ -57,6 +57,7 @@ pub(crate) use waiters::{Callback, Waiters, divert_callbacks};
 use self::state::{Finish, Taken};
 use self::turn::{Turn, sleep_unless};
 use crate::args::Args;
+use crate::asynchronous::notify_stopped;
 use crate::codec::{Answer, ChunkFacts};
 use crate::current::Frame;
 use crate::retry;
@@ -87,6 +88,7 @@ impl Head {
                 if watched {
                     self.waiters.wake_all();
                 }
+                notify_stopped();
                 true
             }
         }
@@ -183,6 +185,7 @@ impl Job {
     pub(crate) fn ask_to_stop_between_tasks(&self) {
         if self.head().vtable.many {
             self.head().state.ask_to_stop();
+            notify_stopped();
         }
     }
 

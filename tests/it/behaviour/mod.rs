@@ -1,5 +1,6 @@
 //! The behaviours, by topic: functions that get the backend they run on.
 
+pub(crate) mod asynchronous;
 pub(crate) mod callbacks;
 pub(crate) mod cancel;
 pub(crate) mod chunks;
@@ -7,6 +8,7 @@ pub(crate) mod codec;
 pub(crate) mod context;
 pub(crate) mod crash;
 pub(crate) mod futures;
+pub(crate) mod generics;
 pub(crate) mod handle;
 pub(crate) mod life;
 pub(crate) mod lifecycle;

@@ -26,6 +26,10 @@ pub(crate) fn run(module: &str, backend: &str, behaviour: fn(&On)) {
         backend: backend.parse().unwrap(),
     };
     let watchdog = Watchdog::start(STUCK);
+    if module.contains("asynchronous") {
+        // The runtime is the process's, from the first task that needs it.
+        crate::behaviour::asynchronous::start_tokio();
+    }
     let before = Held::now();
     behaviour(&on);
     before.assert_nothing_more();

@@ -29,7 +29,7 @@ use super::{DEPTH, Token, spawn};
 use crate::Backend;
 use crate::catalog::{Catalog, Entry};
 use crate::codec::{self, Frames, REPLY_HEAD, Reply};
-use crate::current::{self, Frame};
+use crate::current::{self, Frame, Probe};
 use crate::task::TaskId;
 
 /// The exit code of a process that was started as a worker and cannot be one.
@@ -255,7 +255,7 @@ impl Worker {
             lane,
             control: lane.control.get(),
             catalog,
-            frame: Frame::new(Backend::Processes, index).probed(is_asked_to_stop),
+            frame: Frame::new(Backend::Processes, index).probed(PROBE),
             patience: Patience::new(),
             next: 0,
             ring: Ring::new(lane.arena_bytes),
@@ -497,6 +497,19 @@ impl Worker {
                 self.ring.shrunk_to(KEEP_BYTES);
             }
         }
+    }
+}
+
+const PROBE: Probe = Probe {
+    is_stopped: is_asked_to_stop,
+    next_stop,
+};
+
+/// Waits until there are not `seen` requests any more.
+fn next_stop(seen: u32) -> u32 {
+    match LANE.get() {
+        Some(lane) => lane.control.get().header.next_stop(seen),
+        None => unreachable!("a worker has a lane"),
     }
 }
 

@@ -164,15 +164,21 @@ impl Shared {
         let head = job.head();
         while head.waiters.add_thread(&head.state) {
             if head.state.is_queued() && self.is_stuck() {
-                // The workers of this pool do nothing meanwhile, so it is one of them in all but
-                // name.
-                if job.clone().run_here(Frame::new(Backend::Threads, 0), None) {
-                    self.bounded.leaves(job);
-                }
+                self.run_as_guest(job);
             } else {
                 blocked::during(|| std::thread::park_timeout(GUEST_LOOK));
             }
         }
+    }
+
+    /// The workers of this pool do nothing meanwhile, so the calling thread is one of them in all
+    /// but name.
+    fn run_as_guest(&self, job: &Job) -> bool {
+        let ran = job.clone().run_here(Frame::new(Backend::Threads, 0), None);
+        if ran {
+            self.bounded.leaves(job);
+        }
+        ran
     }
 
     fn run_on_seat(
@@ -579,6 +585,21 @@ impl Engine for Threads {
                 blocked::during(std::thread::park);
             }
         }
+    }
+
+    fn help(&self, job: &Job) -> bool {
+        if !job.head().state.is_queued() {
+            return false;
+        }
+        match worker::take(&self.shared, job) {
+            Some((job, worker)) => self.shared.run_joined(job, worker),
+            None => {
+                return blocked::is_worker()
+                    && self.shared.is_stuck()
+                    && self.shared.run_as_guest(job);
+            }
+        }
+        true
     }
 
     fn poll(&self, _: &Job) {}

@@ -39,8 +39,16 @@ pub(crate) struct Header {
     parent_bell: Line<AtomicU32>,
     /// How many tasks the parent has collected: their regions in the reply arena are free.
     collected: Line<AtomicU64>,
+    stop: Line<Stop>,
+}
+
+#[repr(C)]
+#[derive(Debug, Default)]
+struct Stop {
     /// One more than the number of the task that is asked to stop.
-    stop: Line<AtomicU64>,
+    seq: AtomicU64,
+    /// Counts the requests; a thread of the worker may sleep on it.
+    bell: AtomicU32,
 }
 
 #[repr(C, align(128))]
@@ -130,7 +138,10 @@ impl Header {
     }
 
     pub(crate) fn ask_to_stop(&self, seq: u64) {
-        self.stop.0.store(seq + 1, Relaxed);
+        self.stop.0.seq.store(seq + 1, Relaxed);
+        // Release: who sees the count sees whom it is for.
+        self.stop.0.bell.fetch_add(1, Release);
+        futex_wake(&self.stop.0.bell, 1);
     }
 
     // ---- worker ----
@@ -166,7 +177,18 @@ impl Header {
     }
 
     pub(crate) fn is_asked_to_stop(&self, seq: u64) -> bool {
-        self.stop.0.load(Relaxed) == seq + 1
+        self.stop.0.seq.load(Relaxed) == seq + 1
+    }
+
+    /// Waits until there are not `seen` requests to stop any more.
+    pub(crate) fn next_stop(&self, seen: u32) -> u32 {
+        loop {
+            let count = self.stop.0.bell.load(Acquire);
+            if count != seen {
+                return count;
+            }
+            futex_wait(&self.stop.0.bell, seen, None);
+        }
     }
 
     // ---- both ----

@@ -1,0 +1,156 @@
+//! An `impl` whose functions are tasks.
+
+use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::parse::{Parse, ParseStream};
+use syn::{Attribute, Generics, ImplItem, Meta, Token, Type, Visibility, WhereClause, braced};
+
+use crate::input::{Errors, Function, starts_function};
+use crate::types::peel;
+
+/// What stands in an `impl` that is marked.
+pub(crate) struct Methods {
+    pub(crate) owner: Owner,
+    /// Each with what its own `#[pool_task(…)]` says.
+    pub(crate) functions: Vec<(Function, Option<TokenStream>)>,
+}
+
+/// The type that functions belong to.
+pub(crate) struct Owner {
+    /// The `#[cfg]`s of the `impl`, among others.
+    pub(crate) attrs: Vec<Attribute>,
+    pub(crate) generics: Generics,
+    pub(crate) ty: Type,
+    /// Its name without a path and parameters.
+    pub(crate) name: Ident,
+}
+
+/// Whether an `impl` comes next.
+pub(crate) fn is_impl(input: ParseStream<'_>) -> bool {
+    let ahead = input.fork();
+    let found = |ahead: ParseStream<'_>| {
+        ahead.parse::<Option<Token![unsafe]>>()?;
+        ahead.parse::<Token![impl]>()
+    };
+    found(&ahead).is_ok()
+}
+
+impl Parse for Methods {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let attrs = input.call(Attribute::parse_outer)?;
+        let not_inherent = "this attribute goes on the `impl` of a type, not of a trait: a worker finds a task by \
+             its name; mark a function that calls the trait's";
+        if input.peek(Token![unsafe]) {
+            return Err(input.error(not_inherent));
+        }
+        input.parse::<Token![impl]>()?;
+        let mut generics: Generics = input.parse()?;
+        let ty: Type = input.parse()?;
+        if input.peek(Token![for]) {
+            return Err(syn::Error::new_spanned(ty, not_inherent));
+        }
+        generics.where_clause = input.parse::<Option<WhereClause>>()?;
+        let content;
+        braced!(content in input);
+        content.call(Attribute::parse_inner)?;
+        let mut functions = Vec::new();
+        while !content.is_empty() {
+            let ahead = content.fork();
+            ahead.call(Attribute::parse_outer)?;
+            ahead.parse::<Visibility>()?;
+            if starts_function(&ahead) {
+                let mut function: Function = content.parse()?;
+                let own = own_attribute(&mut function.attrs)?;
+                functions.push((function, own));
+            } else {
+                content.parse::<ImplItem>()?;
+            }
+        }
+        let name = match peel(&ty) {
+            Type::Path(path) => path.path.segments.last().map(|last| last.ident.clone()),
+            _ => None,
+        };
+        let Some(name) = name else {
+            let text = "the functions of this `impl` are named after its type: write a path";
+            return Err(syn::Error::new_spanned(ty, text));
+        };
+        let owner = Owner {
+            attrs,
+            generics,
+            ty,
+            name,
+        };
+        Ok(Self { owner, functions })
+    }
+}
+
+impl Owner {
+    /// What travels is owned.
+    pub(crate) fn check(&self) -> syn::Result<()> {
+        let mut errors = Errors::default();
+        for param in self.generics.lifetimes() {
+            errors.at(
+                &param.lifetime,
+                "the data of a task travels to another process, so its type borrows nothing: \
+                 leave the lifetime out, or mark a function outside of the `impl`",
+            );
+        }
+        errors.or(())
+    }
+}
+
+/// Takes `#[pool_task(…)]` away; what stands in it.
+fn own_attribute(attrs: &mut Vec<Attribute>) -> syn::Result<Option<TokenStream>> {
+    let Some(at) = attrs.iter().position(|attr| is_ours(attr.path())) else {
+        return Ok(None);
+    };
+    match attrs.remove(at).meta {
+        Meta::List(list) => Ok(Some(list.tokens)),
+        Meta::Path(_) => Ok(None),
+        other => Err(syn::Error::new_spanned(other, "write `#[pool_task(…)]`")),
+    }
+}
+
+fn is_ours(path: &syn::Path) -> bool {
+    let last = path.segments.last();
+    last.is_some_and(|last| last.ident == "pool_task")
+}
+
+/// The `impl` without our attributes in it.
+pub(crate) fn stripped(item: TokenStream) -> TokenStream {
+    let mut words: Vec<_> = item.into_iter().collect();
+    if let Some(TokenTree::Group(block)) = words.last_mut() {
+        let mut inner = Group::new(Delimiter::Brace, without_ours(block.stream()));
+        inner.set_span(block.span());
+        *block = inner;
+    }
+    words.into_iter().collect()
+}
+
+fn without_ours(words: TokenStream) -> TokenStream {
+    let mut out = Vec::new();
+    for word in words {
+        match &word {
+            TokenTree::Group(group) if ends_attribute(&out) && names_ours(group) => {
+                out.pop();
+            }
+            _ => out.push(word),
+        }
+    }
+    out.into_iter().collect()
+}
+
+fn ends_attribute(before: &[TokenTree]) -> bool {
+    matches!(before.last(), Some(TokenTree::Punct(punct)) if punct.as_char() == '#')
+}
+
+fn names_ours(group: &Group) -> bool {
+    let meta = syn::parse2::<Meta>(group.stream());
+    group.delimiter() == Delimiter::Bracket && meta.is_ok_and(|meta| is_ours(meta.path()))
+}
+
+impl ToTokens for Owner {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        self.ty.to_tokens(tokens);
+    }
+}
