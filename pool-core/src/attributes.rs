@@ -207,12 +207,12 @@
 ///
 /// impl repeat {
 ///     pub fn task(text: &str, times: usize) -> Self {
-///         # todo!()
+///         # panic!()
 ///         // …
 ///     }
 ///
 ///     pub fn spawn(text: &str, times: usize) -> JoinHandle<String> {
-///         # todo!()
+///         # panic!()
 ///         // …
 ///     }
 /// }

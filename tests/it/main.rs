@@ -321,6 +321,8 @@ behaviours! {
         not_of_what_cannot_be_encoded on all;
         a_cancelled_one_does_not_come_back on [threads, processes]
             "inline, nobody has a handle while the task runs";
+        a_cancel_that_meets_the_end_of_a_run_counts on [threads, processes]
+            "inline, nobody has a handle while the task runs";
         others_run_while_one_waits on [threads, processes]
             "inline, submit returns when the task is done";
         a_pool_that_ends_waits_for_them on all;

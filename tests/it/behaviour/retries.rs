@@ -1,7 +1,7 @@
 //! Tasks that run again, and those that do not.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pool_core::{JoinHandle, TaskErrorKind, TaskExt, current, pool_task};
 use pool_tests::gate::{Gate, pass};
@@ -244,6 +244,26 @@ pub(crate) fn a_cancelled_one_does_not_come_back(on: &On) {
         let runs = gate.starts().len();
         std::thread::sleep(Duration::from_millis(150));
         assert_eq!(gate.starts().len(), runs);
+    }
+}
+
+/// Fails without a message after some microseconds.
+#[pool_task]
+fn fails_after(us: u64) {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_micros(us) {}
+    std::panic::resume_unwind(Box::new("no"));
+}
+
+pub(crate) fn a_cancel_that_meets_the_end_of_a_run_counts(on: &On) {
+    let pool = on.pool_of(1);
+    for round in 0..5_000 {
+        let handle = pool.submit(fails_after::task(20 + round % 7).retries(1_000));
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_nanos(18_000 + round * 37 % 20_000) {}
+        // It has no outcome before its last run.
+        assert!(handle.cancel());
+        assert!(handle.join().unwrap_err().is_cancelled());
     }
 }
 

@@ -2,6 +2,8 @@
 
 fn main() {
     let tasks = pool_core::tasks().into_iter();
-    let count = tasks.filter(|task| task.name().starts_with("pool_tests::")).count();
+    let count = tasks
+        .filter(|task| task.name().starts_with("pool_tests::"))
+        .count();
     println!("{count} tasks");
 }

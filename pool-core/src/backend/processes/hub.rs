@@ -490,26 +490,28 @@ impl Hub {
     /// Resolves the handle, if it has no outcome; with `running`, also of a job that a worker
     /// runs, which is then told to stop. Who waits is woken by the caller, without the lock.
     pub(super) fn cancel(&mut self, job: &Job, running: bool, after: &mut After) -> Cancelled {
-        let error = TaskError::cancelled(job.name());
-        let Some((book, seq)) = self.find(job) else {
-            // In the backlog, or on its way into or out of a lane.
-            return match job.head().state.abandon(Abandon::Cancelled) {
-                None => Cancelled::No,
-                Some(watched) => {
-                    self.queue.stale += 1;
-                    after.room = true;
-                    // It may be the last one, which waits for another run.
-                    after.poke |= self.is_draining();
-                    Cancelled::Yes { watched }
-                }
-            };
-        };
-        let (index, generation) = (book.index, book.generation);
-        if self.stop_job(index, generation, seq, error, running, after) {
-            // Who waits is in `after`.
-            Cancelled::Yes { watched: false }
-        } else {
-            Cancelled::No
+        if let Some((book, seq)) = self.find(job) {
+            let error = TaskError::cancelled(job.name());
+            let (index, generation) = (book.index, book.generation);
+            if self.stop_job(index, generation, seq, error, running, after) {
+                // Who waits is in `after`.
+                return Cancelled::Yes { watched: false };
+            }
+            if self.find(job).is_some() {
+                return Cancelled::No;
+            }
+            // Its run ended this moment; perhaps it waits for another one.
+        }
+        // In the backlog, or on its way into or out of a lane.
+        match job.head().state.abandon(Abandon::Cancelled) {
+            None => Cancelled::No,
+            Some(watched) => {
+                self.queue.stale += 1;
+                after.room = true;
+                // It may be the last one, which waits for another run.
+                after.poke |= self.is_draining();
+                Cancelled::Yes { watched }
+            }
         }
     }
 
