@@ -130,9 +130,25 @@ fn load() -> String {
     load.split_whitespace().next().unwrap_or("unknown").into()
 }
 
+/// Seconds of processor time of this program and of what it has started and waited for.
+pub(crate) fn family_seconds() -> Option<f64> {
+    let own = fs::read_to_string("/proc/self/stat").ok()?;
+    let hundredths: f64 = own
+        .rsplit_once(')')?
+        .1
+        .split_whitespace()
+        // utime, stime, and both of the children that were waited for.
+        .skip(11)
+        .take(4)
+        .filter_map(|field| field.parse::<f64>().ok())
+        .sum();
+    Some(hundredths / PER_SECOND)
+}
+
+/// The kernel's hundredths, whatever its own tick is.
+const PER_SECOND: f64 = 100.0;
+
 fn busy() -> Option<Busy> {
-    /// The kernel's hundredths, whatever its own tick is.
-    const PER_SECOND: f64 = 100.0;
     let machine = fs::read_to_string("/proc/stat").ok()?;
     let times: Vec<f64> = machine
         .lines()
@@ -145,18 +161,8 @@ fn busy() -> Option<Busy> {
     let [user, nice, system, _, _, irq, softirq, ..] = times[..] else {
         return None;
     };
-    let own = fs::read_to_string("/proc/self/stat").ok()?;
-    let family: f64 = own
-        .rsplit_once(')')?
-        .1
-        .split_whitespace()
-        // utime, stime, and both of the children that were waited for.
-        .skip(11)
-        .take(4)
-        .filter_map(|field| field.parse::<f64>().ok())
-        .sum();
     Some(Busy {
         machine: (user + nice + system + irq + softirq) / PER_SECOND,
-        family: family / PER_SECOND,
+        family: family_seconds()?,
     })
 }

@@ -15,6 +15,7 @@ mod group;
 mod groups;
 mod limits;
 mod machine;
+mod macro_cost;
 mod peers;
 mod proc;
 mod report;
@@ -54,6 +55,7 @@ fn run(command: args::Command) -> Result<(), Fault> {
             print!("{}", report::list());
             Ok(())
         }
+        args::Command::MacroCost => macro_cost::run(),
         args::Command::Peers(options) => peers_run(&options),
         args::Command::Sample {
             group,
