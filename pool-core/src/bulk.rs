@@ -5,9 +5,8 @@
 //! type aliases and works for the arguments and results of tasks; fields inside a user's own type
 //! are serde's business. A format for people (`is_human_readable`) gets ordinary numbers.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::fmt;
-use std::marker::PhantomData;
 
 use serde::de::{DeserializeOwned, Error, Visitor};
 use serde::{Deserializer, Serialize, Serializer};
@@ -16,35 +15,33 @@ use crate::bytes::{HUGE, copy, expect_writes};
 
 macro_rules! numbers {
     ($($number:ty)*) => {
+        #[inline]
+        fn is_bulk(id: TypeId) -> bool {
+            false $(|| id == TypeId::of::<Vec<$number>>())*
+        }
+
         /// The bytes of a vector of numbers, if that is what it is.
-        fn as_bytes<T: Any>(value: &T) -> Option<&[u8]> {
-            let value: &dyn Any = value;
+        fn as_bytes(value: &dyn Any) -> Option<&[u8]> {
+            let id = value.type_id();
             $(
-                if let Some(numbers) = value.downcast_ref::<Vec<$number>>() {
-                    return Some(bytemuck::cast_slice(numbers));
+                if id == TypeId::of::<Vec<$number>>() {
+                    let numbers = value.downcast_ref::<Vec<$number>>();
+                    return numbers.map(|numbers| bytemuck::cast_slice(numbers));
                 }
             )*
             None
         }
 
-        /// The vector of numbers with these bytes, if that is what `T` is and they fit.
-        fn from_bytes<T: Any>(bytes: &[u8]) -> Option<T> {
-            let mut value: Option<T> = None;
-            let slot: &mut dyn Any = &mut value;
+        /// Fills an `Option` of a vector of numbers from its bytes, if they fit.
+        fn fill(slot: &mut dyn Any, bytes: &[u8]) {
             $(
                 if let Some(slot) = slot.downcast_mut::<Option<Vec<$number>>>() {
                     if bytes.len().is_multiple_of(size_of::<$number>()) {
                         *slot = Some(collect(bytes));
                     }
-                    return value;
+                    return;
                 }
             )*
-            None
-        }
-
-        fn is_bulk<T: Any>() -> bool {
-            let id = std::any::TypeId::of::<T>();
-            false $(|| id == std::any::TypeId::of::<Vec<$number>>())*
         }
     };
 }
@@ -68,10 +65,13 @@ pub(crate) fn serialize<T: Serialize + Any, S: Serializer>(
     value: &T,
     out: S,
 ) -> Result<S::Ok, S::Error> {
-    match as_bytes(value) {
-        Some(bytes) if !out.is_human_readable() => out.serialize_bytes(bytes),
-        _ => value.serialize(out),
+    if is_bulk(TypeId::of::<T>())
+        && !out.is_human_readable()
+        && let Some(bytes) = as_bytes(value)
+    {
+        return out.serialize_bytes(bytes);
     }
+    value.serialize(out)
 }
 
 /// `T::deserialize(input)`, in one block where it was serialized so.
@@ -79,24 +79,27 @@ pub(crate) fn serialize<T: Serialize + Any, S: Serializer>(
 pub(crate) fn deserialize<'de, T: DeserializeOwned + Any, D: Deserializer<'de>>(
     input: D,
 ) -> Result<T, D::Error> {
-    if is_bulk::<T>() && !input.is_human_readable() {
-        input.deserialize_bytes(Block(PhantomData))
-    } else {
-        T::deserialize(input)
+    if !is_bulk(TypeId::of::<T>()) || input.is_human_readable() {
+        return T::deserialize(input);
     }
+    let mut value = None::<T>;
+    let len = input.deserialize_bytes(Block(&mut value))?;
+    value.ok_or_else(|| D::Error::invalid_length(len, &"a block of numbers"))
 }
 
-struct Block<T>(PhantomData<T>);
+/// Fills the option, and says how many bytes there were. Not generic: compiled once for all types.
+struct Block<'a>(&'a mut dyn Any);
 
-impl<T: Any> Visitor<'_> for Block<T> {
-    type Value = T;
+impl Visitor<'_> for Block<'_> {
+    type Value = usize;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a block of numbers")
     }
 
-    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<T, E> {
-        from_bytes(bytes).ok_or_else(|| E::invalid_length(bytes.len(), &self))
+    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<usize, E> {
+        fill(self.0, bytes);
+        Ok(bytes.len())
     }
 }
 
