@@ -67,23 +67,14 @@ pub fn tasks() -> Vec<TaskEntry> {
 #[derive(Debug)]
 pub struct Entry {
     info: TaskInfo,
-    run: fn(&mut codec::Run<'_>) -> Result<(), postcard::Error>,
+    run: codec::RunFn,
 }
 
 impl Entry {
-    /// The entry of a task.
+    /// The entry of a task that the macro made, and how a worker runs it.
     #[must_use]
-    pub const fn of<T: Task>() -> Self {
-        Self::with::<T>(T::INFO)
-    }
-
-    /// The entry of a task that is run in a way of its own.
-    #[cfg(feature = "tokio")]
-    pub(crate) const fn running<T: Task>(
-        run: fn(&mut codec::Run<'_>) -> Result<(), postcard::Error>,
-    ) -> Self {
-        let info = T::INFO;
-        Self { info, run }
+    pub const fn of<T: Task>(run: codec::RunFn) -> Self {
+        Self { info: T::INFO, run }
     }
 
     /// The entry of a task implemented by hand.

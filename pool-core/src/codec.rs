@@ -209,9 +209,12 @@ enum Stage {
     Drop,
 }
 
+/// How a task runs in a worker.
+pub type RunFn = fn(&mut Run<'_>) -> Result<(), postcard::Error>;
+
 /// One run of a task in a worker: bytes in, bytes out.
 #[derive(Debug)]
-pub(crate) struct Run<'a> {
+pub struct Run<'a> {
     args: &'a [u8],
     out: &'a mut Vec<u8>,
     /// How many bytes of `out` are not the result's.
@@ -221,6 +224,14 @@ pub(crate) struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// The arguments, of which the task is made next.
+    pub(crate) fn decode<A: DeserializeOwned>(&mut self) -> Result<A, postcard::Error> {
+        let mut input = De::from_bytes(self.args);
+        let args = A::deserialize(&mut input)?;
+        self.decoded(input)?;
+        Ok(args)
+    }
+
     /// All the arguments are read: the function runs next.
     fn decoded(&mut self, input: De<'_>) -> Result<(), postcard::Error> {
         let rest = input.finalize()?;
@@ -232,37 +243,32 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The function has returned: its result is written next.
-    fn ran(&mut self) -> postcard::Serializer<VecFlavor<'_>> {
+    /// What the function has returned.
+    pub(crate) fn encode<R: Serialize + 'static>(
+        &mut self,
+        output: R,
+    ) -> Result<(), postcard::Error> {
         self.stage = Stage::Encode;
-        postcard::Serializer {
+        let encoded = Sent(&output).serialize(&mut postcard::Serializer {
             output: VecFlavor(self.out),
-        }
+        });
+        self.stage = Stage::Drop;
+        encoded
     }
 }
 
 type De<'a> = postcard::Deserializer<'a, postcard::de_flavors::Slice<'a>>;
 
-/// The only code that is compiled for every task: it decides how long a crate with many tasks
-/// takes to build. Everything else is in [`run_encoded`], once.
+/// How a task that was implemented by hand runs.
 pub(crate) fn run_one<T: Task>(call: &mut Run<'_>) -> Result<(), postcard::Error> {
-    let mut input = De::from_bytes(call.args);
-    let task = T::deserialize(&mut input)?;
-    call.decoded(input)?;
-    let output = task.run();
-    let encoded = Sent(&output).serialize(&mut call.ran());
-    call.stage = Stage::Drop;
-    encoded
+    let task = call.decode::<T>()?;
+    call.encode(task.run())
 }
 
 /// Worker side of a task: the payload of its reply goes to the end of `out`. User code runs in every
 /// step; none may end the worker by a panic.
 #[inline]
-pub(crate) fn run_encoded(
-    run: fn(&mut Run<'_>) -> Result<(), postcard::Error>,
-    args: &[u8],
-    out: &mut Vec<u8>,
-) -> Reply {
+pub(crate) fn run_encoded(run: RunFn, args: &[u8], out: &mut Vec<u8>) -> Reply {
     let head = out.len();
     let mut call = Run {
         args,

@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::bulk;
+use crate::{Task, bulk};
 
 pub use std::borrow::{Borrow, ToOwned};
 pub use std::marker::PhantomData;
@@ -16,6 +16,7 @@ pub use crate::asynchronous::block_on;
 #[cfg(feature = "tokio")]
 pub use crate::asynchronous::tokio;
 pub use crate::catalog::Entry;
+pub use crate::codec::{Run, RunFn};
 pub use crate::entry::{finish, test_door};
 pub use crate::pool::spawn;
 pub use crate::task::{Options, TaskId, TaskInfo};
@@ -95,18 +96,31 @@ macro_rules! arguments {
             type Output: Return;
             $(type $slot: Argument;)*
 
-            fn lend(&self) -> ($(&Self::$slot,)*);
-
             fn new($($arg: Self::$slot),*) -> Self;
 
-            fn encode<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-                let ($($arg,)*) = self.lend();
+            fn encode<S: Serializer>(
+                ($($arg,)*): ($(&Self::$slot,)*),
+                out: S,
+            ) -> Result<S::Ok, S::Error> {
                 ($(Sent($arg),)*).serialize(out)
             }
 
             fn decode<'de, D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
                 let ($(Sent($arg),)*): ($(Sent<Self::$slot>,)*) = Deserialize::deserialize(input)?;
                 Ok(Self::new($($arg),*))
+            }
+
+            /// Runs the task in a worker. The only code that is compiled for every task: it decides
+            /// how long a crate with many tasks takes to build. What it calls is compiled for each
+            /// list of types.
+            fn run(call: &mut Run<'_>) -> Result<(), postcard::Error>
+            where
+                Self: Task,
+            {
+                match call.decode() {
+                    Ok(($(Sent::<Self::$slot>($arg),)*)) => call.encode(Self::new($($arg),*).run()),
+                    Err(error) => Err(error),
+                }
             }
         }
     };

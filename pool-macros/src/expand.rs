@@ -255,7 +255,7 @@ fn listed(task: &Task) -> TokenStream {
 fn codec(krate: &Path, task: &Task) -> TokenStream {
     let Task { name, params, .. } = task;
     let allowed = attrs::allowed(&task.attrs);
-    let arguments = format_ident!("Arguments{}", task.args.len());
+    let arguments = arguments(krate, task);
     let slots: Vec<Ident> = (0..task.args.len())
         .map(|i| format_ident!("A{i}"))
         .collect();
@@ -271,8 +271,6 @@ fn codec(krate: &Path, task: &Task) -> TokenStream {
         let name = &arg.name;
         slot_of(arg, quote!(#name: Self::#slot,), quote!(_: (),))
     });
-    // Clippy finds a `()` that stands for the empty tuple.
-    let lent = (!slots.is_empty()).then(|| quote!((#(#lent)*)));
     let names = list(task, |arg| arg.name.to_token_stream());
     let marker = marker(krate, task);
     let mut sendable = sized(krate, task);
@@ -293,13 +291,9 @@ fn codec(krate: &Path, task: &Task) -> TokenStream {
     quote! {
         #(#allowed)*
         #[doc(hidden)]
-        impl #declared #krate::__private::#arguments for #name #of #clause {
+        impl #declared #arguments for #name #of #clause {
             type Output = #output;
             #(#types)*
-
-            fn lend(&self) -> (#(&Self::#slots,)*) {
-                #lent
-            }
 
             fn new(#(#inputs)*) -> Self {
                 Self { #names #marker }
@@ -311,7 +305,7 @@ fn codec(krate: &Path, task: &Task) -> TokenStream {
                 &self,
                 out: __S,
             ) -> ::core::result::Result<__S::Ok, __S::Error> {
-                #krate::__private::#arguments::encode(self, out)
+                <Self as #arguments>::encode((#(#lent)*), out)
             }
         }
 
@@ -319,7 +313,7 @@ fn codec(krate: &Path, task: &Task) -> TokenStream {
             fn deserialize<__D: #krate::__private::serde::Deserializer<'__de>>(
                 input: __D,
             ) -> ::core::result::Result<Self, __D::Error> {
-                #krate::__private::#arguments::decode(input)
+                #arguments::decode(input)
             }
         }
     }
@@ -332,7 +326,7 @@ fn run(args: &TaskArgs, task: &Task) -> TokenStream {
     let output = returned(&task.output);
     let facts = facts(args, task, None);
     let call = call(args, task);
-    let entry = entry(args, &quote!(#name));
+    let entry = entry(args, task, &quote!(#name));
     // `Self::NAME` and `Self::Output` would repeat the error of a task that is not `Send`.
     quote! {
         #(#allowed)*
@@ -363,7 +357,7 @@ fn generic_run(args: &TaskArgs, task: &Task) -> TokenStream {
         let facts = facts(args, task, Some(instance));
         let arguments = &instance.arguments;
         let this = quote!(#name<#(#arguments),*>);
-        let entry = entry(args, &this);
+        let entry = entry(args, task, &this);
         let code = quote! {
             impl #krate::Task for #this {
                 type Output = <Self as #krate::__private::Instance>::Output;
@@ -446,10 +440,11 @@ fn call(args: &TaskArgs, task: &Task) -> TokenStream {
 }
 
 /// The entry in the catalog.
-fn entry(args: &TaskArgs, this: &TokenStream) -> TokenStream {
+fn entry(args: &TaskArgs, task: &Task, this: &TokenStream) -> TokenStream {
     let krate = &args.krate;
+    let arguments = arguments(krate, task);
     let entry = match &args.runtime {
-        None => quote!(#krate::__private::Entry::of::<#this>()),
+        None => quote!(#krate::__private::Entry::of::<#this>(<#this as #arguments>::run)),
         // Its arguments are decoded inside of it.
         Some(_) => quote!(#krate::__private::tokio::entry::<#this>()),
     };
@@ -513,6 +508,12 @@ fn marked_types(krate: &Path, task: &Task) -> Option<Vec<TokenStream>> {
 /// The value of the field that mentions them.
 fn marker(krate: &Path, task: &Task) -> Option<TokenStream> {
     marked_types(krate, task).map(|_| quote!(__types: #krate::__private::PhantomData,))
+}
+
+/// The trait of tasks with so many arguments.
+fn arguments(krate: &Path, task: &Task) -> TokenStream {
+    let name = format_ident!("Arguments{}", task.args.len());
+    quote!(#krate::__private::#name)
 }
 
 /// The types of all fields.

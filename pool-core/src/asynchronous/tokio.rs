@@ -27,7 +27,7 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 /// The entry of a task whose arguments are decoded inside of the runtime.
 #[must_use]
 pub const fn entry<T: Task>() -> Entry {
-    Entry::running::<T>(run_one::<T>)
+    Entry::of::<T>(run_one::<T>)
 }
 
 fn run_one<T: Task>(call: &mut codec::Run<'_>) -> Result<(), postcard::Error> {
