@@ -253,6 +253,7 @@ impl TaskInfo {
     pub const fn new(
         name: &'static str,
         signature: &'static str,
+        signature_hash: u64,
         file: &'static str,
         line: u32,
     ) -> Self {
@@ -261,7 +262,7 @@ impl TaskInfo {
             signature,
             file,
             line,
-            id: TaskId::of(name, signature),
+            id: TaskId::of(name, signature_hash),
             backend: None,
             options: Options::NONE,
         }
@@ -270,13 +271,13 @@ impl TaskInfo {
     /// A task implemented by hand: the name alone is the id.
     #[must_use]
     pub const fn manual(name: &'static str) -> Self {
-        Self::new(name, "", "", 0).named()
+        Self::new(name, "", 0, "", 0)
     }
 
     /// The user chose the name: it alone is the id, whatever the signature.
     #[must_use]
     pub const fn named(mut self) -> Self {
-        self.id = TaskId::of(self.name, "");
+        self.id = TaskId::of(self.name, 0);
         self
     }
 
@@ -333,23 +334,22 @@ impl TaskInfo {
 pub struct TaskId(pub(crate) u64);
 
 impl TaskId {
-    const fn of(name: &str, signature: &str) -> Self {
-        let hash = fnv1a(FNV_OFFSET, name.as_bytes());
-        if signature.is_empty() {
-            return Self(hash);
-        }
-        // A zero byte between the two: it occurs in neither.
-        Self(fnv1a(fnv1a(hash, &[0]), signature.as_bytes()))
+    /// The signature comes as a hash of its own, which the macro makes: here the compiler would
+    /// interpret the loop, some microseconds for each byte.
+    const fn of(name: &str, signature_hash: u64) -> Self {
+        Self(fnv1a(FNV_OFFSET ^ signature_hash, name.as_bytes()))
     }
 }
 
 pub(crate) const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 
+const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
+
 pub(crate) const fn fnv1a(mut hash: u64, bytes: &[u8]) -> u64 {
-    const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
     let mut i = 0;
     while i < bytes.len() {
-        hash = (hash ^ bytes[i] as u64).wrapping_mul(FNV_PRIME);
+        // `wrapping_mul`, without the call: that takes the compiler as long as all the rest.
+        hash = ((hash ^ bytes[i] as u64) as u128 * FNV_PRIME as u128) as u64;
         i += 1;
     }
     hash

@@ -12,7 +12,7 @@ use crate::check::{self, Arg, Task};
 use crate::generics::{Instance, located};
 use crate::input::{Errors, Function, starts_function};
 use crate::methods::{self, Methods};
-use crate::signature::{signature, title};
+use crate::signature::{fnv1a, signature, title};
 use crate::types::peel;
 
 pub(crate) fn pool_task(args: TokenStream, item: TokenStream) -> TokenStream {
@@ -399,6 +399,7 @@ fn facts(args: &TaskArgs, task: &Task, instance: Option<&Instance>) -> TokenStre
         (None, _) => quote!(::core::concat!(::core::module_path!(), "::", #title)),
     };
     let signature = signature(task, instance);
+    let signature_hash = fnv1a(&signature);
     let timeout = args
         .timeout_nanos
         .map(|nanos| quote!(.timeout_nanos(#nanos)));
@@ -417,6 +418,7 @@ fn facts(args: &TaskArgs, task: &Task, instance: Option<&Instance>) -> TokenStre
         const INFO: #krate::__private::TaskInfo = #krate::__private::TaskInfo::new(
             #key,
             #signature,
+            #signature_hash,
             ::core::file!(),
             ::core::line!(),
         ) #timeout #queue_timeout #retries #idempotent #backend #named;

@@ -65,6 +65,12 @@ impl Instance {
     }
 }
 
+/// The signature's part of the task's id.
+pub(crate) fn fnv1a(signature: &str) -> u64 {
+    let step = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    signature.bytes().fold(0xcbf2_9ce4_8422_2325, step)
+}
+
 /// The tokens of a type with the usual spaces. `to_string` may put spaces and line ends anywhere,
 /// and not the same ones in every release of the compiler.
 fn text(tokens: TokenStream) -> String {
