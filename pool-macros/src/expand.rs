@@ -537,3 +537,80 @@ fn returned(output: &ReturnType) -> TokenStream {
         ReturnType::Type(_, ty) => ty.to_token_stream(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The blocks of Rust behind a heading.
+    fn blocks(heading: &str) -> Vec<TokenStream> {
+        let text = include_str!("../../ARCHITECTURE.md");
+        let (_, section) = text.split_once(heading).expect("the heading");
+        let section = section.split("\n## ").next().expect("a first part");
+        let blocks = section.split("```rust\n").skip(1);
+        let code = blocks.map(|block| block.split("```").next().expect("a first part"));
+        code.map(|code| code.parse().expect("Rust")).collect()
+    }
+
+    fn marked(item: TokenStream) -> (TokenStream, TokenStream) {
+        let function: Function = syn::parse2(item).expect("a function");
+        let Function {
+            mut attrs,
+            vis,
+            sig,
+            body,
+            ..
+        } = function;
+        let ours = attrs.pop().expect("the attribute stands last");
+        let args = ours
+            .meta
+            .require_list()
+            .expect("with arguments")
+            .tokens
+            .clone();
+        (args, quote!(#(#attrs)* #vis #sig { #body }))
+    }
+
+    /// Without spaces and trailing commas, which are rustfmt's.
+    fn unspaced(code: TokenStream) -> String {
+        let code = code.to_string().replace(' ', "");
+        code.replace(",)", ")").replace(",}", "}")
+    }
+
+    #[test]
+    fn the_example_in_the_architecture_is_what_is_written() {
+        let [item, expected] = &blocks("## What the macro writes\n")[..] else {
+            panic!("two blocks");
+        };
+        let (args, item) = marked(item.clone());
+        let written = pool_task(args, item.clone());
+        assert_eq!(unspaced(written), unspaced(quote!(#item #expected)));
+    }
+
+    #[test]
+    fn the_same_is_written_every_time() {
+        for item in [
+            quote!(
+                fn f<T: Copy, const N: usize>(a: [T; N], b: &[T]) -> Vec<T>
+                where
+                    T: Ord,
+                {
+                    todo()
+                }
+            ),
+            quote!(
+                impl<T> Model<T> {
+                    fn new(x: T) -> Self {
+                        x
+                    }
+                    async fn run(&self, y: &str) {}
+                }
+            ),
+        ] {
+            let args = quote!(types((u8, 4), (u16, 8)), retries = 3);
+            let first = pool_task(args.clone(), item.clone()).to_string();
+            assert!(first.contains("Arguments2"), "{first}");
+            assert_eq!(first, pool_task(args, item).to_string());
+        }
+    }
+}
