@@ -265,8 +265,9 @@ impl fmt::Display for Duplicate {
         }
         write!(
             f,
-            ": at {file}:{line} and at {other_file}:{other_line}; rename one function or give it \
-             a name of its own with #[pool_task(name = \"…\")]"
+            ": at {file}:{line} and at {other_file}:{other_line}; rename one function, give it a \
+             name of its own with #[pool_task(name = \"…\")], or, if they are two versions of one \
+             crate, link one of them"
         )
     }
 }
