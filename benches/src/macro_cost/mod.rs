@@ -29,8 +29,14 @@ const ROUNDS: usize = 5;
 const MAX_SECONDS: f64 = 2.5;
 const MAX_SHARE: f64 = 0.25;
 
-/// The programs: their names, and what stands above their functions.
-const PROGRAMS: [(&str, &str); 2] = [("plain", ""), ("tasks", "#[pool_core::pool_task]")];
+/// The programs that are timed: their names, and what stands above their functions. They keep every
+/// function, as if they called it.
+const PROGRAMS: [(&str, &str); 2] = [("plain", ""), ("tasks", ATTRIBUTE)];
+
+/// The program whose functions are called by workers alone.
+const ALONE: &str = "alone";
+
+const ATTRIBUTE: &str = "#[pool_core::pool_task]";
 
 const PROFILES: [(&str, &[&str]); 2] = [("debug", &[]), ("release", &["--release"])];
 
@@ -74,7 +80,10 @@ fn in_folder(folder: &Path) -> Result<String, Fault> {
                 round + 1
             );
         }
-        text += &table(profile, &builds, watch.others());
+        let others = watch.others();
+        project.build("target", options, &["-p", ALONE])?;
+        let alone = fs::read(project.executable("target", profile, ALONE))?;
+        text += &table(profile, &builds, &elf::sizes(&alone)?, others);
         text += &project.same(profile, options, &builds)?;
     }
     machine.look_again(begin.elapsed());
@@ -96,16 +105,21 @@ impl Project {
         };
         write(
             "Cargo.toml",
-            &program::workspace(&PROGRAMS.map(|(name, _)| name)),
+            &program::workspace(&[PROGRAMS[0].0, PROGRAMS[1].0, ALONE]),
         )?;
         write(
             "Cargo.lock",
             &fs::read_to_string(repository.join("Cargo.lock"))?,
         )?;
-        for (name, attribute) in PROGRAMS {
+        let alone = (ALONE, ATTRIBUTE, false);
+        let programs = PROGRAMS.map(|(name, attribute)| (name, attribute, true));
+        for (name, attribute, keeps) in programs.into_iter().chain([alone]) {
             let manifest = program::manifest(name, &repository.join("pool-core"));
             write(&format!("{name}/Cargo.toml"), &manifest)?;
-            write(&format!("{name}/src/main.rs"), &program::source(attribute))?;
+            write(
+                &format!("{name}/src/main.rs"),
+                &program::source(attribute, keeps),
+            )?;
         }
         Ok(Self {
             folder: folder.into(),
@@ -178,15 +192,14 @@ fn hash(file: &[u8]) -> u64 {
     hasher.finish()
 }
 
-fn table(profile: &str, builds: &[Builds; 2], others: Option<f64>) -> String {
+fn table(profile: &str, builds: &[Builds; 2], alone: &Sizes, others: Option<f64>) -> String {
     let noisy = others.is_some_and(|others| others > NOISE);
     let noise = if noisy { ", NOISY" } else { "" };
     let mut text = format!(
         "\n{FUNCTIONS} functions, {profile} build, median of {ROUNDS}{noise}\n\
          | | plain | tasks | added | of plain | asked |\n|---|---|---|---|---|---|\n"
     );
-    let mut row = |title: &str, unit, of: &dyn Fn(&Builds) -> f64, asked: &str| {
-        let [plain, tasks] = builds.each_ref().map(of);
+    let mut row = |title: &str, unit, [plain, tasks]: [f64; 2], asked: &str| {
         let (plain_text, tasks_text) = (show(plain, unit), show(tasks, unit));
         let (added, share) = (
             show(tasks - plain, unit),
@@ -202,29 +215,19 @@ fn table(profile: &str, builds: &[Builds; 2], others: Option<f64>) -> String {
         ),
         _ => (String::new(), format!("≤ {}", show(MAX_SHARE, Unit::Share))),
     };
-    row(
-        "time",
-        Unit::Seconds,
-        &|builds| median(builds.seconds.clone()),
-        &seconds,
-    );
-    row(
-        "processor time",
-        Unit::Seconds,
-        &|builds| median(builds.work.clone()),
-        "",
-    );
-    row(
-        "code",
-        Unit::Bytes,
-        &|builds| builds.sizes.code as f64,
-        &share,
-    );
-    row(
-        "code and constants",
-        Unit::Bytes,
-        &|builds| builds.sizes.read_only as f64,
-        "",
-    );
+    let times = builds
+        .each_ref()
+        .map(|builds| median(builds.seconds.clone()));
+    let works = builds.each_ref().map(|builds| median(builds.work.clone()));
+    row("time", Unit::Seconds, times, &seconds);
+    row("processor time", Unit::Seconds, works, "");
+    let [plain, tasks] = builds.each_ref().map(|builds| &builds.sizes);
+    let code = |tasks: &Sizes| [plain.code as f64, tasks.code as f64];
+    let read_only = |tasks: &Sizes| [plain.read_only as f64, tasks.read_only as f64];
+    row("code", Unit::Bytes, code(alone), &share);
+    row("code and constants", Unit::Bytes, read_only(alone), "");
+    row("code, functions also called", Unit::Bytes, code(tasks), "");
+    let title = "code and constants, functions also called";
+    row(title, Unit::Bytes, read_only(tasks), "");
     text
 }

@@ -86,8 +86,8 @@ const TYPES: &str = "
     }
 ";
 
-/// The source of the program. All functions are kept in it, called or not, and so is the pool.
-pub(super) fn source(attribute: &str) -> String {
+/// The source of the program, which has a pool; with `keeps` it has every function, called or not.
+pub(super) fn source(attribute: &str, keeps: bool) -> String {
     let mut text = String::from("#![allow(dead_code)]\n");
     let mut keep = String::new();
     for (module, first) in (0..FUNCTIONS).step_by(IN_MODULE).enumerate() {
@@ -104,11 +104,13 @@ pub(super) fn source(attribute: &str) -> String {
                 .split('(')
                 .next()
                 .unwrap_or_default();
-            let _ = write!(names, "{name} as *const (), ");
+            if keeps {
+                let _ = write!(names, "{name} as *const (), ");
+            }
         }
         let _ = writeln!(
             text,
-            "    pub fn keep() {{\n        std::hint::black_box([{names}]);\n    }}\n}}"
+            "    pub fn keep() {{\n        std::hint::black_box::<&[*const ()]>(&[{names}]);\n    }}\n}}"
         );
         let _ = writeln!(keep, "    m{module}::keep();");
     }
