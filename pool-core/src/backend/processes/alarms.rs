@@ -64,9 +64,8 @@ impl Hub {
             };
             if book.corrupt {
                 kill.push(index);
-            } else if book.is_grace_over(now) {
-                self.condemn(index, after);
-                kill.push(index);
+            } else if let Some(seq) = book.take_grace_over(now) {
+                kill.extend(self.condemn(index, seq, after).then_some(index));
             }
         }
         while let Some(job) = self.start_by.take_due(now) {
@@ -80,12 +79,16 @@ impl Hub {
         kill
     }
 
-    /// The worker is about to be killed: what waits in its lane goes elsewhere.
-    pub(super) fn condemn(&mut self, index: usize, after: &mut After) {
-        if let Some(book) = &mut self.books[index] {
-            let waiting = book.condemn(after);
-            self.put_back(waiting, after);
-        }
+    /// The worker is to be killed for task `seq`, which it runs: what waits in its lane goes
+    /// elsewhere. `false`: it has come to another one in this moment, and lives.
+    pub(super) fn condemn(&mut self, index: usize, seq: u64, after: &mut After) -> bool {
+        let Some(book) = &mut self.books[index] else {
+            return false;
+        };
+        let waiting = book.condemn(seq, after);
+        let condemned = book.life.condemned;
+        self.put_back(waiting, after);
+        condemned
     }
 
     /// Whether no job waits for another run but those that were cancelled.

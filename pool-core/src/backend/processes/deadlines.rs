@@ -52,13 +52,10 @@ impl Book {
         self.look_at.is_some_and(|at| at <= now)
     }
 
-    /// Whether a task that was told to stop is not done after its grace.
-    pub(super) fn is_grace_over(&mut self, now: Instant) -> bool {
-        let over = self.grace.filter(|(_, end)| *end <= now);
-        over.is_some_and(|(seq, _)| {
-            self.grace = None;
-            self.is_at(seq)
-        })
+    /// The task that was told to stop and is not done after its grace; once.
+    pub(super) fn take_grace_over(&mut self, now: Instant) -> Option<u64> {
+        let (seq, _) = self.grace.take_if(|(_, end)| *end <= now)?;
+        self.is_at(seq).then_some(seq)
     }
 
     /// The tasks that have run for longer than they may, and for how long they may; sets the time

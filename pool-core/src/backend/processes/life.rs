@@ -230,8 +230,24 @@ impl Hub {
             .min()
     }
 
-    /// A worker has so much memory of its own; says whether it must be killed.
-    pub(super) fn uses_memory(&mut self, index: usize, bytes: u64, after: &mut After) -> bool {
+    /// The task that each worker runs, before its memory is looked at.
+    pub(super) fn at_tasks(&self) -> Vec<Option<u64>> {
+        let at = |book: &Option<Book>| {
+            let book = book.as_ref()?;
+            (book.done..book.head).find(|seq| book.runs(*seq))
+        };
+        self.books.iter().map(at).collect()
+    }
+
+    /// A worker has so much memory of its own, since it was at task `seq`; says whether it must be
+    /// killed.
+    pub(super) fn uses_memory(
+        &mut self,
+        index: usize,
+        bytes: u64,
+        seq: Option<u64>,
+        after: &mut After,
+    ) -> bool {
         let Some(limit) = self.rules.memory_limit else {
             return false;
         };
@@ -246,11 +262,7 @@ impl Hub {
             return false;
         }
         book.life.too_much = Some((bytes, limit));
-        let kill = book.runs(book.done);
-        if kill {
-            self.condemn(index, after);
-        }
-        kill
+        seq.is_some_and(|seq| self.condemn(index, seq, after))
     }
 }
 

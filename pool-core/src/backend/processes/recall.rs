@@ -14,14 +14,15 @@ impl Book {
         jobs
     }
 
-    /// The worker is about to be killed for the task that it runs: it starts no other one in the
-    /// moment until then, and gets none. What waited comes back.
-    pub(super) fn condemn(&mut self, after: &mut After) -> Vec<Claimed> {
-        self.life.condemned = true;
+    /// The worker is about to be killed for task `seq`: it starts no other one in the moment until
+    /// then, and gets none. What waited comes back. It is condemned only if it is at that task
+    /// still, once it can start no other.
+    pub(super) fn condemn(&mut self, seq: u64, after: &mut After) -> Vec<Claimed> {
         let waiting = self.withdraw().into_iter();
         let jobs = waiting.map(|(job, region)| Self::restore(&self.lane, job, region));
         let jobs = jobs.collect();
         self.wake_joiners(after);
+        self.life.condemned = self.is_at(seq);
         jobs
     }
 

@@ -115,8 +115,8 @@ impl Supervisor {
         let mut stop = false;
         let (look, target) = self.shared.with(|hub, after| {
             let mut kill = hub.due(now, after);
-            for (index, bytes) in used {
-                kill.extend(hub.uses_memory(index, bytes, after).then_some(index));
+            for (index, bytes, seq) in used {
+                kill.extend(hub.uses_memory(index, bytes, seq, after).then_some(index));
             }
             hub.tick(now, after);
             if hub.is_draining() && hub.is_drained() && !ending {
@@ -171,19 +171,22 @@ impl Supervisor {
         actions
     }
 
-    /// How much memory each worker has, if it is time to look.
-    fn used_memory(&mut self, now: Instant) -> Vec<(usize, u64)> {
+    /// How much memory each worker has, if it is time to look, and the task that has it.
+    fn used_memory(&mut self, now: Instant) -> Vec<(usize, u64, Option<u64>)> {
         let Some(watch) = &mut self.memory else {
             return Vec::new();
         };
         if !watch.is_due(now) {
             return Vec::new();
         }
+        // Before the look: what comes after it has not taken that memory.
+        let at_tasks = self.shared.with(|hub, _| hub.at_tasks());
         let processes = self.processes.iter().enumerate();
         processes
             .filter_map(|(index, process)| {
                 let pid = process.as_ref()?.child.id();
-                Some((index, watch.used(pid)?))
+                let seq = at_tasks.get(index).copied().flatten();
+                Some((index, watch.used(pid)?, seq))
             })
             .collect()
     }

@@ -586,3 +586,47 @@ impl World {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_is_killed_for_the_task_that_it_is_at_and_for_no_other() {
+        let mut world = World::new();
+        for _ in 0..8 {
+            let probe = Probe::new(world.fates.add(10, &Options::default()), 10, 0);
+            let (handle, job) = world.send(probe);
+            let ids = vec![world.fates.len() as u32 - 1];
+            world.wait_for(Held::One(handle), job, ids);
+        }
+        let shared = Arc::clone(&world.shared);
+        let worker = &mut world.workers[HONEST];
+        assert!(worker.step(|_| {}), "it starts the first task");
+        shared.with(|hub, after| {
+            let first = hub.books[HONEST].as_ref().expect("a lane").done;
+            assert!(hub.books[HONEST].as_ref().expect("a lane").runs(first));
+            // After the look that found it there:
+            assert!(worker.step(|_| {}), "it ends the first task");
+            assert!(worker.step(|_| {}), "it starts the next one");
+            assert!(!hub.condemn(HONEST, first, after));
+            let book = hub.books[HONEST].as_ref().expect("a lane");
+            assert!(book.runs(first + 1) && !book.life.condemned);
+            assert!(hub.condemn(HONEST, first + 1, after));
+        });
+        let worker = &mut world.workers[HONEST];
+        assert!(worker.step(|_| {}), "it ends that one");
+        while worker.step(|_| {}) {}
+        let book_is_idle = |hub: &mut Hub, after: &mut After| {
+            hub.turn(after);
+            hub.books[HONEST]
+                .as_ref()
+                .is_some_and(|book| book.ahead() == 0)
+        };
+        assert!(shared.with(book_is_idle), "it has started no other");
+        for worker in &mut world.workers {
+            while worker.step(|_| {}) {}
+        }
+        world.waiting.clear();
+    }
+}
