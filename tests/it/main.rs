@@ -361,6 +361,10 @@ behaviours! {
             "inline, nothing is queued";
         bytes_are_bounded_too on [threads, processes] "inline, nothing is queued";
         a_future_waits_for_room on [threads, processes] "inline, nothing is queued";
+        a_place_that_is_not_taken_is_anothers on [processes]
+            "only there arguments are encoded on their way in";
+        a_future_that_waits_ends_with_the_pool on [threads, processes]
+            "inline, nothing is queued";
         maps_keep_to_it on all;
         tasks_of_the_pool_itself_do_not_wait on [inline, threads]
             "callbacks run on no worker of the pool";

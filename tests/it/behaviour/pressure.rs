@@ -1,17 +1,87 @@
 //! The bounded queue.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use pool_core::{JoinHandle, TaskExt};
+use pool_core::{JoinHandle, TaskExt, pool_task};
 use pool_tests::gate::Gate;
 use pool_tests::tasks::{add, echo};
 use pool_tests::until;
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::futures::{Counting, block_on};
 use crate::harness::On;
+
+/// Takes its time to be encoded: until the other one waits for room.
+#[derive(Deserialize)]
+struct Slow;
+
+static OTHER_WAITS: AtomicBool = AtomicBool::new(false);
+
+impl Serialize for Slow {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        until("the other one waits", || OTHER_WAITS.load(SeqCst));
+        out.serialize_unit()
+    }
+}
+
+#[pool_task]
+fn slow(_: Slow) {}
+
+/// One has the only place in the queue as long as it is encoded, and then goes right to a worker.
+pub(crate) fn a_place_that_is_not_taken_is_anothers(on: &On) {
+    let pool = on.builder().workers(1).queue(1).build().unwrap();
+    let woken = Arc::new(Counting::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    let mut context = Context::from_waker(&waker);
+    for _ in 0..20 {
+        OTHER_WAITS.store(false, SeqCst);
+        std::thread::scope(|scope| {
+            let first = scope.spawn(|| block_on(pool.submit_async(slow::task(Slow))));
+            let mut waits = pool_tests::until_some("the other one waits", || {
+                let mut submit = Box::pin(pool.submit_async(add::task(1, 1)));
+                let waits = submit.as_mut().poll(&mut context).is_pending();
+                waits.then_some(submit)
+            });
+            let before = woken.0.load(SeqCst);
+            OTHER_WAITS.store(true, SeqCst);
+            // Nobody asks for the result of the first one.
+            let first = first.join().unwrap();
+            until("there is room", || woken.0.load(SeqCst) > before);
+            let Poll::Ready(second) = waits.as_mut().poll(&mut context) else {
+                panic!("it was woken for nothing");
+            };
+            assert_eq!(second.join().unwrap(), 2);
+            first.join().unwrap();
+        });
+    }
+}
+
+/// A full queue may stay full for long after the pool was closed.
+pub(crate) fn a_future_that_waits_ends_with_the_pool(on: &On) {
+    let gate = Gate::new();
+    let pool = on.builder().workers(1).queue(1).build().unwrap();
+    let held: Vec<_> = (0..2)
+        .map(|number| pool.submit(gate.hold(number)))
+        .collect();
+    let _ = gate.wait_for(0);
+    until("the queue is full", || {
+        pool.try_submit(add::task(1, 1)).is_err()
+    });
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| block_on(pool.submit_async(add::task(1, 1))).join());
+        std::thread::sleep(Duration::from_millis(20));
+        let ends = scope.spawn(|| pool.shutdown());
+        assert!(waits.join().unwrap().unwrap_err().is_rejected());
+        gate.open();
+        ends.join().unwrap();
+    });
+    for handle in held {
+        handle.join().unwrap();
+    }
+}
 
 const LONG: Duration = Duration::from_secs(3600);
 

@@ -107,6 +107,8 @@ impl Hub {
         after: &mut After,
     ) -> Result<(), Claimed> {
         self.queue.reserved -= usize::from(reserved);
+        // It may go right to a worker: then there is room for another one.
+        after.room |= reserved;
         match &self.phase {
             Phase::Open => {}
             Phase::Draining | Phase::Cancelling => {
@@ -286,7 +288,7 @@ impl Hub {
         let Some(book) = self.book(index, generation) else {
             return self.turn(after);
         };
-        book.collect(after);
+        after.room |= book.collect(after) > 0;
         if book.corrupt || !after.again.is_empty() || !after.retry.is_empty() {
             self.turn(after);
         }

@@ -370,6 +370,8 @@ impl Engine for Processes {
 
     fn close(&self) {
         self.with(Hub::drain);
+        // Who waits for room is refused now.
+        self.shared.room.was_made();
     }
 
     fn cancel_all_queued(&self) {

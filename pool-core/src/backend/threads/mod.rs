@@ -355,6 +355,8 @@ impl Shared {
             self.closed.store(true, SeqCst);
         }
         self.sleepers.wake_all();
+        // Who waits for room is refused now.
+        self.bounded.room.was_made();
     }
 
     /// What the workers run, and by when it should be done.
