@@ -227,7 +227,10 @@
 ///
 /// * Refused, each with a message that says what to write instead: `unsafe fn`, `&mut` arguments
 ///   and `&mut self`, `impl Trait`, arguments that contain a reference, `&'static` arguments,
-///   results that borrow, variadic functions, more than 16 arguments.
+///   results that borrow, functions, closures, futures and pointers as data, variadic functions,
+///   more than 16 arguments.
+/// * With an attribute that makes a plain function of an `async fn`, such as `#[tokio::main]`, this
+///   one comes below; with one that wraps the future, above.
 /// * The name of the function is taken among types, too: where a type or a module has it, use
 ///   `task = Name`.
 /// * An error type must be serializable. For `?` from any error there is

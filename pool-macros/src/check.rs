@@ -5,7 +5,8 @@ use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, FnArg, Meta, Pat, Receiver, ReceiverKind, ReturnType, Safety, Signature, Type,
+    Attribute, FnArg, Meta, Pat, Path, Receiver, ReceiverKind, ReturnType, Safety, Signature, Type,
+    parse_quote,
 };
 
 use crate::args::TaskArgs;
@@ -60,8 +61,12 @@ pub(crate) fn check(
 ) -> syn::Result<Task> {
     let mut errors = Errors::default();
     let Function {
-        attrs, vis, sig, ..
+        mut attrs,
+        vis,
+        sig,
+        ..
     } = function;
+    attrs.extend(owner.into_iter().flat_map(Owner::allowed));
     let sig = match owner {
         Some(owner) => syn::parse2(without_self(sig.to_token_stream(), &quote!(#owner)))?,
         None => sig,
@@ -73,6 +78,15 @@ pub(crate) fn check(
              a task without `#[target_feature]`",
         );
     }
+    if let Some(attr) = attrs.iter().find(|attr| starts_runtime(attr.path()))
+        && sig.asyncness.is_some()
+    {
+        errors.at(
+            attr,
+            "this attribute makes a plain function of the `async fn`: put it above \
+             `#[pool_task]`, or write `#[pool_task(runtime = \"tokio\")]` instead of it",
+        );
+    }
     qualifiers(&sig, args, &mut errors);
     let params = Params::of(
         owner
@@ -82,6 +96,13 @@ pub(crate) fn check(
     );
     let instances = generics::instances(args.types.as_ref(), &params, &sig.ident, &mut errors);
     let fields = fields(&sig, owner, &mut errors);
+    if fields
+        .iter()
+        .any(|arg| arg.name.to_string().starts_with('_'))
+    {
+        // The struct is one whose fields are written and read.
+        attrs.push(parse_quote!(#[allow(clippy::pub_underscore_fields)]));
+    }
     if let ReturnType::Type(_, ty) = &sig.output {
         owned(ty, &RESULT, &mut errors);
     }
@@ -124,6 +145,12 @@ pub(crate) fn check(
         args: fields,
         output: sig.output,
     })
+}
+
+/// `tokio::main`, `async_std::test`, …
+fn starts_runtime(path: &Path) -> bool {
+    let last = path.segments.last().filter(|_| path.segments.len() > 1);
+    last.is_some_and(|last| last.ident == "main" || last.ident == "test")
 }
 
 fn qualifiers(sig: &Signature, args: &TaskArgs, errors: &mut Errors) {
@@ -259,4 +286,35 @@ fn names(sig: &Signature) -> Vec<Ident> {
         })
     };
     names.into_iter().enumerate().map(by_position).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proc_macro2::TokenStream;
+    use syn::parse_quote;
+
+    use super::{attrs, check};
+    use crate::args;
+    use crate::input::Errors;
+
+    #[test]
+    fn a_field_may_begin_with_an_underscore() {
+        let args = args::task(TokenStream::new(), &mut Errors::default());
+        let lints = |function| {
+            let task = check(function, None, &args);
+            let attrs = task.map(|task| task.attrs).unwrap_or_default();
+            let allowed = attrs::allowed(&attrs).map(|attr| attr.to_string());
+            allowed.collect::<String>()
+        };
+        let odd = lints(parse_quote!(
+            pub fn count(_text: String) {}
+        ));
+        assert!(odd.contains("pub_underscore_fields"), "{odd}");
+        assert_eq!(
+            lints(parse_quote!(
+                pub fn count(text: String) {}
+            )),
+            ""
+        );
+    }
 }

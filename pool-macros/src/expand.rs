@@ -497,7 +497,10 @@ fn stored(krate: &Path, task: &Task, arg: &Arg) -> TokenStream {
 
 /// The parameters of the struct that no field mentions.
 fn marked_types(krate: &Path, task: &Task) -> Option<Vec<TokenStream>> {
-    let unused = task.params.unused(&fields_words(krate, task));
+    // A field may be absent.
+    let always = task.args.iter().filter(|arg| arg.cfg.is_none());
+    let words: TokenStream = always.map(|arg| stored(krate, task, arg)).collect();
+    let unused = task.params.unused(&words);
     let owner = task.owner.as_ref().map(|_| quote!(__Owner));
     let types: Vec<_> = unused
         .iter()

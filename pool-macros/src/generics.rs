@@ -1,6 +1,6 @@
 //! Generic functions: what their parameters become on the struct, and the instances listed for them.
 
-use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Group, Ident, Spacing, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
@@ -394,8 +394,11 @@ pub(crate) fn without_self(words: TokenStream, self_ty: &TokenStream) -> TokenSt
     while let Some(word) = words.next() {
         match word {
             TokenTree::Ident(ident) if ident == "Self" => {
-                let is_path =
-                    matches!(words.peek(), Some(TokenTree::Punct(p)) if p.as_char() == ':');
+                // One colon is that of a bound.
+                let is_path = matches!(
+                    words.peek(),
+                    Some(TokenTree::Punct(p)) if p.as_char() == ':' && p.spacing() == Spacing::Joint
+                );
                 let ty = located(self_ty.clone(), ident.span());
                 out.extend(if is_path { quote!(<#ty>) } else { ty });
             }

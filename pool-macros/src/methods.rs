@@ -3,10 +3,14 @@
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::parse::{Parse, ParseStream};
-use syn::{Attribute, Generics, ImplItem, Meta, Token, Type, Visibility, WhereClause, braced};
+use syn::{
+    Attribute, Generics, ImplItem, Meta, Token, Type, Visibility, WhereClause, braced, parse_quote,
+};
 
+use crate::attrs;
+use crate::generics::without_self;
 use crate::input::{Errors, Function, starts_function};
-use crate::types::peel;
+use crate::types::{OWNER, owned, peel};
 
 /// What stands in an `impl` that is marked.
 pub(crate) struct Methods {
@@ -44,12 +48,16 @@ impl Parse for Methods {
             return Err(input.error(not_inherent));
         }
         input.parse::<Token![impl]>()?;
-        let mut generics: Generics = input.parse()?;
+        let generics: Generics = input.parse()?;
         let ty: Type = input.parse()?;
         if input.peek(Token![for]) {
             return Err(syn::Error::new_spanned(ty, not_inherent));
         }
-        generics.where_clause = input.parse::<Option<WhereClause>>()?;
+        let clause = input.parse::<Option<WhereClause>>()?;
+        // On the struct, `Self` would be that.
+        let (own, this) = (generics.to_token_stream(), ty.to_token_stream());
+        let mut generics: Generics = syn::parse2(without_self(own, &this))?;
+        generics.where_clause = syn::parse2(without_self(clause.to_token_stream(), &this))?;
         let content;
         braced!(content in input);
         content.call(Attribute::parse_inner)?;
@@ -95,7 +103,20 @@ impl Owner {
                  leave the lifetime out, or mark a function outside of the `impl`",
             );
         }
+        // Those without a name, as in `impl Page<'_>`.
+        if self.generics.lifetimes().next().is_none() {
+            owned(&self.ty, &OWNER, &mut errors);
+        }
         errors.or(())
+    }
+
+    /// The attributes of the `impl` that hold for code outside of it which names its type too.
+    pub(crate) fn allowed(&self) -> impl Iterator<Item = Attribute> {
+        let allowed = |attr: &&Attribute| attrs::is(attr, "allow") || attrs::is(attr, "expect");
+        // The type is written in place of `Self`, where its path is none of the user's words.
+        let path = parse_quote!(#[allow(unused_qualifications)]);
+        let attrs = self.attrs.iter().filter(allowed).cloned();
+        attrs.chain([path])
     }
 }
 

@@ -1,7 +1,8 @@
 //! Which types can be sent, as far as their words tell; serde's traits decide the rest.
 
 use syn::{
-    GenericArgument, PathArguments, ReturnType, Type, TypeParamBound, TypePath, TypeTraitObject,
+    GenericArgument, Ident, PathArguments, ReturnType, Type, TypeParamBound, TypePath,
+    TypeTraitObject,
 };
 
 use crate::input::Errors;
@@ -21,6 +22,11 @@ pub(crate) const ARGUMENT: Place = Place {
 pub(crate) const RESULT: Place = Place {
     borrow: "a pool task returns owned data, because it may come from another process",
     impl_trait: "the result of a pool task is sent as one type: name it instead of `impl`",
+};
+
+pub(crate) const OWNER: Place = Place {
+    borrow: "the data of a task travels to another process, so its type borrows nothing",
+    impl_trait: ARGUMENT.impl_trait,
 };
 
 /// The type of an argument: what is stored, and whether the function gets a reference to it.
@@ -44,7 +50,7 @@ pub(crate) fn argument<'a>(ty: &'a Type, errors: &mut Errors) -> (&'a Type, bool
         );
     }
     match peel(&reference.elem) {
-        object @ Type::TraitObject(_) => errors.at(
+        object @ Type::TraitObject(_) if not_data(object).is_none() => errors.at(
             object,
             "an argument of a pool task is sent as one type: name it instead of `dyn`",
         ),
@@ -55,6 +61,9 @@ pub(crate) fn argument<'a>(ty: &'a Type, errors: &mut Errors) -> (&'a Type, bool
 
 /// Refuses references, other lifetimes than `'static`, and types without a name.
 pub(crate) fn owned(ty: &Type, place: &Place, errors: &mut Errors) {
+    if let Some(text) = not_data(ty) {
+        return errors.at(ty, text);
+    }
     let mut inside = |ty: &Type| owned(ty, place, errors);
     match ty {
         Type::Array(ty) => inside(&ty.elem),
@@ -95,6 +104,8 @@ fn owned_path(ty: &TypePath, place: &Place, errors: &mut Errors) {
         };
         for arg in &list.args {
             match arg {
+                // A type can have it as a mark, and no value: `PhantomData<fn() -> T>`.
+                GenericArgument::Type(ty) if not_data(ty).is_some() && !holds(&segment.ident) => {}
                 GenericArgument::Type(ty) => owned(ty, place, errors),
                 GenericArgument::Lifetime(lifetime) if lifetime.ident != "static" => {
                     let text = format!(
@@ -117,6 +128,43 @@ fn owned_form(ty: &Type) -> &'static str {
         Type::Path(ty) if ty.path.is_ident("Path") => "`PathBuf`",
         _ => "the type without `&`",
     }
+}
+
+/// What to write instead of code or an address, which no one can send: serde's words would ask for
+/// implementations that nobody can write.
+fn not_data(ty: &Type) -> Option<&'static str> {
+    const CODE: &str = "a function or closure cannot be sent between processes: send an enum that \
+                        says what to do, or make a task of the function itself";
+    let bounds = match peel(ty) {
+        Type::FnPtr(_) => return Some(CODE),
+        Type::Ptr(_) => {
+            return Some("an address means nothing in another process: send what stands there");
+        }
+        Type::ImplTrait(ty) => &ty.bounds,
+        Type::TraitObject(ty) => &ty.bounds,
+        _ => return None,
+    };
+    let of_bound = |bound: &TypeParamBound| match bound {
+        TypeParamBound::Trait(bound) => {
+            let name = bound.path.segments.last()?.ident.to_string();
+            match name.as_str() {
+                "AsyncFn" | "AsyncFnMut" | "AsyncFnOnce" | "Fn" | "FnMut" | "FnOnce" => Some(CODE),
+                "Future" => Some(
+                    "a future cannot be sent between processes: write an `async fn`; where an \
+                     attribute makes this of one, put `#[pool_task]` above that",
+                ),
+                _ => None,
+            }
+        }
+        _ => None,
+    };
+    bounds.iter().find_map(of_bound)
+}
+
+/// Whether a type of this name holds values of its parameters.
+fn holds(name: &Ident) -> bool {
+    const HOLDERS: &[&str] = &["Arc", "Box", "Option", "Pin", "Rc", "Result", "Vec"];
+    HOLDERS.iter().any(|holder| name == holder)
 }
 
 fn is_error(object: &TypeTraitObject) -> bool {

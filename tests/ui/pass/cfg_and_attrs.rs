@@ -19,6 +19,12 @@ fn cfg_args(#[cfg(any())] a: NoSuchType, #[cfg(all())] b: u8, #[allow(unused)] c
     b
 }
 
+/// Where the argument is left out, nothing else mentions the parameter.
+#[pool_task(types(u8))]
+fn cfg_args_of<T: Default + Into<u8>>(#[cfg(any())] a: &T, #[cfg(not(any()))] b: u8) -> u8 {
+    b + T::default().into()
+}
+
 #[pool_task]
 #[must_use = "it is the answer"]
 #[inline(never)]
@@ -52,6 +58,7 @@ const ANSWER: u8 = answer();
 fn main() {
     let pool = Pool::inline();
     assert_eq!(pool.submit(cfg_args::task(1, 2)).join().unwrap(), 1);
+    assert_eq!(pool.submit(cfg_args_of::<u8>::task(1)).join().unwrap(), 1);
     assert_eq!(pool.submit(answer::task()).join().unwrap(), ANSWER);
     assert_eq!(pool.submit(doubled::task(2)).join().unwrap(), doubled(2));
     #[allow(deprecated)]
