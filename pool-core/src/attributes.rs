@@ -251,9 +251,10 @@ pub use pool_macros::pool_task;
 ///
 /// In a process that was started as a worker, `main` does not run: the worker serves tasks. In
 /// every other process `main` runs as it is; when it returns, the global pools (of `f::spawn`)
-/// finish what was submitted.
+/// finish what was submitted. Its result is that of the program: an `Err` is printed and the exit
+/// code is 1, an `ExitCode` is what it says.
 ///
-/// ```no_run
+/// ```
 /// use pool_core::Pool;
 ///
 /// #[pool_core::main]
@@ -264,15 +265,36 @@ pub use pool_macros::pool_task;
 /// }
 /// ```
 ///
-/// With an attribute that makes an `async fn main` an ordinary one, this one comes first:
-/// `#[pool_core::main]` above `#[tokio::main]`, so that a worker never starts the runtime.
+/// [`std::env::args`] are the program's. A worker has the same ones, but for the first, the name
+/// of the program, which in a worker begins with `pool-worker:`.
+///
+/// With an attribute that makes an `async fn main` an ordinary one, this one comes first, so that
+/// a worker never starts the runtime:
+///
+/// ```ignore
+/// #[pool_core::main]
+/// #[tokio::main]
+/// async fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let pool = pool_core::Pool::processes()?;
+///     assert_eq!(pool.submit(double::task(4)).await?, 8);
+///     Ok(())
+/// }
+/// ```
+///
+/// # In doc tests
+///
+/// This attribute on the `main` of a doc test, or [`init()`](crate::init) as its first statement,
+/// is enough, in every edition. Where `rustdoc` makes one program of several (edition 2024), each
+/// still runs in a process of its own, with workers of its own; but the tasks of all are in one
+/// catalog, so two that have the same `name = "…"` need a `standalone_crate`.
 pub use pool_macros::main;
 
 /// The door for worker processes, on a test: `#[pool_core::test]` instead of `#[test]`.
 ///
 /// A test binary has no `main` of its own. Workers of a pool that such a test makes are the test
 /// binary, started again for exactly this test; its first statement turns them into workers.
-/// Other attributes (`#[ignore]`, `#[should_panic]`) and a result are kept.
+/// Other attributes (`#[ignore]`, `#[should_panic]`) and a result are kept. It works with any
+/// number of `--test-threads`, and under `cargo nextest`.
 ///
 /// ```no_run
 /// #[pool_core::pool_task]
@@ -285,6 +307,18 @@ pub use pool_macros::main;
 ///     let pool = pool_core::Pool::processes()?;
 ///     assert_eq!(pool.submit(double::task(4)).join()?, 8);
 ///     Ok(())
+/// }
+/// ```
+///
+/// With an attribute that makes a test of an `async fn`, this one comes first, so that a worker
+/// never starts the runtime. Below it, or below `#[test]`, it makes a second test of the same name.
+///
+/// ```ignore
+/// #[pool_core::test]
+/// #[tokio::test(flavor = "multi_thread")]
+/// async fn doubles_in_another_process() {
+///     let pool = pool_core::Pool::processes().unwrap();
+///     assert_eq!(pool.submit(double::task(4)).await.unwrap(), 8);
 /// }
 /// ```
 pub use pool_macros::test;

@@ -12,8 +12,23 @@ use crate::types::never;
 
 /// The usual attributes that cannot make a plain function of an `async` one.
 const INERT: &[&str] = &[
-    "allow", "cfg", "cfg_attr", "deny", "doc", "expect", "forbid", "inline", "must_use", "warn",
+    "allow",
+    "cfg",
+    "cfg_attr",
+    "deny",
+    "doc",
+    "expect",
+    "forbid",
+    "ignore",
+    "inline",
+    "must_use",
+    "should_panic",
+    "warn",
 ];
+
+fn is_inert(attr: &Attribute) -> bool {
+    INERT.iter().any(|name| attrs::is(attr, name))
+}
 
 pub(crate) fn main(args: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
@@ -65,8 +80,7 @@ fn check_main(function: &Function) -> syn::Result<()> {
              `pool_core::init()`",
         );
     }
-    let inert = |attr: &Attribute| INERT.iter().any(|name| attrs::is(attr, name));
-    if let Some(token) = sig.asyncness.filter(|_| attrs.iter().all(inert)) {
+    if let Some(token) = sig.asyncness.filter(|_| attrs.iter().all(is_inert)) {
         errors.at(
             token,
             "an `async fn main` needs a runtime: put `#[pool_core::main]` above the attribute that \
@@ -83,26 +97,15 @@ pub(crate) fn test(args: TokenStream, item: TokenStream) -> TokenStream {
     let function = errors.take(syn::parse2::<Function>(item.clone()));
     let test = match function {
         Some(function) if errors.take(check_test(&function)).is_some() => {
-            let Function {
-                attrs,
-                vis,
-                sig,
-                inner_attrs,
-                body,
-            } = function;
-            let is_test = attrs.iter().any(|attr| attrs::is(attr, "test"));
-            let marker = (!is_test).then(|| quote!(#[::core::prelude::v1::test]));
-            let name = sig.ident.to_string();
-            quote! {
-                #marker
-                #(#attrs)*
-                #vis #sig {
-                    #(#inner_attrs)*
-                    #krate::__private::test_door(
-                        ::core::concat!(::core::module_path!(), "::", #name),
-                    );
-                    #body
-                }
+            let name = function.sig.ident.to_string();
+            let door = quote! {
+                #krate::__private::test_door(
+                    ::core::concat!(::core::module_path!(), "::", #name),
+                );
+            };
+            match function.sig.asyncness {
+                None => plain_test(function, &door),
+                Some(_) => async_test(function, &door),
             }
         }
         _ => item,
@@ -110,16 +113,69 @@ pub(crate) fn test(args: TokenStream, item: TokenStream) -> TokenStream {
     errors.beside(test)
 }
 
+fn plain_test(function: Function, door: &TokenStream) -> TokenStream {
+    let Function {
+        attrs,
+        vis,
+        sig,
+        inner_attrs,
+        body,
+    } = function;
+    let is_test = attrs.iter().any(|attr| attrs::is(attr, "test"));
+    let marker = (!is_test).then(|| quote!(#[::core::prelude::v1::test]));
+    quote! {
+        #marker
+        #(#attrs)*
+        #vis #sig {
+            #(#inner_attrs)*
+            #door
+            #body
+        }
+    }
+}
+
+/// The test is a plain function around the user's: `#[tokio::test]` makes one of that too, and the
+/// runtime starts behind the door. What is for the harness goes to the outer one.
+fn async_test(function: Function, door: &TokenStream) -> TokenStream {
+    let Function {
+        attrs,
+        vis,
+        sig,
+        inner_attrs,
+        body,
+    } = function;
+    let (outer, inner): (Vec<_>, Vec<_>) = attrs.into_iter().partition(is_inert);
+    let mut plain = sig.clone();
+    plain.asyncness = None;
+    let name = &sig.ident;
+    quote! {
+        #[::core::prelude::v1::test]
+        #(#outer)*
+        // `#[tokio::test]` marks the inner function, which no harness sees.
+        #[allow(unnameable_test_items)]
+        #vis #plain {
+            #door
+            #(#inner)*
+            #sig {
+                #(#inner_attrs)*
+                #body
+            }
+            #name()
+        }
+    }
+}
+
 fn check_test(function: &Function) -> syn::Result<()> {
     let mut errors = Errors::default();
-    if let Some(token) = function.sig.asyncness {
+    let Function { attrs, sig, .. } = function;
+    if let Some(token) = sig.asyncness.filter(|_| attrs.iter().all(is_inert)) {
         errors.at(
             token,
-            "a worker process starts at the top of this test, before any runtime: write a plain \
-             `fn` that blocks on the future inside",
+            "an `async fn` needs a runtime: put `#[pool_core::test]` above the attribute that \
+             starts it, such as `#[tokio::test]`",
         );
     }
-    no_inputs(&function.sig, "a test", &mut errors);
+    no_inputs(sig, "a test", &mut errors);
     errors.or(())
 }
 

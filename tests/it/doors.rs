@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 use pool_core::{Backend, Error, Pool};
 use pool_tests::tasks::{add, pid};
@@ -47,12 +48,112 @@ fn a_test_may_build_its_pools_in_threads() {
     });
 }
 
+#[pool_core::test]
+#[ignore = "the harness is asked for it below"]
+fn a_test_may_be_ignored() {
+    uses_a_pool().unwrap();
+}
+
 mod deeper {
-    mod still {
+    mod r#async {
         #[pool_core::test]
-        fn a_test_may_stand_in_modules() {
+        fn r#match() {
             super::super::uses_a_pool().unwrap();
         }
+    }
+}
+
+#[pool_core::pool_task]
+fn is_in_a_runtime() -> bool {
+    tokio::runtime::Handle::try_current().is_ok()
+}
+
+#[pool_core::test]
+#[tokio::test]
+async fn a_test_may_be_async() {
+    let pool = Pool::processes().unwrap();
+    tokio::task::yield_now().await;
+    assert!(is_in_a_runtime());
+    // The worker went through the door before there was one.
+    assert!(!pool.submit(is_in_a_runtime::task()).await.unwrap());
+}
+
+#[pool_core::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[should_panic(expected = "on purpose")]
+async fn a_test_may_be_async_and_panic() {
+    let pool = Pool::processes().unwrap();
+    let asked = pool.submit(is_in_a_runtime::task());
+    assert!(!tokio::spawn(asked).await.unwrap().unwrap());
+    panic!("on purpose");
+}
+
+/// As everything at once.
+#[pool_core::test]
+#[ignore]
+#[tokio::test]
+async fn a_test_may_be_async_and_ignored() -> Result<(), Error> {
+    let pool = Pool::processes()?;
+    let asked = pool.submit(is_in_a_runtime::task());
+    assert!(!asked.await.unwrap());
+    Ok(())
+}
+
+/// Tests in which the harness has a say.
+const OF_THE_HARNESS: &[&str] = &["doors::a_test_may", "doors::deeper"];
+
+#[test]
+fn tests_run_as_the_harness_is_told() {
+    let mut count = None;
+    for options in [
+        &["--test-threads=1"][..],
+        &["--test-threads=16"],
+        &["--test-threads=16", "--nocapture"],
+    ] {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        let command = command.args(OF_THE_HARNESS).arg("--include-ignored");
+        let ended = run_program(command.args(options));
+        let line = ended.out.lines().find(|line| line.contains(" passed; 0 "));
+        let counts = line.unwrap().split(';').take(3).collect::<String>();
+        assert!(counts.ends_with("0 failed 0 ignored"), "{counts}");
+        assert_eq!(*count.get_or_insert(counts.clone()), counts);
+    }
+}
+
+/// As cargo-nextest does: each in a process of its own.
+#[test]
+fn tests_run_one_by_one() {
+    let harness = || Command::new(std::env::current_exe().unwrap());
+    let list = ["--list", "--format=terse", "--include-ignored"];
+    let listed = run_program(harness().args(OF_THE_HARNESS).args(list));
+    let names = listed.out.lines().map(|line| line.strip_suffix(": test"));
+    let names: Vec<_> = names.flatten().collect();
+    assert!(names.contains(&"doors::deeper::r#async::r#match"));
+    for name in names {
+        let options = ["--exact", "--nocapture", "--include-ignored"];
+        let ended = run_program(harness().arg(name).args(options));
+        assert!(ended.out.contains("1 passed"), "{name}: {}", ended.out);
+    }
+}
+
+#[test]
+fn the_door_is_before_the_runtime_of_main() {
+    for (first, code) in [("", 0), ("fail", 1), ("code", 7)] {
+        let mut command = program(env!("CARGO_BIN_EXE_tokio_main"));
+        let ended = Ended::of(command.args([first, "--flag", "a b"]));
+        let said = ended.describe();
+        let status = ended.status.and_then(|status| status.code());
+        assert_eq!(status, Some(code), "{said}");
+        let lines: Vec<_> = ended.out.lines().collect();
+        // Once: no worker comes so far.
+        assert!(lines[0].ends_with(&format!("tokio_main\", {first:?}, \"--flag\", \"a b\"]")));
+        assert_eq!(lines[1..5], ["in a runtime: true, false"; 4], "{said}");
+        assert_eq!(lines[5], format!("[{first:?}, \"--flag\", \"a b\"]"));
+        // The first says of a worker what it is.
+        assert!(lines[6].starts_with("false, pool-worker:"), "{said}");
+        assert_eq!(lines[7..], ["at the end"], "{said}");
+        let error = "Error: \"on purpose\"\n";
+        assert_eq!(ended.err, if first == "fail" { error } else { "" });
     }
 }
 

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used)]
 
 pub mod chance;
+#[cfg(doctest)]
+pub mod doctests;
 pub mod gate;
 pub mod held;
 pub mod options;
