@@ -89,15 +89,22 @@ impl Errors {
 /// The user's words at their place, but as words of the macro: the lints of the user's crate
 /// (naming, reachability, documentation, …) have judged them once, on the function.
 pub(crate) fn generated(words: TokenStream) -> TokenStream {
-    let respan = |mut word: TokenTree| {
-        word.set_span(word.span().resolved_at(Span::call_site()));
-        word
+    let respan = |word: TokenTree| match word {
+        TokenTree::Ident(ident) => generated_ident(ident).into(),
+        mut word => {
+            word.set_span(word.span().resolved_at(Span::call_site()));
+            word
+        }
     };
     words.into_iter().map(respan).collect()
 }
 
 /// [`generated`] for one word.
 pub(crate) fn generated_ident(mut ident: Ident) -> Ident {
+    // Words of the macro are of its edition, in which this is a keyword.
+    if ident == "gen" {
+        ident = Ident::new_raw("gen", ident.span());
+    }
     ident.set_span(ident.span().resolved_at(Span::call_site()));
     ident
 }

@@ -71,3 +71,36 @@
 //!     Ok(())
 //! }
 //! ```
+//!
+//! A word that is a name in that edition, and a keyword in that of the macros:
+//!
+//! ```edition2021
+//! mod gen {
+//!     #[pool_core::pool_task]
+//!     pub(super) fn gen(gen: u8) -> u8 {
+//!         gen
+//!     }
+//!
+//!     pub fn call() -> u8 {
+//!         let pool = pool_core::Pool::processes().unwrap();
+//!         pool.submit(gen::task(3)).join().unwrap()
+//!     }
+//! }
+//!
+//! #[derive(Clone, serde::Serialize, serde::Deserialize)]
+//! struct Gen;
+//!
+//! #[pool_core::pool_task]
+//! impl Gen {
+//!     fn gen(self, gen: &str) -> usize {
+//!         gen.len()
+//!     }
+//! }
+//!
+//! #[pool_core::main]
+//! fn main() {
+//!     assert_eq!(gen::call(), 3);
+//!     let pool = pool_core::Pool::processes().unwrap();
+//!     assert_eq!(pool.submit(Gen_gen::task(Gen, "x")).join().unwrap(), 1);
+//! }
+//! ```
