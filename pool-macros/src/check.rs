@@ -111,7 +111,7 @@ pub(crate) fn check(
     }
     let (title, name) = match owner {
         Some(owner) => (
-            format!("{}::{}", owner.name.unraw(), sig.ident.unraw()),
+            format!("{}::{}", owner.title(), sig.ident.unraw()),
             // Where the function's name is, because that is where a clash is reported.
             format_ident!(
                 "{}_{}",

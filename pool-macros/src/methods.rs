@@ -2,14 +2,16 @@
 
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use quote::ToTokens;
+use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::{
     Attribute, Generics, ImplItem, Meta, Token, Type, Visibility, WhereClause, braced, parse_quote,
 };
 
 use crate::attrs;
-use crate::generics::without_self;
+use crate::generics::{Params, without_self};
 use crate::input::{Errors, Function, starts_function};
+use crate::signature::text;
 use crate::types::{OWNER, owned, peel};
 
 /// What stands in an `impl` that is marked.
@@ -93,6 +95,18 @@ impl Parse for Methods {
 }
 
 impl Owner {
+    /// Its name for people: of an `impl` for some of its instances only, with what these are.
+    pub(crate) fn title(&self) -> String {
+        let name = self.name.unraw().to_string();
+        match peel(&self.ty) {
+            Type::Path(path) if Params::of([&self.generics]).is_empty() => {
+                let last = path.path.segments.last();
+                name + &text(last.map(|last| &last.arguments).to_token_stream())
+            }
+            _ => name,
+        }
+    }
+
     /// What travels is owned.
     pub(crate) fn check(&self) -> syn::Result<()> {
         let mut errors = Errors::default();

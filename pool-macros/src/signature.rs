@@ -73,7 +73,7 @@ pub(crate) fn fnv1a(signature: &str) -> u64 {
 
 /// The tokens of a type with the usual spaces. `to_string` may put spaces and line ends anywhere,
 /// and not the same ones in every release of the compiler.
-fn text(tokens: TokenStream) -> String {
+pub(crate) fn text(tokens: TokenStream) -> String {
     let spaced = tokens.to_string();
     let one_line = spaced.split_whitespace().collect::<Vec<_>>().join(" ");
     let tight = [

@@ -58,11 +58,19 @@ impl inside::Elsewhere {
     }
 }
 
-// A part of a type.
+// Some instances of a type, with functions of one name: they are tasks of their own.
 #[pool_task]
 impl Wrapped<i64> {
     fn half(&self) -> i64 {
         self.0 / 2
+    }
+}
+
+#[pool_task]
+impl Wrapped<[f64; 2]> {
+    #[pool_task(task = Halves)]
+    fn half(&self) -> [f64; 2] {
+        self.0.map(|x| x / 2.0)
     }
 }
 
@@ -76,5 +84,9 @@ fn main() {
     #[allow(deprecated)]
     let _: Old = run(Old_again::task(&Old));
     assert_eq!(run(Wrapped_half::task(&Wrapped(7))), 3);
+    assert_eq!(run(Halves::task(&Wrapped([7.0, 1.0]))), [3.5, 0.5]);
+    assert!(Wrapped_half::NAME.ends_with("::Wrapped<i64>::half"));
+    assert!(Halves::NAME.ends_with("::Wrapped<[f64; 2]>::half"));
+    assert!(Wrapped_total::<u8>::NAME.ends_with("::Wrapped::total<u8>"));
     assert_eq!(run(Elsewhere_most::task(&Elsewhere(1), Elsewhere(2))).0, 2);
 }
