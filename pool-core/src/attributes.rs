@@ -163,7 +163,9 @@
 /// The worker runs the future to its end before it takes the next task, on the same thread: a pool
 /// runs as many at once as it has workers. When the task is cancelled or its deadline passes, the
 /// future is dropped where it waits, on threads as well as in processes (not with
-/// `panic = "abort"`). It may await the [`JoinHandle`](crate::JoinHandle) of any other task.
+/// `panic = "abort"`). It may await the [`JoinHandle`](crate::JoinHandle)s of other tasks, in any order:
+/// where every worker of a thread pool waits, one of them runs what is awaited. (Not so for handles that
+/// are awaited in `tokio::spawn`, which no worker polls.)
 ///
 /// ```
 /// use pool_core::{Pool, pool_task};
@@ -237,8 +239,11 @@
 ///   [`RemoteError`](crate::RemoteError).
 /// * In a binary, tasks of a crate that nothing else names are not linked in: see
 ///   [`use_tasks!`](crate::use_tasks).
-/// * Two tasks must not have the same name: that is found when the first process pool is built, and
+/// * Two tasks must not have the same name and signature (or the same `name = "…"`): that is found
+///   when the first process pool is built, and
 ///   [`Error::DuplicateTask`](crate::Error::DuplicateTask) names both places.
+/// * Inside of a marked `impl`, what stands in `#[cfg_attr(…)]` above a function is not looked at.
+/// * Type parameters are not called `__S`, `__D` or `__Owner`.
 ///
 /// # What a worker process sees
 ///

@@ -72,6 +72,11 @@ pub trait Return {}
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + Send + 'static> Return for T {}
 
+/// Says of an instance's result what [`Return`] says.
+pub trait Returns {
+    type Output: Return;
+}
+
 /// An argument as serde sees it.
 struct Sent<T>(T);
 

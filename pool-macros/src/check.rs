@@ -19,7 +19,8 @@ use crate::types::{RESULT, argument, never, owned};
 /// A function that can be a task.
 pub(crate) struct Task {
     pub(crate) attrs: Vec<Attribute>,
-    /// The predicate of the function's `#[cfg]`s, which its tasks share.
+    /// The predicate of a method's `#[cfg]`s. Those of a function and of an `impl` are read before
+    /// the macro runs.
     pub(crate) cfg: Option<TokenStream>,
     pub(crate) vis: TokenStream,
     /// The struct's name.
@@ -53,6 +54,12 @@ pub(crate) struct Arg {
 
 /// `pool-core` has `Arguments0` to `Arguments16`, as serde has tuples.
 const MAX_ARGUMENTS: usize = 16;
+
+/// A struct of such a name would be meant in the whole module.
+const PRIMITIVES: &[&str] = &[
+    "bool", "char", "f32", "f64", "i128", "i16", "i32", "i64", "i8", "isize", "str", "u128", "u16",
+    "u32", "u64", "u8", "usize",
+];
 
 pub(crate) fn check(
     function: Function,
@@ -88,6 +95,14 @@ pub(crate) fn check(
         );
     }
     qualifiers(&sig, args, &mut errors);
+    if owner.is_none() && args.task.is_none() && PRIMITIVES.iter().any(|name| sig.ident == name) {
+        let text = format!(
+            "the struct of this task would hide the primitive type `{0}`: name it with \
+             `#[pool_task(task = …)]`",
+            sig.ident
+        );
+        errors.at(&sig.ident, text);
+    }
     let params = Params::of(
         owner
             .map(|o| &o.generics)
@@ -130,7 +145,7 @@ pub(crate) fn check(
         Some(owner) => quote!(<#owner>::#function #own),
         None => quote!(#function #own),
     };
-    let cfg = cfg(owner.map_or(&[][..], |o| &o.attrs).iter().chain(&attrs));
+    let cfg = cfg(&attrs);
     errors.or(Task {
         attrs,
         cfg,
@@ -248,8 +263,8 @@ fn this(
 }
 
 /// The predicates of all `#[cfg]`s.
-fn cfg<'a>(attrs: impl IntoIterator<Item = &'a Attribute>) -> Option<TokenStream> {
-    let predicates = attrs.into_iter().filter_map(|attr| match &attr.meta {
+fn cfg(attrs: &[Attribute]) -> Option<TokenStream> {
+    let predicates = attrs.iter().filter_map(|attr| match &attr.meta {
         Meta::List(list) if attrs::is(attr, "cfg") => Some(&list.tokens),
         _ => None,
     });

@@ -42,6 +42,8 @@ behaviours! {
         functions_run_to_their_end on all;
         panics_and_errors_are_those_of_the_task on all;
         a_cancelled_one_is_dropped on [threads, processes] "inline, submit runs the task";
+        a_cancelled_one_is_not_dropped_by_a_panic on [threads, processes]
+            "inline, submit runs the task";
         one_that_is_too_late_is_dropped on [threads, processes]
             "inline, nothing stops a task that waits";
         tasks_that_await_tasks_of_their_pool_end on all;

@@ -1,38 +1,32 @@
 //! `runtime = "tokio"`: a reactor for futures that need one.
 //!
 //! The runtime's one thread, of the process, drives sockets and timers and what a task spawns; the
-//! task's own future is polled by the thread that runs the task, as without a runtime. So a task may
-//! wait for another in any way, also inside of a runtime of the program, where one that blocks
-//! cannot be started.
+//! task's own future is polled by the thread that runs the task, as without a runtime. So tasks run also
+//! inside of a runtime of the program, where one that blocks cannot be started. What a task spawns is
+//! polled by the runtime's thread, which is no worker: it does not run tasks that are awaited there.
 
 use std::future::Future;
 use std::sync::OnceLock;
 
-use ::tokio::runtime::{Builder, Runtime};
+use ::tokio::runtime::{Builder, EnterGuard, Runtime};
 
 use super::block_on as block_on_thread;
-use crate::Task;
-use crate::catalog::Entry;
-use crate::codec;
 
 /// Runs the future in this thread, inside of the runtime.
 ///
 /// # Panics
 /// When the runtime cannot be started, and as [`block_on`](super::block_on).
 pub fn block_on<F: Future>(future: F) -> F::Output {
-    let _inside = runtime().enter();
+    let _inside = enter();
     block_on_thread(future)
 }
 
-/// The entry of a task whose arguments are decoded inside of the runtime.
-#[must_use]
-pub const fn entry<T: Task>() -> Entry {
-    Entry::of::<T>(run_one::<T>)
-}
-
-fn run_one<T: Task>(call: &mut codec::Run<'_>) -> Result<(), postcard::Error> {
-    let _inside = runtime().enter();
-    codec::run_one::<T>(call)
+/// Inside of the runtime, as long as the guard lives: arguments are decoded in it.
+///
+/// # Panics
+/// When the runtime cannot be started.
+pub fn enter() -> EnterGuard<'static> {
+    runtime().enter()
 }
 
 fn runtime() -> &'static Runtime {

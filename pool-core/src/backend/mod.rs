@@ -87,11 +87,14 @@ pub(crate) trait Engine: Send + Sync {
     /// Blocks until the job is resolved or the deadline has passed, and helps where it can.
     fn wait(&self, job: &Job, deadline: Option<Instant>);
 
-    /// The calling thread is about to sleep until somebody else has done the job: does it right
-    /// here, where nobody else might. Says whether it did.
-    fn help(&self, _: &Job) -> bool {
-        false
+    /// Whether the calling thread, which is counted among those who wait, has to run the job, since
+    /// nobody else is left.
+    fn needs_help(&self, _: &Job) -> Help {
+        Help::Never
     }
+
+    /// Runs the job right here, if nobody has begun it.
+    fn help(&self, _: &Job) {}
 
     /// Looks, without blocking, whether the job is done, so that its cell says so.
     fn poll(&self, job: &Job);
@@ -134,6 +137,15 @@ pub(crate) trait Engine: Send + Sync {
 
     /// The tasks that workers run now, in words.
     fn running(&self) -> Vec<String>;
+}
+
+/// Whether who waits for a job has to run it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Help {
+    Never,
+    /// Not now; it may come to that.
+    Perhaps,
+    Now,
 }
 
 /// How a job comes in.

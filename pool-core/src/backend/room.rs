@@ -55,6 +55,12 @@ impl Room {
         self.waiting.load(SeqCst) > 0
     }
 
+    /// Whether a waker waits.
+    #[cfg(feature = "processes")]
+    pub(super) fn is_watched(&self) -> bool {
+        self.watching.load(SeqCst) > 0
+    }
+
     /// So much waits in the queue now: whether somebody is to be woken for it.
     pub(super) fn is_due(&self, bounds: Bounds, items: usize, bytes: usize) -> bool {
         self.is_wanted()

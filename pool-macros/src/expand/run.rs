@@ -46,6 +46,8 @@ impl Plan<'_> {
         let sendable: Vec<_> = self.sized.iter().cloned().chain(sendable).collect();
         let declared_de = params.declaration_with(Some(quote!('__de)), None);
         let clause = self.clause_of_fields(&sendable);
+        let runtime = self.args.runtime.as_ref();
+        let inside = runtime.map(|_| quote!(let _inside = #krate::__private::tokio::enter();));
         // What a generic function returns is known for its instances only.
         let output = match params.is_empty() {
             true => self.returned(),
@@ -76,7 +78,8 @@ impl Plan<'_> {
                 fn deserialize<__D: #krate::__private::serde::Deserializer<'__de>>(
                     input: __D,
                 ) -> ::core::result::Result<Self, __D::Error> {
-                    #arguments::decode(input)
+                    #inside
+                #arguments::decode(input)
                 }
             }
         }
@@ -141,9 +144,13 @@ impl Plan<'_> {
                     }
                 }
             };
+            let returns = quote! {
+                impl #krate::__private::Returns for #this {
+                    type Output = <Self as #krate::__private::Instance>::Output;
+                }
+            };
             // Where it is listed: one that cannot be a task is reported there, and only once.
-            let code = located(code, instance.place());
-            quote!(#(#allowed)* #code #entry)
+            located(quote!(#returns #(#allowed)* #code #entry), instance.place())
         });
         quote! {
             #(#allowed)*
@@ -228,8 +235,10 @@ impl Plan<'_> {
         } = self;
         let entry = match &args.runtime {
             None => quote!(#krate::__private::Entry::of::<#this>(<#this as #arguments>::run)),
-            // Its arguments are decoded inside of it.
-            Some(_) => quote!(#krate::__private::tokio::entry::<#this>()),
+            // `Deserialize` is used, which enters the runtime.
+            Some(_) => {
+                quote!(#krate::__private::Entry::with::<#this>(<#this as #krate::Task>::INFO))
+            }
         };
         quote!(#krate::__private::inventory::submit! { #entry })
     }

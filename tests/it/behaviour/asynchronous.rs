@@ -198,6 +198,103 @@ async fn two_at_once(n: u32) -> u32 {
     first.await.unwrap() + second.await.unwrap()
 }
 
+/// Polls it once.
+async fn peek<F: Future + Unpin>(future: &mut F) {
+    let mut polled = false;
+    future::poll_fn(|context| {
+        polled = polled || Pin::new(&mut *future).poll(context).is_pending();
+        Poll::Ready(())
+    })
+    .await;
+    assert!(polled);
+}
+
+/// Polls each of them once, and then only what it waits for.
+#[pool_task]
+async fn in_any_order(n: i64) -> i64 {
+    let mut handles: Vec<_> = (0..n)
+        .map(|i| only_worker().submit(add::task(i, 0)))
+        .collect();
+    for handle in &mut handles {
+        peek(handle).await;
+    }
+    let mut sum = 0;
+    for handle in handles.into_iter().rev() {
+        sum += handle.await.unwrap();
+    }
+    sum
+}
+
+static OTHER: Mutex<Option<Pool>> = Mutex::new(None);
+
+/// On one of two pools of one worker each, it awaits a task of the other.
+#[pool_task]
+async fn crossing(here: bool) -> i64 {
+    let pool = if here { only_worker() } else { other() };
+    pool.submit(add::task(1, 1)).await.unwrap()
+}
+
+fn other() -> Pool {
+    let build = || {
+        Pool::builder()
+            .backend(Backend::Threads)
+            .workers(1)
+            .build()
+            .unwrap()
+    };
+    OTHER.lock().unwrap().get_or_insert_with(build).clone()
+}
+
+#[pool_task]
+fn cross(rounds: u32) {
+    for _ in 0..rounds {
+        let tasks = [
+            only_worker().submit(crossing::task(false)),
+            other().submit(crossing::task(true)),
+        ];
+        for task in tasks {
+            assert_eq!(task.join().unwrap(), 2);
+        }
+    }
+}
+
+static SENT: Mutex<Option<std::sync::mpsc::Receiver<u32>>> = Mutex::new(None);
+
+#[pool_task]
+fn received() -> u32 {
+    let receiver = SENT.lock().unwrap().take().unwrap();
+    receiver.recv().unwrap()
+}
+
+/// The one task waits for what the other sends while it awaits it: there is a worker for each.
+#[pool_task]
+fn sends_meanwhile() -> u32 {
+    let pool = Pool::builder()
+        .backend(Backend::Threads)
+        .workers(2)
+        .build()
+        .unwrap();
+    *POOL_OF_SENDS.lock().unwrap() = Some(pool.clone());
+    let sum = pool.submit(sends::task()).join().unwrap();
+    *POOL_OF_SENDS.lock().unwrap() = None;
+    sum
+}
+
+static POOL_OF_SENDS: Mutex<Option<Pool>> = Mutex::new(None);
+
+#[pool_task]
+async fn sends() -> u32 {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    *SENT.lock().unwrap() = Some(receiver);
+    let pool = POOL_OF_SENDS.lock().unwrap().clone().unwrap();
+    let mut handle = pool.submit(received::task());
+    drop(pool);
+    peek(&mut handle).await;
+    Woken::default().await;
+    sender.send(7).unwrap();
+    handle.await.unwrap()
+}
+
 pub(crate) fn tasks_that_await_tasks_of_their_pool_end(on: &On) {
     let pool = on.pool();
     assert_eq!(pool.submit(depth::task(20)).join().unwrap(), 20);
@@ -210,7 +307,55 @@ pub(crate) fn tasks_that_await_tasks_of_their_pool_end(on: &On) {
         20
     );
     assert_eq!(pool.submit(two_at_once::task(3)).join().unwrap(), 7);
+    assert_eq!(
+        only_worker().submit(in_any_order::task(40)).join().unwrap(),
+        780
+    );
+    pool.submit(cross::task(200)).join().unwrap();
+    drop(OTHER.lock().unwrap().take());
+    for _ in 0..10 {
+        assert_eq!(pool.submit(sends_meanwhile::task()).join().unwrap(), 7);
+    }
     drop(ONLY_WORKER.lock().unwrap().take());
+}
+
+static HELD: Mutex<u32> = Mutex::new(0);
+
+/// Holds a lock where it waits for ever, and panics when it is dropped.
+#[pool_task]
+#[expect(clippy::await_holding_lock, reason = "what a user may do")]
+async fn holds_a_lock(begun: &Path) {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("dropped");
+        }
+    }
+    let _bomb = Bomb;
+    let _held = HELD.lock().unwrap();
+    std::fs::write(begun, "begun").unwrap();
+    future::pending().await
+}
+
+#[pool_task]
+fn is_poisoned() -> bool {
+    HELD.lock().is_err()
+}
+
+pub(crate) fn a_cancelled_one_is_not_dropped_by_a_panic(on: &On) {
+    let pool = on
+        .builder()
+        .workers(1)
+        .grace(Duration::from_secs(600))
+        .build()
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let begun = folder.path().join("begun");
+    let handle = pool.submit(holds_a_lock::task(&begun));
+    pool_tests::until("it has begun", || begun.exists());
+    assert!(handle.cancel());
+    assert!(!pool.submit(is_poisoned::task()).join().unwrap());
+    assert_eq!(pool.stats().workers_lost, 0);
 }
 
 /// What can be read inside of tokio's runtime only.

@@ -12,4 +12,9 @@ fn double<T: Copy + std::ops::Add<Output = T>>(x: T) -> T {
     x + x
 }
 
+#[pool_task(types(u8))]
+fn read<T: Copy>(x: T) -> std::io::Result<T> {
+    Ok(x)
+}
+
 fn main() {}

@@ -17,6 +17,11 @@ fn body(url: &str) -> String {
     url.to_owned()
 }
 
+#[pool_task]
+fn bool(text: &str) -> usize {
+    text.len()
+}
+
 fn main() {
     let _ = body::task("…");
 }

@@ -329,6 +329,8 @@ impl Book {
         let collected = (self.done - before) as usize;
         if collected > 0 {
             self.free();
+            // What was behind them waits for less.
+            after.room = true;
         }
         collected
     }

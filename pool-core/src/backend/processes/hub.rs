@@ -288,7 +288,7 @@ impl Hub {
         let Some(book) = self.book(index, generation) else {
             return self.turn(after);
         };
-        after.room |= book.collect(after) > 0;
+        book.collect(after);
         if book.corrupt || !after.again.is_empty() || !after.retry.is_empty() {
             self.turn(after);
         }
@@ -312,7 +312,6 @@ impl Hub {
                 book.depth = dispatch::deeper(book.depth);
             }
         }
-        after.room |= any;
         self.take_again(after);
         if self.rules.has_initializer() {
             self.take_initialized(after);

@@ -160,7 +160,8 @@ impl Shared {
     fn make_room(&self) {
         let (bounds, (tasks, bytes)) = self.with(|hub, after| {
             hub.sweep(after);
-            (hub.queue.bounds, hub.waiting())
+            let (tasks, bytes) = hub.waiting();
+            (hub.queue.bounds, (tasks + hub.queue.reserved, bytes))
         });
         if self.room.is_due(bounds, tasks, bytes) {
             self.room.was_made();
@@ -287,6 +288,8 @@ impl Engine for Processes {
 
     fn watch_room(&self, waker: &Waker) {
         self.shared.room.watch(waker);
+        // It looks as long as somebody watches, as threads that wait do for themselves.
+        self.shared.poke();
     }
 
     fn queue_limit(&self) -> Option<usize> {

@@ -21,7 +21,7 @@ use super::memory::Watch;
 use super::relay::Relay;
 use super::spawn::Recipe;
 use super::wire::{Hello, MESSAGE_MAX, Unreadable, VERSION};
-use super::{Exit, Shared};
+use super::{Exit, Shared, TICK};
 use crate::backend::{Config, SHUT_DOWN};
 use crate::sync::timespec;
 use crate::{Error, StartFailure, TaskErrorKind};
@@ -146,8 +146,13 @@ impl Supervisor {
             actions.extend(self.keep_the_fleet(target, look.retired, look.needed, now));
         }
         self.act(actions);
+        let look_at_room = self.shared.room.is_watched().then(|| {
+            self.shared.make_room();
+            Instant::now() + TICK
+        });
         // Copies and callbacks of the look above are done: from here on only a poke brings news.
-        self.shared.with(|hub, _| hub.next_look(Instant::now()))
+        let next = self.shared.with(|hub, _| hub.next_look(Instant::now()));
+        earliest(next, look_at_room)
     }
 
     fn keep_the_fleet(

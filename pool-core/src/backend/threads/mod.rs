@@ -42,7 +42,7 @@ use self::sleep::Sleepers;
 use self::timer::Timer;
 use super::callbacks::Callbacks;
 use super::ended::Ended;
-use super::{Backend, Config, Engine, EngineRef, Entry, FORKED, SHUT_DOWN, broken};
+use super::{Backend, Config, Engine, EngineRef, Entry, FORKED, Help, SHUT_DOWN, broken};
 use crate::blocked;
 use crate::cell::{Abandon, Job, OnSeat, Paused};
 use crate::current::Frame;
@@ -589,19 +589,22 @@ impl Engine for Threads {
         }
     }
 
-    fn help(&self, job: &Job) -> bool {
-        if !job.head().state.is_queued() {
-            return false;
+    fn needs_help(&self, job: &Job) -> Help {
+        let head = job.head();
+        match blocked::is_worker() && !head.is_resolved() {
+            false => Help::Never,
+            true if head.state.is_queued() && self.shared.is_stuck() => Help::Now,
+            true => Help::Perhaps,
         }
+    }
+
+    fn help(&self, job: &Job) {
         match worker::take(&self.shared, job) {
             Some((job, worker)) => self.shared.run_joined(job, worker),
             None => {
-                return blocked::is_worker()
-                    && self.shared.is_stuck()
-                    && self.shared.run_as_guest(job);
+                self.shared.run_as_guest(job);
             }
         }
-        true
     }
 
     fn poll(&self, _: &Job) {}

@@ -102,7 +102,7 @@ impl Ledger {
         for start in starts.iter().filter(|start| start.number != INITIALIZER) {
             started.entry(start.number).or_default().push(*start);
         }
-        let mut lost: HashMap<u32, u64> = HashMap::new();
+        let mut lost: HashMap<u32, Vec<String>> = HashMap::new();
         let mut missing = 0;
         for (number, fate) in (0_u64..).zip(fates.iter()) {
             let starts = started.remove(&number).unwrap_or_default();
@@ -114,7 +114,8 @@ impl Ledger {
                 .runs_again
                 .add((starts.len() as u64).saturating_sub(1));
             for pid in lost_workers(fate, leave, &starts) {
-                *lost.entry(pid).or_default() += 1;
+                let run = format!("task {number} ({fate:?}, {leave:?}), {starts:?}");
+                lost.entry(pid).or_default().push(run);
             }
             if fate == Fate::Detached && starts.is_empty() {
                 missing += 1;
@@ -126,13 +127,14 @@ impl Ledger {
         }
         for (pid, lost) in &lost {
             let kills = kills.get(pid).copied().unwrap_or(0);
-            if *lost > kills {
-                let text = format!("worker {pid} lost {lost} runs by {kills} kills");
+            if lost.len() as u64 > kills {
+                let text = format!("worker {pid} lost runs by {kills} kills: {lost:?}");
                 blame(&FIGURES.wrong, &text);
             }
         }
         // A worker that is killed between taking a task and its note takes it along unseen.
-        let [killed, noticed] = [kills, &lost].map(|counts| counts.values().sum::<u64>());
+        let killed: u64 = kills.values().sum();
+        let noticed = lost.values().map(|runs| runs.len() as u64).sum();
         let unused = killed.saturating_sub(noticed);
         if missing > unused {
             FIGURES.lost.add(missing - unused - 1);
