@@ -107,13 +107,14 @@ async fn endless_in_tokio(begun: &Path, dropped: &Path) {
     }
 }
 
+/// A worker process that does not stop by itself is not killed as long as the test runs.
+fn with_one_worker(on: &On) -> Pool {
+    let builder = on.builder().workers(1).grace(Duration::from_secs(600));
+    builder.build().unwrap()
+}
+
 pub(crate) fn a_cancelled_one_is_dropped(on: &On) {
-    let pool = on
-        .builder()
-        .workers(1)
-        .grace(Duration::from_secs(600))
-        .build()
-        .unwrap();
+    let pool = with_one_worker(on);
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name);
     let start = |round: usize| -> (JoinHandle<()>, PathBuf) {
@@ -142,12 +143,7 @@ pub(crate) fn a_cancelled_one_is_dropped(on: &On) {
 }
 
 pub(crate) fn one_that_is_too_late_is_dropped(on: &On) {
-    let pool = on
-        .builder()
-        .workers(1)
-        .grace(Duration::from_secs(600))
-        .build()
-        .unwrap();
+    let pool = with_one_worker(on);
     let folder = tempfile::tempdir().unwrap();
     let (begun, dropped) = (folder.path().join("begun"), folder.path().join("dropped"));
     let task = endless::task(&begun, &dropped).timeout(Duration::from_millis(20));
@@ -343,12 +339,7 @@ fn is_poisoned() -> bool {
 }
 
 pub(crate) fn a_cancelled_one_is_not_dropped_by_a_panic(on: &On) {
-    let pool = on
-        .builder()
-        .workers(1)
-        .grace(Duration::from_secs(600))
-        .build()
-        .unwrap();
+    let pool = with_one_worker(on);
     let folder = tempfile::tempdir().unwrap();
     let begun = folder.path().join("begun");
     let handle = pool.submit(holds_a_lock::task(&begun));

@@ -6,12 +6,13 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use pool_core::{JoinHandle, TaskExt, pool_task};
+use pool_tests::block_on;
 use pool_tests::gate::Gate;
 use pool_tests::tasks::{add, echo};
 use pool_tests::until;
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::futures::{Counting, block_on};
+use super::futures::Counting;
 use crate::harness::On;
 
 /// Takes its time to be encoded: until the other one waits for room.

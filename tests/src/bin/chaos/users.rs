@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use pool_core::{Backend, JoinHandle, Map, Pool, Task, TaskError, TaskErrorKind, TaskExt};
+use pool_tests::block_on;
 use pool_tests::chance::{Random, mix, pause};
 
 use crate::figures::{FIGURES, blame, moved};
@@ -15,7 +16,6 @@ use crate::tasks::{
     EXIT_CODE, bytes_of, carry, carry_answer, lasts, leaves, make, panic_message, panics, small,
     small_answer, stumbles, total, total_answer,
 };
-use crate::ways::block_on;
 
 /// A time limit that no task reaches.
 pub(crate) const AMPLE: Duration = Duration::from_secs(600);
