@@ -383,13 +383,13 @@ pub(super) fn shut_20(subject: &Subject) {
     // More than a worker takes ahead.
     const QUEUED: u32 = 300;
     for kills in [false, true] {
-        let gate = Gate::new();
+        let (gate, later) = (Gate::new(), Gate::new());
         let pool = subject.pool_of(1);
         let first = pool.submit(gate.hold(0));
         let _ = gate.wait_for(0);
-        let queued: Vec<_> = (1..=QUEUED)
-            .map(|number| pool.submit(gate.pass(number)))
-            .collect();
+        // However late the callback comes: the others are not done before a kill.
+        let mut queued = vec![pool.submit(later.hold(1))];
+        queued.extend((2..=QUEUED).map(|number| pool.submit(gate.pass(number))));
         let (send, ended) = mpsc::channel();
         let ending = pool.clone();
         first.on_finish(move || {
@@ -400,8 +400,13 @@ pub(super) fn shut_20(subject: &Subject) {
             send.send(()).unwrap();
         });
         gate.open();
+        if !kills {
+            // It waits for all of them.
+            later.open();
+        }
         // Nobody helps the pool meanwhile.
         assert_eq!(ended.recv_timeout(PATIENCE), Ok(()));
+        later.open();
         assert_eq!(outcome(first).unwrap(), 0);
         let mut ran = 0;
         for handle in queued {
