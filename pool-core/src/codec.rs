@@ -10,6 +10,7 @@ use crate::args::{Args, Postponed};
 use crate::bytes::{Builder, Bytes};
 use crate::cell::{Job, drop_quietly};
 use crate::nesting::Nested;
+use crate::seed::{self, Seeds};
 use crate::{Task, TaskError, TaskErrorKind, bulk, panics};
 
 /// What the payload of a worker's answer is. The numbers cross the process boundary.
@@ -106,6 +107,11 @@ pub(crate) fn to_vec<T: Serialize>(task: &T) -> Result<Vec<u8>, String> {
     let mut out = Vec::new();
     guard(|| append(task, &mut out))?;
     Ok(out)
+}
+
+/// A task like this one, or what went wrong in words.
+pub(crate) fn copy<T: Serialize + DeserializeOwned>(task: &T) -> Result<T, String> {
+    decode(&to_vec(task)?)
 }
 
 /// How many bytes the task would be; 0 where it cannot be encoded.
@@ -335,24 +341,16 @@ pub(crate) struct ChunkFacts {
 
 const LENGTH: usize = size_of::<u32>();
 
-/// Why not all tasks were appended.
-#[derive(Debug)]
-pub(crate) enum Stop {
-    /// There are enough bytes.
-    Full,
-    /// The next one has a large block.
-    Large,
-    /// The next one does not encode.
-    Failed(String),
-}
-
-/// The arguments of tasks, each behind its length, until there are `enough` bytes; of how many, and
-/// why no more.
-pub(crate) fn frames<T: Serialize>(tasks: &[T], enough: usize) -> (Vec<u8>, usize, Option<Stop>) {
+/// The arguments of tasks, each behind its length and before its seed if it has one, until there are
+/// `enough` bytes, or one comes that has a large block or does not encode; and of how many.
+pub(crate) fn frames<T: Serialize>(
+    tasks: &[T],
+    seeds: Option<Seeds>,
+    enough: usize,
+) -> (Vec<u8>, usize) {
     let mut out = Vec::new();
     let mut appended = 0;
     let mut begin = 0;
-    let mut large = false;
     // One guard for all: a failure ends it anyway.
     let result = guard(|| {
         for task in tasks {
@@ -361,11 +359,10 @@ pub(crate) fn frames<T: Serialize>(tasks: &[T], enough: usize) -> (Vec<u8>, usiz
             }
             begin = out.len();
             out.extend([0; LENGTH]);
-            let flavor = FrameFlavor {
-                out: &mut out,
-                large: &mut large,
-            };
-            postcard::serialize_with_flavor(task, flavor)?;
+            postcard::serialize_with_flavor(task, FrameFlavor(&mut out))?;
+            if let Some(seeds) = seeds {
+                out.extend(seed::to_bytes(seeds.of(appended)));
+            }
             let len = out.len() - begin - LENGTH;
             let len = u32::try_from(len).map_err(|_| postcard::Error::SerializeBufferFull)?;
             out[begin..begin + LENGTH].copy_from_slice(&len.to_le_bytes());
@@ -373,19 +370,10 @@ pub(crate) fn frames<T: Serialize>(tasks: &[T], enough: usize) -> (Vec<u8>, usiz
         }
         Ok(())
     });
-    let stop = match result {
-        Ok(()) if appended == tasks.len() => None,
-        Ok(()) => Some(Stop::Full),
-        Err(message) => {
-            out.truncate(begin);
-            Some(if large {
-                Stop::Large
-            } else {
-                Stop::Failed(message)
-            })
-        }
-    };
-    (out, appended, stop)
+    if result.is_err() {
+        out.truncate(begin);
+    }
+    (out, appended)
 }
 
 /// The arguments of the tasks of a chunk; ends early where the bytes are not frames.
@@ -597,27 +585,23 @@ fn extend(out: &mut Vec<u8>, more: &[u8]) {
 }
 
 /// Gathers bytes until there is a large block, at which it stops.
-struct FrameFlavor<'a> {
-    out: &'a mut Vec<u8>,
-    large: &'a mut bool,
-}
+struct FrameFlavor<'a>(&'a mut Vec<u8>);
 
 impl Flavor for FrameFlavor<'_> {
     type Output = ();
 
     #[inline]
     fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.out.push(byte);
+        self.0.push(byte);
         Ok(())
     }
 
     #[inline]
     fn try_extend(&mut self, more: &[u8]) -> postcard::Result<()> {
         if more.len() >= LARGE {
-            *self.large = true;
             return Err(postcard::Error::SerializeBufferFull);
         }
-        extend(self.out, more);
+        extend(self.0, more);
         Ok(())
     }
 

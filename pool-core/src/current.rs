@@ -3,8 +3,8 @@
 use std::cell::Cell;
 use std::fmt;
 
-use crate::Backend;
 use crate::cell::{self, Job};
+use crate::{Backend, seed};
 
 /// What a task knows of the run it is in. Got with [`current()`].
 #[derive(Clone)]
@@ -81,6 +81,16 @@ impl Current {
         self.frame.map_or(0, |frame| frame.worker)
     }
 
+    /// The seed for the random numbers of the task: the one that it was given with
+    /// [`TaskExt::seed`](crate::TaskExt::seed), or that its index in a map and the root seed of
+    /// [`Map::seed`](crate::Map::seed) make, the same on every backend, with any number of workers
+    /// and in every retry. Where there is none, a random number, another one each time.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        let given = self.frame.and_then(|frame| frame.seed);
+        given.unwrap_or_else(seed::random)
+    }
+
     /// The backend that runs the task.
     #[must_use]
     pub fn backend(&self) -> Backend {
@@ -114,6 +124,7 @@ pub(crate) struct Probe {
 pub(crate) struct Frame {
     task: &'static str,
     attempt: u32,
+    seed: Option<u64>,
     worker: usize,
     backend: Backend,
     /// Tells what is asked of a task that arrived as bytes; others ask their job.
@@ -126,6 +137,7 @@ impl Frame {
         Self {
             task: "",
             attempt: 1,
+            seed: None,
             worker,
             backend,
             probe: None,
@@ -142,6 +154,13 @@ impl Frame {
     #[inline]
     pub(crate) const fn attempt(mut self, attempt: u32) -> Self {
         self.attempt = attempt;
+        self
+    }
+
+    /// What it takes its random numbers from.
+    #[inline]
+    pub(crate) const fn seeded(mut self, seed: Option<u64>) -> Self {
+        self.seed = seed;
         self
     }
 
@@ -163,5 +182,18 @@ pub(crate) fn enter<T>(frame: Frame, code: impl FnOnce() -> T) -> T {
     let outer = FRAME.replace(Some(frame));
     let result = code();
     FRAME.set(outer);
+    result
+}
+
+/// The run that the calling thread is in goes on as that of another task, with this seed.
+pub(crate) fn reseed(seed: u64) {
+    FRAME.set(FRAME.get().map(|frame| frame.seeded(Some(seed))));
+}
+
+/// Runs code that may [`reseed`]; afterwards the run that the calling thread is in is what it was.
+pub(crate) fn keeping<T>(code: impl FnOnce() -> T) -> T {
+    let frame = FRAME.get();
+    let result = code();
+    FRAME.set(frame);
     result
 }

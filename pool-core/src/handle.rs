@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::future::Future;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use crate::backend::EngineRef;
 use crate::cell::{Handle, Job};
+use crate::completions::Completions;
 use crate::{TaskError, asynchronous};
 
 /// The handle of a submitted task: waits for its result, or cancels it.
@@ -109,9 +111,69 @@ impl<T> JoinHandle<T> {
         }
     }
 
+    /// Makes a future that cancels the task when it is dropped before the task has an outcome, for
+    /// futures that are dropped to give up: in a `select!`, or at the end of a request. The future of
+    /// a plain handle detaches when it is dropped.
+    ///
+    /// ```
+    /// use pool_core::{Pool, pool_task};
+    ///
+    /// #[pool_task]
+    /// fn add(a: i32, b: i32) -> i32 {
+    ///     a + b
+    /// }
+    ///
+    /// let pool = Pool::threads()?;
+    /// let sum = pool.submit(add::task(1, 2)).cancel_on_drop();
+    /// assert_eq!(pollster::block_on(sum).unwrap(), 3);
+    /// # Ok::<(), pool_core::Error>(())
+    /// ```
+    pub fn cancel_on_drop(self) -> CancelOnDrop<T> {
+        CancelOnDrop { handle: Some(self) }
+    }
+
+    /// Another handle of the same task; the outcome is handed out once.
+    pub(crate) fn twin(&self) -> Self {
+        Self::new(self.cell.twin(), self.engine.clone())
+    }
+
+    /// As [`join`](Self::join), with a handle that is kept.
+    pub(crate) fn wait_and_take(&self) -> Result<T, TaskError> {
+        self.wait(None);
+        self.cell.take()
+    }
+
     /// Cancels the task unless a worker runs it.
     pub(crate) fn cancel_queued(&self) {
         self.engine.cancel_queued(self.job());
+    }
+
+    /// Cancels the task; if a worker runs it, only with `running`.
+    pub(crate) fn give_up(&self, running: bool) {
+        match running {
+            true => drop(self.cancel()),
+            false => self.cancel_queued(),
+        }
+    }
+
+    /// Has the completions tell when the task has an outcome; its number there.
+    pub(crate) fn enter(&self, completions: &mut Completions) -> usize {
+        completions.add(&self.engine, self.job())
+    }
+
+    /// Whether there is an outcome, as far as the cell knows.
+    pub(crate) fn is_resolved(&self) -> bool {
+        self.job().head().is_resolved()
+    }
+
+    /// Whether the outcome, which there is, is an error, as far as is known without decoding.
+    pub(crate) fn is_failed(&self) -> bool {
+        self.job().head().state.is_failed()
+    }
+
+    /// The outcome, which there is.
+    pub(crate) fn into_outcome(self) -> Result<T, TaskError> {
+        self.cell.into_outcome()
     }
 
     /// Has the calling thread unparked when the task has an outcome; `false`: it has one.
@@ -177,5 +239,59 @@ impl<T> fmt::Debug for JoinHandle<T> {
             .field("task", &self.job().name())
             .field("state", &state)
             .finish()
+    }
+}
+
+/// A handle that cancels its task when it is dropped: made by [`JoinHandle::cancel_on_drop`].
+#[must_use = "dropping it cancels the task"]
+pub struct CancelOnDrop<T> {
+    /// Until it is detached.
+    handle: Option<JoinHandle<T>>,
+}
+
+impl<T> CancelOnDrop<T> {
+    /// The handle as it was: dropping that detaches.
+    #[must_use = "dropping a handle detaches its task"]
+    pub fn into_inner(mut self) -> JoinHandle<T> {
+        let Some(handle) = self.handle.take() else {
+            unreachable!("it is there until this is gone");
+        };
+        handle
+    }
+}
+
+impl<T> Deref for CancelOnDrop<T> {
+    type Target = JoinHandle<T>;
+
+    fn deref(&self) -> &JoinHandle<T> {
+        let Some(handle) = &self.handle else {
+            unreachable!("it is there until this is gone");
+        };
+        handle
+    }
+}
+
+impl<T> Future for CancelOnDrop<T> {
+    type Output = Result<T, TaskError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(handle) = &mut self.handle else {
+            unreachable!("it is there until this is gone");
+        };
+        Pin::new(handle).poll(context)
+    }
+}
+
+impl<T> Drop for CancelOnDrop<T> {
+    fn drop(&mut self) {
+        if let Some(handle) = &self.handle {
+            handle.cancel();
+        }
+    }
+}
+
+impl<T> fmt::Debug for CancelOnDrop<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CancelOnDrop").field(&self.handle).finish()
     }
 }

@@ -85,6 +85,7 @@
 //! | `processes` | yes | [`Pool::processes`] (Linux) |
 //! | `signals` | yes | [`Pool::shutdown_on_interrupt`]; part of `processes` |
 //! | `default-processes` | no | [`Pool::new`] means processes unless `POOL_BACKEND` says otherwise |
+//! | `async` | no | [`Map::into_stream`]: a `futures_core::Stream`. Handles are futures without it |
 //! | `tokio` | no | `runtime = "tokio"`: an `async fn` that needs tokio's reactor |
 //! | `conformance` | no | `pool_core::conformance`: what any backend has to survive, as tests |
 
@@ -108,6 +109,7 @@ pub mod __private;
 #[allow(unsafe_code)]
 mod cell;
 mod codec;
+mod completions;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod cpus;
@@ -121,15 +123,19 @@ mod map;
 mod nesting;
 mod output;
 mod panics;
+mod patience;
 mod pool;
 mod remote_error;
 mod retry;
+mod scope;
+mod seed;
 #[cfg(feature = "signals")]
 mod signals;
 mod stats;
 mod sync;
 mod task;
 mod task_error;
+mod wait;
 mod work;
 
 #[cfg(feature = "macros")]
@@ -145,17 +151,21 @@ pub use current::{Current, current};
 pub use entry::init;
 pub use error::{Error, StartFailure};
 pub use failure::{Failure, flatten};
-pub use handle::JoinHandle;
+pub use handle::{CancelOnDrop, JoinHandle};
 pub use initializer::Initialized;
-pub use map::Map;
+#[cfg(feature = "async")]
+pub use map::MapStream;
+pub use map::{Early, Failed, Map, OnTimeout, Whole, WithIndex, WithInput};
 pub use output::Output;
 pub use pool::{MAX_WORKERS, Pool, Submit};
 pub use remote_error::{Cause, RemoteError};
+pub use scope::{Scope, ScopedHandle};
 #[cfg(feature = "signals")]
 pub use signals::InterruptGuard;
 pub use stats::Stats;
 pub use task::{Task, TaskExt, WithOptions};
 pub use task_error::{TaskError, TaskErrorKind};
+pub use wait::{AsCompleted, Until, as_completed, wait};
 
 /// How deep process pools can be nested: the pool of a worker is one deeper than the pool that
 /// the worker belongs to.

@@ -173,7 +173,7 @@ impl Pool {
     /// A pool that was shut down takes no task: the handle then resolves with
     /// [`Rejected`](crate::TaskErrorKind::Rejected).
     pub fn submit<T: Task>(&self, task: T) -> JoinHandle<T::Output> {
-        self.submit_work(task)
+        self.submit_work(task, false)
     }
 
     /// Submits a task if there is room for it in the queue.
@@ -198,7 +198,7 @@ impl Pool {
     /// ```
     pub fn try_submit<T: Task>(&self, task: T) -> Result<JoinHandle<T::Output>, T> {
         if self.inner.engine.reserve() {
-            Ok(self.enter(task, true))
+            Ok(self.submit_work(task, true))
         } else {
             Err(task)
         }
@@ -227,11 +227,18 @@ impl Pool {
         self.inner.engine.is_remote()
     }
 
-    pub(crate) fn submit_work<W: Work>(&self, task: W) -> JoinHandle<W::Output> {
-        self.enter(task, false)
+    /// Reserves room for one job, if there is any.
+    pub(crate) fn reserve(&self) -> bool {
+        self.inner.engine.reserve()
     }
 
-    fn enter<W: Work>(&self, task: W, reserved: bool) -> JoinHandle<W::Output> {
+    #[cfg(feature = "async")]
+    pub(crate) fn watch_room(&self, waker: &std::task::Waker) {
+        self.inner.engine.watch_room(waker);
+    }
+
+    /// Submits a job, for which room is reserved or not.
+    pub(crate) fn submit_work<W: Work>(&self, task: W, reserved: bool) -> JoinHandle<W::Output> {
         let engine = &self.inner.engine;
         let start_by = task
             .options()
@@ -401,7 +408,7 @@ impl<T: Task> Future for Submit<T> {
         let Some(task) = this.task.take() else {
             panic!("polled after it was ready");
         };
-        Poll::Ready(this.pool.enter(task, true))
+        Poll::Ready(this.pool.submit_work(task, true))
     }
 }
 

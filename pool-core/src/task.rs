@@ -144,6 +144,28 @@ pub trait TaskExt: Task {
         let task = self;
         WithOptions { task, options }
     }
+
+    /// Gives this call the seed that [`Current::seed`](crate::Current::seed) returns in it, on every
+    /// backend and in every retry. [`Map::seed`](crate::Map::seed) gives each item of a map its own.
+    ///
+    /// ```
+    /// use pool_core::{Pool, TaskExt, pool_task};
+    ///
+    /// #[pool_task]
+    /// fn dice() -> u64 {
+    ///     pool_core::current().seed() % 6 + 1
+    /// }
+    ///
+    /// let pool = Pool::threads()?;
+    /// assert_eq!(pool.submit(dice::task().seed(41)).join().unwrap(), 6);
+    /// # Ok::<(), pool_core::Error>(())
+    /// ```
+    fn seed(self, seed: u64) -> WithOptions<Self> {
+        let mut options = self.options();
+        options.seed = Some(seed);
+        let task = self;
+        WithOptions { task, options }
+    }
 }
 
 impl<T: Task> TaskExt for T {}
@@ -153,6 +175,12 @@ impl<T: Task> TaskExt for T {}
 pub struct WithOptions<T> {
     task: T,
     options: Options,
+}
+
+impl<T> WithOptions<T> {
+    pub(crate) fn new(task: T, options: Options) -> Self {
+        Self { task, options }
+    }
 }
 
 // The options steer the parent only: what travels is the task.
@@ -199,6 +227,8 @@ pub struct Options {
     pub(crate) lost: u32,
     /// How many tasks travel together; 0 for one that travels alone.
     pub(crate) chunk: u32,
+    /// The seed of the task; of a chunk that there is one for each task.
+    pub(crate) seed: Option<u64>,
 }
 
 impl Options {
@@ -210,6 +240,7 @@ impl Options {
         earlier: 0,
         lost: 0,
         chunk: 0,
+        seed: None,
     };
 
     /// Whether there is nothing that a backend must know.
@@ -225,6 +256,7 @@ impl Options {
             || self.queue_timeout.is_some()
             || self.retries > 0
             || self.idempotent
+            || self.seed.is_some()
     }
 
     /// Which run it is, from 1.

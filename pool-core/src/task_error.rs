@@ -21,6 +21,7 @@ struct Inner {
     /// Peak and limit, in bytes.
     memory: Option<(u64, u64)>,
     attempt: u32,
+    index: Option<usize>,
 }
 
 /// What happened, for programs. People read the `Display` of [`TaskError`].
@@ -61,6 +62,7 @@ impl TaskError {
             exit_code: None,
             memory: None,
             attempt: 1,
+            index: None,
         }))
     }
 
@@ -90,6 +92,11 @@ impl TaskError {
 
     pub(crate) fn attempt_is(mut self, attempt: u32) -> Self {
         self.0.attempt = attempt;
+        self
+    }
+
+    pub(crate) fn index_is(mut self, index: usize) -> Self {
+        self.0.index = Some(index);
         self
     }
 
@@ -202,6 +209,13 @@ impl TaskError {
         self.0.attempt
     }
 
+    /// Which item of its [`Map`](crate::Map) the task was, from 0; `None` for one that was submitted
+    /// by itself.
+    #[must_use]
+    pub fn index(&self) -> Option<usize> {
+        self.0.index
+    }
+
     pub(crate) fn abandoned(reason: crate::cell::Abandon, task: &'static str) -> Self {
         match reason {
             crate::cell::Abandon::Cancelled => Self::cancelled(task),
@@ -293,6 +307,9 @@ impl fmt::Display for TaskError {
         }
         if inner.attempt > 1 {
             write!(f, " (attempt {})", inner.attempt)?;
+        }
+        if let Some(index) = inner.index {
+            write!(f, " (item {index})")?;
         }
         if let Some(pid) = inner.worker {
             write!(f, " (worker process {pid})")?;

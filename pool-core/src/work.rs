@@ -7,7 +7,8 @@ use std::time::Duration;
 use crate::args::Args;
 use crate::bytes::Bytes;
 use crate::cell::{Batch, Handle};
-use crate::codec::{self, Answer, ChunkFacts, Stop};
+use crate::codec::{self, Answer, ChunkFacts};
+use crate::seed::{self, Seeds};
 use crate::task::{Options, TaskInfo};
 use crate::{Task, TaskError, TaskErrorKind, panics};
 
@@ -81,7 +82,10 @@ impl<T: Task> Work for T {
     }
 
     fn encode(self) -> Result<Args, String> {
-        codec::encode(self)
+        match Task::options(&self).seed {
+            None => codec::encode(self),
+            Some(seed) => codec::encode((self, seed::to_bytes(seed))),
+        }
     }
 
     fn open(answer: Answer, _: Option<ChunkFacts>) -> Result<T::Output, TaskError> {
@@ -133,15 +137,21 @@ pub(crate) struct SentChunk<T> {
     /// One frame a task.
     frames: Vec<u8>,
     len: usize,
+    is_seeded: bool,
     task: PhantomData<fn() -> T>,
 }
 
 impl<T: Task> SentChunk<T> {
-    /// The first of these tasks, as many as there is room for; why no more.
-    pub(crate) fn of(tasks: &[T]) -> (Self, Option<Stop>) {
-        let (frames, len, stop) = codec::frames(tasks, MAX_BYTES);
-        let task = PhantomData;
-        (Self { frames, len, task }, stop)
+    /// The first of these tasks, as many as there is room for; none where the first is large or does
+    /// not encode.
+    pub(crate) fn of(tasks: &[T], seeds: Option<Seeds>) -> Self {
+        let (frames, len) = codec::frames(tasks, seeds, MAX_BYTES);
+        Self {
+            frames,
+            len,
+            is_seeded: seeds.is_some(),
+            task: PhantomData,
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -157,6 +167,7 @@ impl<T: Task> Work for SentChunk<T> {
     fn options(&self) -> Options {
         Options {
             chunk: u32::try_from(self.len).unwrap_or(u32::MAX),
+            seed: self.is_seeded.then_some(0),
             ..Options::default()
         }
     }

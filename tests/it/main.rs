@@ -75,6 +75,65 @@ behaviours! {
         flatten_takes_a_map_apart on all;
         errors_go_on_with_a_question_mark on all;
     }
+    waiting {
+        nothing_is_waited_for_at_once on all;
+        all_are_waited_for on all;
+        the_first_one_ends_it on [threads, processes] "inline, submit runs the task";
+        time_ends_it on [threads, processes] "inline, submit runs the task";
+        the_first_error_ends_it on [threads, processes] "inline, submit runs the task";
+        errors_of_other_kinds_end_it on [threads, processes] "inline, submit runs the task";
+        a_lost_worker_is_an_error on [processes] "it ends the program";
+        results_come_as_they_are_ready on [threads, processes] "inline, submit runs the task";
+        each_comes_once_with_its_own_result on all;
+        errors_come_like_results on all;
+        pools_mix on all;
+        finished_ones_come_at_once on [threads, processes] "inline, submit runs the task";
+        time_ends_the_iterator_and_gives_the_rest_back on [threads, processes]
+            "inline, submit runs the task";
+        one_that_was_joined_says_so on all;
+        dropped_it_detaches on all;
+        several_threads_wait_for_the_same on [threads, processes]
+            "inline, submit runs the task";
+        a_cancel_is_noticed on [threads, processes] "inline, submit runs the task";
+        a_kill_is_noticed on [threads, processes] "inline, submit runs the task";
+        inside_of_a_task_it_ends on all;
+        a_mix_of_long_and_short_ones_ends on all;
+    }
+    scope {
+        everything_is_done_at_its_end on all;
+        of_nothing_is_nothing on all;
+        results_are_joined_inside on all;
+        the_first_error_cancels_the_others on [threads, processes]
+            "inline, submit runs the task";
+        an_error_that_is_joined_cancels_the_others on [threads, processes]
+            "inline, submit runs the task";
+        a_question_mark_ends_it on all;
+        a_panic_of_the_code_cancels_all_and_waits on [threads, processes]
+            "inline, submit runs the task";
+        a_cancel_is_no_failure on [threads, processes] "inline, submit runs the task";
+        a_pool_that_was_shut_down_fails_it on all;
+        scopes_nest on all;
+        its_handles_are_futures on all;
+    }
+    seeds {
+        are_the_same_everywhere on all;
+        stay_in_a_retry on all;
+        travel_with_large_arguments on all;
+        of_a_task_are_its_own on all;
+        that_were_not_given_are_random on all;
+    }
+    streams {
+        give_what_the_map_gives on all;
+        keep_to_their_bound on all;
+        go_on_when_others_fill_the_queue on [threads, processes] "inline, nothing is queued";
+        dropped_half_way_cancel_what_has_not_started on [threads, processes]
+            "inline, submit runs the task";
+        run_on_every_executor on all;
+        submit_async_waits_on_every_executor on all;
+        a_handle_cancels_when_it_is_dropped_if_it_was_told_to on [threads, processes]
+            "inline, submit runs the task";
+        a_select_that_drops_a_handle_loses_nothing on all;
+    }
     map {
         keeps_the_order on all;
         of_nothing_is_nothing on all;
@@ -95,6 +154,24 @@ behaviours! {
         outlives_the_last_name_of_its_pool on all;
         moves_to_another_thread on all;
         on_a_pool_that_was_shut_down_every_task_is_rejected on all;
+        unordered_the_first_that_is_ready_comes_first on [threads, processes]
+            "inline, one task runs at a time";
+        unordered_each_comes_once on all;
+        unordered_it_keeps_to_its_bound on all;
+        unordered_a_worker_that_dies_costs_one_of_them on [processes] "it ends the program";
+        keeps_to_its_bound_of_bytes on all;
+        what_is_larger_than_the_bound_goes_alone on all;
+        each_item_has_its_time on [threads, processes] "inline, nothing is stopped";
+        an_item_keeps_a_timeout_of_its_own on [threads, processes] "inline, nothing is stopped";
+        stops_at_the_first_error on all;
+        stops_what_runs_elsewhere on [threads, processes] "inline, one task runs at a time";
+        stops_at_a_timeout_if_it_is_told_to on [processes] "a thread is not stopped";
+        gives_the_input_back_beside_an_error on all;
+        gives_no_input_back_that_cannot_be_copied on all;
+        errors_know_their_item on all;
+        two_maps_share_a_pool_fairly on [threads, processes] "inline, one task runs at a time";
+        inside_of_a_task_it_ends on all;
+        knows_its_length_unless_it_may_end_early on all;
     }
     chunks {
         each_failure_is_that_of_its_own_task on all;

@@ -103,6 +103,15 @@ pub(crate) trait Engine: Send + Sync {
     /// noticed.
     fn watch(&self, job: &Job);
 
+    /// The calling thread, which looks for itself whether some of its jobs are done, is going to
+    /// sleep: the ends of those that it is to hear of must be noticed. Or it is awake again.
+    fn sleeps(&self, _: bool) {}
+
+    /// Whether this process has been forked from the one that has the workers.
+    fn is_forked(&self) -> bool {
+        false
+    }
+
     /// Whether a worker runs the job now.
     fn is_running(&self, job: &Job) -> bool;
 

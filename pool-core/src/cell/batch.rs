@@ -24,6 +24,8 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{drop_quietly, running};
+use crate::current;
+use crate::seed::Seeds;
 use crate::sync::thread::{self, Thread};
 use crate::sync::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Mutex, MutexGuard};
 use crate::work::Work;
@@ -51,6 +53,7 @@ enum Contents<T: Task> {
 
 pub(crate) struct Batch<T: Task> {
     items: Box<[Item<T>]>,
+    seeds: Option<Seeds>,
     /// How many tasks are claimed at once.
     run: usize,
     /// Runs of which every task has started, or is taken.
@@ -107,7 +110,7 @@ impl<T: Task> Item<T> {
 
 impl<T: Task> Batch<T> {
     /// A batch, and its consumer.
-    pub(crate) fn new(tasks: Vec<T>, run: usize) -> (Arc<Self>, Taker<T>) {
+    pub(crate) fn new(tasks: Vec<T>, seeds: Option<Seeds>, run: usize) -> (Arc<Self>, Taker<T>) {
         let items: Box<[_]> = tasks
             .into_iter()
             .map(|task| Item {
@@ -121,6 +124,7 @@ impl<T: Task> Batch<T> {
                 .map(|_| AtomicBool::new(false))
                 .collect(),
             items,
+            seeds,
             run,
             cursor: AtomicUsize::new(0),
             ran: AtomicUsize::new(0),
@@ -161,12 +165,15 @@ impl<T: Task> Batch<T> {
         let first = run * self.run;
         let items = &self.items[first..self.items.len().min(first + self.run)];
         let mut ran = 0;
-        for item in items {
+        for (at, item) in items.iter().enumerate() {
             if stop() {
                 return false;
             }
             if item.claim() {
                 ran += 1;
+                if let Some(seeds) = self.seeds {
+                    current::reseed(seeds.of(first + at));
+                }
                 if item.run() {
                     self.wake_consumer();
                 }

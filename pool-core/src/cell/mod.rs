@@ -52,7 +52,7 @@ pub(crate) use running::running;
 pub(crate) use seat::{OnSeat, Seat};
 pub(crate) use state::{Abandon, State};
 pub(crate) use turn::Paused;
-pub(crate) use waiters::{Callback, Waiters, divert_callbacks};
+pub(crate) use waiters::{Callback, Notice, Waiters, divert_callbacks};
 
 use self::state::{Finish, Taken};
 use self::turn::{Turn, sleep_unless};
@@ -295,6 +295,14 @@ impl<R: 'static> Handle<R> {
 }
 
 impl<R> Handle<R> {
+    /// Another one of the same cell.
+    pub(crate) fn twin(&self) -> Self {
+        Self {
+            job: self.job.clone(),
+            result: PhantomData,
+        }
+    }
+
     #[inline]
     pub(crate) fn job(&self) -> &Job {
         &self.job
@@ -484,6 +492,9 @@ impl<T: Work> JobCell<T> {
             }
             turn.task = T::again(&turn.kept);
         };
+        if outcome.is_err() {
+            job.head().state.mark_failed();
+        }
         // SAFETY: the claim won above; there is nothing in the contents to be dropped.
         unsafe { Self::contents_are(cell, Contents::Output(outcome)) };
         // SAFETY: the claim won above is given up here.
@@ -504,6 +515,8 @@ impl<T: Work> JobCell<T> {
     }
 
     unsafe fn fail(cell: NonNull<Head>, error: TaskError) {
+        // SAFETY: the caller keeps the cell alive.
+        unsafe { cell.as_ref() }.state.mark_failed();
         // SAFETY: handed on to the caller.
         drop_quietly(unsafe { Self::swap(cell, Contents::Output(Err(error))) });
     }
@@ -525,6 +538,10 @@ impl<T: Work> JobCell<T> {
                 false,
             ),
         };
+        if !encoded {
+            // SAFETY: the caller keeps the cell alive.
+            unsafe { cell.as_ref() }.state.mark_failed();
+        }
         // SAFETY: the caller holds the claim, and the contents are empty.
         unsafe { Self::contents_are(cell, new) };
         encoded

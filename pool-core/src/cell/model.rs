@@ -42,7 +42,11 @@ impl Task for Count {
 }
 
 fn batch(tasks: usize) -> (Arc<Batch<Count>>, Taker<Count>) {
-    Batch::new((0..tasks).map(|_| Count(Traced::default())).collect(), 1)
+    Batch::new(
+        (0..tasks).map(|_| Count(Traced::default())).collect(),
+        None,
+        1,
+    )
 }
 
 /// The consumer's loop, as in `map.rs`; says how often the task has run.
@@ -107,7 +111,7 @@ fn model_two_workers_run_each_task_of_a_batch_once() {
 fn model_what_is_passed_over_is_run_or_dropped() {
     bounded(3, || {
         let numbers = [Traced::default(), Traced::default()];
-        let (batch, mut taker) = Batch::new(numbers.clone().map(Count).into(), 1);
+        let (batch, mut taker) = Batch::new(numbers.clone().map(Count).into(), None, 1);
         let worker = worker(&batch);
         taker.skip();
         taker.cancel();

@@ -5,7 +5,7 @@ use std::mem::ManuallyDrop;
 use super::{Head, Job, Remote, finish};
 use crate::TaskError;
 use crate::args::Args;
-use crate::codec::{Answer, ChunkFacts};
+use crate::codec::{Answer, ChunkFacts, Reply};
 use crate::task::{Options, TaskInfo};
 
 /// A job that was claimed for a remote run, with its arguments encoded.
@@ -138,6 +138,9 @@ impl Claimed {
     /// Finishes with a worker's answer.
     #[inline]
     pub(crate) fn answer(mut self, answer: Answer, chunk: Option<ChunkFacts>) -> Option<Watched> {
+        if answer.reply != Reply::Output {
+            self.head().state.mark_failed();
+        }
         let attempt = self.options().attempt();
         *self.remote_mut() = match chunk {
             None if attempt > 1 => Remote::LaterAnswer(Box::new((answer, attempt))),
@@ -149,6 +152,7 @@ impl Claimed {
 
     /// Finishes without an answer.
     pub(crate) fn fail(mut self, error: TaskError) -> Option<Watched> {
+        self.head().state.mark_failed();
         let error = error.attempt_is(self.options().attempt());
         let args = self.take_args();
         *self.remote_mut() = Remote::Failed(error);
@@ -187,6 +191,7 @@ impl Drop for Claimed {
     fn drop(&mut self) {
         let error =
             TaskError::cancelled(self.info().name).message_is("the pool ended before the task did");
+        self.head().state.mark_failed();
         *self.remote_mut() = Remote::Failed(error);
         // SAFETY: the claim ends with this value; the pointer is dropped after this.
         unsafe { self.job.clone().finish() };

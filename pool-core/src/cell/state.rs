@@ -31,8 +31,14 @@ const ABANDONED_TAKEN: u32 = 1 << 7;
 /// A claimer keeps the task for a later run.
 const PAUSED: u32 = 1 << 8;
 
+/// The outcome is an error, or will be one. Set by the claimer before it finishes.
+const FAILED: u32 = 1 << 9;
+
+/// Somebody who waits does not look for itself: the backend has to notice the end.
+const ALERTED: u32 = 1 << 10;
+
 /// One pointer to the cell; the count takes the bits from here on.
-const REF: u32 = 1 << 9;
+const REF: u32 = 1 << 11;
 const REFS: u32 = !(REF - 1);
 
 /// A new cell: queued, with two pointers, the handle's and the backend's.
@@ -201,17 +207,36 @@ impl State {
         }
     }
 
-    /// Says that somebody waits; `false` when there is nothing to wait for any more.
-    pub(crate) fn watch(&self) -> bool {
+    /// Says that somebody waits, and with `alert` that it does not look for itself; `false` when
+    /// there is nothing to wait for any more.
+    pub(crate) fn watch(&self, alert: bool) -> bool {
+        let bits = if alert { WATCHED | ALERTED } else { WATCHED };
         // AcqRel: the entry in the list of waiters comes before the bit, and a resolution that
         // is seen here came before.
-        !resolved(self.0.fetch_or(WATCHED, AcqRel))
+        !resolved(self.0.fetch_or(bits, AcqRel))
     }
 
     /// Whether somebody waits.
     #[inline]
     pub(crate) fn is_watched(&self) -> bool {
         self.0.load(Relaxed) & WATCHED != 0
+    }
+
+    /// Whether somebody waits who does not look for itself.
+    #[inline]
+    pub(crate) fn is_alerted(&self) -> bool {
+        self.0.load(Relaxed) & ALERTED != 0
+    }
+
+    /// The outcome is an error; said by the claimer.
+    pub(crate) fn mark_failed(&self) {
+        // Relaxed: published by `finish`.
+        self.0.fetch_or(FAILED, Relaxed);
+    }
+
+    /// Whether a resolved task has an error for its outcome, as far as is known without decoding.
+    pub(crate) fn is_failed(&self) -> bool {
+        self.0.load(Acquire) & (FAILED | ABANDONED) != 0
     }
 
     #[inline]

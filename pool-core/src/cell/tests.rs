@@ -135,9 +135,9 @@ fn a_task_abandoned_in_the_queue_is_never_claimed() {
 fn a_watcher_is_seen_by_who_resolves_or_sees_it_resolved() {
     let state = State::new();
     assert!(state.claim());
-    assert!(state.watch());
+    assert!(state.watch(true));
     assert_eq!(state.finish(), Finish::Watched);
-    assert!(!state.watch());
+    assert!(!state.watch(true));
 }
 
 #[test]
@@ -573,7 +573,11 @@ mod batch {
     }
 
     fn batch(len: u32, run: usize) -> (Arc<Batch<Count>>, Taker<Count>) {
-        Batch::new((0..len).map(|i| Count(Counted::new(i))).collect(), run)
+        Batch::new(
+            (0..len).map(|i| Count(Counted::new(i))).collect(),
+            None,
+            run,
+        )
     }
 
     fn take(taker: &mut Taker<Count>) -> Option<Result<u32, TaskError>> {
@@ -652,7 +656,7 @@ mod batch {
                 self.0
             }
         }
-        let (batch, mut taker) = Batch::new((0..4).map(Meet).collect(), 4);
+        let (batch, mut taker) = Batch::new((0..4).map(Meet).collect(), None, 4);
         thread::scope(|scope| {
             for _ in 0..2 {
                 scope.spawn(|| batch.work());

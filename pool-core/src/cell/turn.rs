@@ -76,7 +76,7 @@ impl<T: Work> Turn<T> {
             Err(message) => return Err(TaskError::not_encoded(name, &message)),
         };
         let attempt = self.options.attempt();
-        let frame = frame.named(name).attempt(attempt);
+        let frame = frame.named(name).attempt(attempt).seeded(self.options.seed);
         // Outside the closure, so that its destructor is not left to an unwinding `enter`.
         let outcome = seat::enter(seat, job, deadline, || {
             let task = task.take().unwrap_or_else(|| unreachable!("it runs once"));

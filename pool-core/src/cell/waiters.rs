@@ -1,4 +1,4 @@
-//! Who is woken when a task is resolved: threads, wakers and callbacks.
+//! Who is woken when a task is resolved: threads, wakers, callbacks, and who waits for many tasks.
 //!
 //! No wake-up is lost: a waiter enters the list first and then sets the state word's *watched*
 //! bit ([`State::watch`]); whoever resolves the task reads that bit in the very operation that
@@ -11,7 +11,7 @@ use std::fmt;
 use std::ptr;
 use std::sync::atomic::AtomicPtr;
 use std::sync::atomic::Ordering::{AcqRel, Acquire};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::thread::Thread;
 
@@ -48,10 +48,16 @@ fn call(callback: Callback) {
     }
 }
 
+/// Whom to tell which ones of many tasks are resolved, by the numbers that it gave them.
+pub(crate) trait Notice: Send + Sync {
+    fn resolved(&self, number: usize);
+}
+
 enum Waiter {
     Thread(Thread),
     Waker(Waker),
     Callback(Callback),
+    Notice(Arc<dyn Notice>, usize),
 }
 
 impl Waiter {
@@ -64,6 +70,7 @@ impl Waiter {
                 let _ = panics::catch(|| waker.wake());
             }
             Self::Callback(callback) => call(callback),
+            Self::Notice(notice, number) => notice.resolved(number),
         }
     }
 }
@@ -92,7 +99,7 @@ impl Waiters {
                 list.push(Waiter::Thread(current));
             }
         }
-        self.watch(state)
+        self.watch(state, true)
     }
 
     /// Enters a waker, in the place of the one that the same future left before.
@@ -108,21 +115,32 @@ impl Waiters {
                 None => list.push(Waiter::Waker(waker.clone())),
             }
         }
-        self.watch(state)
+        self.watch(state, true)
     }
 
     /// Enters a callback; it runs at once when the task is resolved already.
     pub(crate) fn add_callback(&self, callback: Box<dyn FnOnce() + Send>, state: &State) -> bool {
-        self.add(Waiter::Callback(callback), state)
+        self.lock().push(Waiter::Callback(callback));
+        self.watch(state, true)
     }
 
-    fn add(&self, waiter: Waiter, state: &State) -> bool {
-        self.lock().push(waiter);
-        self.watch(state)
+    /// Enters somebody who looks for itself, and tells it at once when the task is resolved already.
+    pub(crate) fn add_notice(&self, notice: Arc<dyn Notice>, number: usize, state: &State) {
+        self.lock().push(Waiter::Notice(notice, number));
+        self.watch(state, false);
     }
 
-    fn watch(&self, state: &State) -> bool {
-        let waiting = state.watch();
+    /// Takes it out again.
+    pub(crate) fn remove_notice(&self, notice: &Arc<dyn Notice>) {
+        let is_other = |waiter: &Waiter| match waiter {
+            Waiter::Notice(entered, _) => !Arc::ptr_eq(entered, notice),
+            _ => true,
+        };
+        self.lock().retain(is_other);
+    }
+
+    fn watch(&self, state: &State, alert: bool) -> bool {
+        let waiting = state.watch(alert);
         if !waiting {
             // The resolver may have emptied the list before this entry came.
             self.wake_all();

@@ -86,6 +86,8 @@ pub(super) struct Book {
     pub(super) look_at: Option<Instant>,
     /// Which task was told to stop, and when its worker is killed if it has not.
     pub(super) grace: Option<(u64, Instant)>,
+    /// Whether there are sleepers ([`Hub::sleeps`](super::hub::Hub::sleeps)).
+    pub(super) has_sleepers: bool,
 }
 
 impl Book {
@@ -116,7 +118,20 @@ impl Book {
             seen_running: None,
             look_at: None,
             grace: None,
+            has_sleepers: false,
         }
+    }
+
+    /// The ends of all tasks that somebody waits for must be noticed; `false`: there is one already.
+    pub(super) fn alert(&self) -> bool {
+        let mut all = true;
+        for seq in self.done..self.head {
+            let job = self.job(seq);
+            if job.is_some_and(|job| job.head().state.is_watched()) {
+                all &= self.tell_supervisor(seq);
+            }
+        }
+        all
     }
 
     /// Tasks that were given to the worker and not collected yet.
@@ -203,8 +218,12 @@ impl Book {
             slot.clear_note();
             slot.set_span(options.chunk);
         }
+        let seeded = match options.seed {
+            Some(_) => kind::SEEDED,
+            None => 0,
+        };
         let facts = Facts {
-            kind: kind::with_attempt(kind, options.attempt()),
+            kind: kind::with_attempt(kind | seeded, options.attempt()),
             task: job.info().id.0,
             len: len as u64,
             offset: region.map_or(0, |region| region.offset),
@@ -248,7 +267,10 @@ impl Book {
     #[inline]
     fn publish(&self, seq: u64, job: &Claimed) {
         Place::new(self.index, seq).note(job);
-        let watched = job.head().state.is_watched() || self.life.ends_soon();
+        let head = job.head();
+        let watched = head.state.is_alerted()
+            || self.life.ends_soon()
+            || self.has_sleepers && head.state.is_watched();
         let tell = if watched { TELL_SUPERVISOR } else { 0 };
         self.lane.slot(seq).publish(tell);
     }

@@ -268,7 +268,7 @@ impl Book {
         let (1, running) = split(&mut frames, 1) else {
             return Err(Garbled);
         };
-        let (handle, rest) = job.sibling(Bytes::from(running).into(), chunk_of(1));
+        let (handle, rest) = job.sibling(Bytes::from(running).into(), chunk_of(1, job));
         let mut others = vec![(handle, 1)];
         others.extend(parts(job, frames, job.chunk() - ran - 1, after));
         let facts = ChunkFacts {
@@ -302,16 +302,18 @@ fn parts(
         if count == 0 {
             return parts;
         }
-        let (handle, claimed) = job.sibling(Bytes::from(bytes).into(), chunk_of(count));
+        let (handle, claimed) = job.sibling(Bytes::from(bytes).into(), chunk_of(count, job));
         parts.push((handle, count));
         after.again.push(claimed);
     }
 }
 
-fn chunk_of(tasks: usize) -> Options {
+/// The options of a part of a chunk.
+fn chunk_of(tasks: usize, whole: &Claimed) -> Options {
     Options {
-        // A part of a chunk, whose length is such a number.
+        // The length of the whole is such a number.
         chunk: tasks as u32,
+        seed: whole.options().seed,
         ..Options::default()
     }
 }

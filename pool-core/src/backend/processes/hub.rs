@@ -73,6 +73,8 @@ pub(super) struct Hub {
     pub(super) queue: Queue,
     /// How many workers there are to be.
     pub(super) target: usize,
+    /// How many threads sleep that look for themselves when they are awake.
+    pub(super) sleepers: usize,
 }
 
 impl Hub {
@@ -94,6 +96,7 @@ impl Hub {
             sleeps_until: None,
             ticking: false,
             filling: 0,
+            sleepers: 0,
         }
     }
 
@@ -482,6 +485,25 @@ impl Hub {
             self.turn(after);
         }
         self.watch_the_queue(after);
+    }
+
+    /// Somebody who looks for itself goes to sleep, or is awake again.
+    pub(super) fn sleeps(&mut self, sleeps: bool, after: &mut After) {
+        match sleeps {
+            true => self.sleepers += 1,
+            false => self.sleepers -= 1,
+        }
+        let mut all = true;
+        for book in self.books.iter_mut().flatten() {
+            book.has_sleepers = self.sleepers > 0;
+            all &= !sleeps || book.alert();
+        }
+        if !all {
+            self.turn(after);
+        }
+        if sleeps {
+            self.watch_the_queue(after);
+        }
     }
 
     pub(super) fn is_running(&self, job: &Job) -> bool {

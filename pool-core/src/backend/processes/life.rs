@@ -129,7 +129,7 @@ impl Hub {
         };
         let (handle, job) = initializer.job();
         // The supervisor is told of its end.
-        handle.job().head().state.watch();
+        handle.job().head().state.watch(true);
         // Its arguments are encoded already: no foreign code runs here.
         if let Some(job) = Claimed::new(job)
             && self.give_to(index, job, after).is_ok()

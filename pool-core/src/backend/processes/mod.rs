@@ -26,7 +26,6 @@ mod pressure;
 mod recall;
 mod relay;
 mod spawn;
-mod spin;
 mod supervision;
 mod supervisor;
 mod wire;
@@ -46,13 +45,13 @@ use self::after::After;
 use self::hub::{Cancelled, Hub};
 use self::lane::memory::HomeMark;
 use self::spawn::Recipe;
-use self::spin::Patience;
 use self::supervisor::Supervisor;
 use super::callbacks::Callbacks;
 use super::ended::Ended;
 use super::room::Room;
 use super::{Backend, Config, Engine, EngineRef, Entry, FORKED};
 use crate::cell::{Abandon, Claimed, Job};
+use crate::patience::Patience;
 use crate::{Error, Stats, TaskError, TaskErrorKind};
 
 pub(crate) use self::lane::memory::use_large_pages;
@@ -343,6 +342,14 @@ impl Engine for Processes {
         } else {
             job.head().abandon(Abandon::Cancelled);
         }
+    }
+
+    fn sleeps(&self, sleeps: bool) {
+        self.with(|hub, after| hub.sleeps(sleeps, after));
+    }
+
+    fn is_forked(&self) -> bool {
+        !self.is_home()
     }
 
     fn is_running(&self, job: &Job) -> bool {

@@ -72,7 +72,9 @@ impl Hub {
     pub(super) fn serve(&mut self, index: usize, lane: Arc<Lane>, pid: u32, after: &mut After) {
         self.generations += 1;
         let life = self.rules.life(index >= self.target);
-        self.books[index] = Some(Book::new(lane, pid, index, self.generations, life));
+        let mut book = Book::new(lane, pid, index, self.generations, life);
+        book.has_sleepers = self.sleepers > 0;
+        self.books[index] = Some(book);
         self.counts.started += 1;
         self.initialize(index, after);
         self.turn(after);

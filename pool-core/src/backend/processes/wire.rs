@@ -18,6 +18,9 @@ pub(super) mod kind {
     /// Many tasks: the worker notes its progress.
     pub(crate) const CHUNK: u32 = 3;
 
+    /// Beside one of the above: a seed travels behind the arguments of each task.
+    pub(crate) const SEEDED: u32 = 1 << 7;
+
     const BITS: u32 = 8;
 
     /// The flags, with which run of the task it is.

@@ -21,7 +21,6 @@ use super::lane::arena::{Region, Ring};
 use super::lane::memory::{ControlMap, TrustedArena, WriteArena};
 use super::lane::slot::{Facts, SLOT_INLINE, Start, TELL_JOINER, TELL_SUPERVISOR};
 use super::lane::{Control, monotonic_nanos};
-use super::spin::Patience;
 use super::wire::{
     DING, Finished, Hello, MESSAGE_MAX, Progress, Unreadable, VERSION, Welcome, kind,
 };
@@ -30,6 +29,8 @@ use crate::Backend;
 use crate::catalog::{Catalog, Entry};
 use crate::codec::{self, Frames, REPLY_HEAD, Reply};
 use crate::current::{self, Frame, Probe};
+use crate::patience::Patience;
+use crate::seed;
 use crate::task::TaskId;
 
 /// The exit code of a process that was started as a worker and cannot be one.
@@ -233,6 +234,19 @@ fn watch_parent(socket: BorrowedFd<'_>, parent: Option<&OwnedFd>) {
     let _ = rustix::process::kill_process(getpid(), Signal::KILL);
 }
 
+/// Runs a task, with the seed that travels behind its arguments if there is one.
+#[inline]
+fn run(task: &Entry, mut args: &[u8], is_seeded: bool, out: &mut Vec<u8>) -> Reply {
+    if is_seeded {
+        let Some((rest, seed)) = seed::split(args) else {
+            return Reply::Undecodable;
+        };
+        args = rest;
+        current::reseed(seed);
+    }
+    task.run(args, out)
+}
+
 struct Worker {
     lane: &'static Lane,
     control: &'static Control,
@@ -296,6 +310,8 @@ impl Worker {
     fn run_task(&mut self, facts: Facts) {
         let slot = self.control.slot(self.next);
         let (kind, attempt) = kind::and_attempt(facts.kind);
+        let is_seeded = kind & kind::SEEDED != 0;
+        let kind = kind & !kind::SEEDED;
         if kind == kind::TIMED {
             slot.set_note(monotonic_nanos());
         }
@@ -318,9 +334,9 @@ impl Worker {
                 let frame = self.frame.named(task.name()).attempt(attempt);
                 current::enter(frame, || {
                     if kind == kind::CHUNK {
-                        self.run_chunk(task, args);
+                        self.run_chunk(task, args, is_seeded);
                     } else {
-                        let reply = task.run(args, &mut self.out);
+                        let reply = run(task, args, is_seeded, &mut self.out);
                         self.answer(reply);
                     }
                 });
@@ -355,7 +371,7 @@ impl Worker {
 
     /// Runs the tasks of a chunk until its end, until the parent takes back the others, or until
     /// the room for replies is used up; notes its progress after each.
-    fn run_chunk(&mut self, task: &Entry, args: &[u8]) {
+    fn run_chunk(&mut self, task: &Entry, args: &[u8], is_seeded: bool) {
         let slot = self.control.slot(self.next);
         let start = Instant::now();
         let mut room = self.room(CHUNK_ROOM);
@@ -367,7 +383,7 @@ impl Worker {
             }
             self.out.clear();
             self.out.extend([0; REPLY_HEAD]);
-            let mut reply = task.run(frame, &mut self.out);
+            let mut reply = run(task, frame, is_seeded, &mut self.out);
             let needed = progress.bytes + self.out.len() as u64 + CHUNK_ROOM;
             let limit = (self.ring.capacity() / 2).min(u32::MAX.into()) - CHUNK_ROOM;
             if needed > limit + CHUNK_ROOM {

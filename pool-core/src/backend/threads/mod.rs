@@ -611,6 +611,10 @@ impl Engine for Threads {
 
     fn watch(&self, _: &Job) {}
 
+    fn is_forked(&self) -> bool {
+        !self.is_home()
+    }
+
     fn is_running(&self, job: &Job) -> bool {
         job.head().state.is_running()
     }

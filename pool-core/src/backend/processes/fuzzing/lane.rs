@@ -287,7 +287,7 @@ impl World {
         let ids: Vec<_> = ids.collect();
         let probe = |id: &u32| Probe::new(*id, wants, load);
         let probes: Vec<_> = ids.iter().map(probe).collect();
-        let (chunk, _) = SentChunk::of(&probes);
+        let chunk = SentChunk::of(&probes, None);
         let sent = chunk.len();
         let (handle, job) = self.send(chunk);
         self.wait_for(Held::Chunk(handle), job, ids[..sent].to_vec());

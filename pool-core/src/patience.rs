@@ -1,8 +1,8 @@
 //! Waiting without the kernel for a short, bounded time.
 //!
 //! A wake-up through the kernel costs tens of microseconds on a virtual machine, so both sides of
-//! a lane look again and again before they sleep: first without a pause for others, then offering
-//! the processor to them between two looks, since the other side of the lane may be waiting for
+//! a lane, and who waits for many tasks, look again and again before they sleep: first without a pause for others, then offering
+//! the processor to them between two looks, since the other side may be waiting for
 //! it. How long each is worth is learnt: a wait that ended by itself was worth it, one that did not
 //! was too long.
 
@@ -20,7 +20,7 @@ const MAX_MICROS: u32 = 60;
 
 /// How long it is worth to spin, learnt from the last waits.
 #[derive(Debug)]
-pub(super) struct Patience {
+pub(crate) struct Patience {
     looks: AtomicU32,
     micros: AtomicU32,
     /// On one processor the other side runs only while this one does not.
@@ -28,7 +28,7 @@ pub(super) struct Patience {
 }
 
 impl Patience {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             looks: AtomicU32::new(MAX_LOOKS),
             micros: AtomicU32::new(MAX_MICROS),
@@ -38,7 +38,7 @@ impl Patience {
 
     /// Waits for the condition; `false` when it is time to sleep.
     #[inline]
-    pub(super) fn spin_until(&self, condition: impl Fn() -> bool) -> bool {
+    pub(crate) fn spin_until(&self, condition: impl Fn() -> bool) -> bool {
         let looks = self.looks.load(Relaxed);
         if !self.is_alone {
             for _ in 0..looks {

@@ -1,0 +1,249 @@
+//! Waiting for whichever of many jobs is done next, of any mix of pools.
+//!
+//! Each job has a number. Its cell tells the number to the *inbox* when the job is resolved
+//! ([`Notice`]), so a completion costs the same however many jobs there are. Who waits takes the
+//! numbers out of the inbox; where it is empty it looks after the pools by itself for a while, as a
+//! `join` does, and then says to them that it sleeps ([`Engine::sleeps`]) and waits for the inbox.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use crate::backend::{EngineRef, Help};
+use crate::blocked;
+use crate::cell::{Job, Notice};
+use crate::patience::Patience;
+
+/// How often a thread looks whether it is the last that could run a job which it waits for.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+
+/// How many jobs it looks at then.
+const LOOKS: usize = 1024;
+
+/// The numbers of the jobs that are resolved, until they are taken.
+struct Inbox {
+    state: Mutex<Arrived>,
+    bell: Condvar,
+}
+
+#[derive(Default)]
+struct Arrived {
+    numbers: VecDeque<usize>,
+    /// Who is woken by the next one.
+    waker: Option<Waker>,
+}
+
+impl Inbox {
+    fn new() -> Self {
+        Self {
+            state: Mutex::default(),
+            bell: Condvar::new(),
+        }
+    }
+
+    fn arrived(&self) -> MutexGuard<'_, Arrived> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Option<usize> {
+        self.arrived().numbers.pop_front()
+    }
+
+    /// Waits until there is a number, at most so long.
+    fn sleep(&self, limit: Option<Duration>) {
+        let arrived = self.arrived();
+        let is_empty = |arrived: &mut Arrived| arrived.numbers.is_empty();
+        // Nothing is done under the lock that could panic.
+        match limit {
+            Some(limit) => drop(self.bell.wait_timeout_while(arrived, limit, is_empty)),
+            None => drop(self.bell.wait_while(arrived, is_empty)),
+        }
+    }
+}
+
+impl Notice for Inbox {
+    fn resolved(&self, number: usize) {
+        let mut arrived = self.arrived();
+        arrived.numbers.push_back(number);
+        let waker = arrived.waker.take();
+        drop(arrived);
+        self.bell.notify_one();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// Jobs, of which the next one that is done is waited for.
+pub(crate) struct Completions {
+    inbox: Arc<Inbox>,
+    /// By number; `None`: free.
+    jobs: Vec<Option<(EngineRef, Job)>>,
+    free: Vec<usize>,
+    /// One job of each pool.
+    pools: Vec<(EngineRef, Job)>,
+    patience: Patience,
+    /// Where the search for a job goes on that nobody has begun.
+    search: usize,
+}
+
+impl Completions {
+    pub(crate) fn new() -> Self {
+        Self {
+            inbox: Arc::new(Inbox::new()),
+            jobs: Vec::new(),
+            free: Vec::new(),
+            pools: Vec::new(),
+            patience: Patience::new(),
+            search: 0,
+        }
+    }
+
+    /// How many jobs there are that [`next`](Self::next) has not returned.
+    pub(crate) fn len(&self) -> usize {
+        self.jobs.len() - self.free.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// One job more; its number: the lowest ones go on from 0, until `next` has freed some.
+    pub(crate) fn add(&mut self, engine: &EngineRef, job: &Job) -> usize {
+        let number = self.free.pop().unwrap_or_else(|| {
+            self.jobs.push(None);
+            self.jobs.len() - 1
+        });
+        self.jobs[number] = Some((EngineRef::clone(engine), job.clone()));
+        // Most often it is the pool of the one before.
+        let is_known = |pool: &(EngineRef, Job)| Arc::ptr_eq(&pool.0, engine);
+        if !self.pools.iter().rev().any(is_known) {
+            self.pools.push((EngineRef::clone(engine), job.clone()));
+        }
+        if engine.is_forked() {
+            // Nobody else will ever resolve it.
+            engine.wait(job, Some(Instant::now()));
+        }
+        let head = job.head();
+        let inbox: Arc<Inbox> = Arc::clone(&self.inbox);
+        head.waiters.add_notice(inbox, number, &head.state);
+        number
+    }
+
+    /// The number of a job that is done, if there is one: without waiting.
+    pub(crate) fn try_next(&mut self) -> Option<usize> {
+        let number = self.inbox.take().or_else(|| {
+            self.poll();
+            self.inbox.take()
+        })?;
+        self.jobs[number] = None;
+        self.free.push(number);
+        Some(number)
+    }
+
+    /// Waits for a job that is done, at most until the deadline; `None` where there is none, or no
+    /// job at all.
+    pub(crate) fn next(&mut self, deadline: Option<Instant>) -> Option<usize> {
+        loop {
+            let found = self.try_next();
+            if found.is_some() || self.is_empty() {
+                return found;
+            }
+            let limit = match deadline.map(|at| at.saturating_duration_since(Instant::now())) {
+                Some(Duration::ZERO) => return None,
+                limit => limit,
+            };
+            let arrived = || {
+                self.poll();
+                !self.inbox.arrived().numbers.is_empty()
+            };
+            if self.patience.spin_until(arrived) {
+                continue;
+            }
+            if let Some((engine, job)) = self.sleep(limit) {
+                engine.help(&job);
+            }
+        }
+    }
+
+    /// The number of a job that is done; without one the waker is woken when there is.
+    pub(crate) fn poll_next(&mut self, waker: &Waker) -> Option<usize> {
+        let found = self.try_next();
+        if found.is_some() || self.is_empty() {
+            return found;
+        }
+        {
+            let mut arrived = self.inbox.arrived();
+            match &mut arrived.waker {
+                Some(known) => known.clone_from(waker),
+                none => *none = Some(waker.clone()),
+            }
+        }
+        // Whoever polls does not look for itself until it is woken.
+        for (engine, job) in self.jobs.iter().flatten() {
+            if job.head().state.watch(true) {
+                engine.watch(job);
+            }
+        }
+        self.try_next()
+    }
+
+    /// Looks at the pools.
+    fn poll(&self) {
+        for (engine, job) in &self.pools {
+            engine.poll(job);
+        }
+    }
+
+    /// Sleeps until something arrives or the time is over; or returns a job that the calling thread
+    /// has to run, since it may be the last that could.
+    fn sleep(&mut self, limit: Option<Duration>) -> Option<(EngineRef, Job)> {
+        struct Awake<'a>(&'a [(EngineRef, Job)]);
+        impl Drop for Awake<'_> {
+            fn drop(&mut self) {
+                for (engine, _) in self.0 {
+                    engine.sleeps(false);
+                }
+            }
+        }
+        blocked::during(|| {
+            let mut longest = limit;
+            // Who waits for a limited time only cannot run a task for as long as it takes.
+            if limit.is_none() && blocked::is_worker() {
+                if let Some(left) = self.left_alone() {
+                    return Some(left);
+                }
+                longest = Some(LOOK_EVERY);
+            }
+            for (engine, _) in &self.pools {
+                engine.sleeps(true);
+            }
+            let _awake = Awake(&self.pools);
+            self.inbox.sleep(longest);
+            None
+        })
+    }
+
+    /// A job that nobody but the calling thread may be able to run; looks at some of them, and at
+    /// others the next time.
+    fn left_alone(&mut self) -> Option<(EngineRef, Job)> {
+        let len = self.jobs.len();
+        let looks = len.min(LOOKS);
+        let first = self.search;
+        self.search = (first + looks) % len;
+        (first..first + looks)
+            .filter_map(|at| self.jobs[at % len].as_ref())
+            .find(|(engine, job)| engine.needs_help(job) == Help::Now)
+            .cloned()
+    }
+}
+
+impl Drop for Completions {
+    fn drop(&mut self) {
+        let inbox: Arc<dyn Notice> = Arc::<Inbox>::clone(&self.inbox);
+        for (_, job) in self.jobs.iter().flatten() {
+            job.head().waiters.remove_notice(&inbox);
+        }
+    }
+}
