@@ -32,6 +32,8 @@ struct Arrived {
     numbers: VecDeque<usize>,
     /// Who is woken by the next one.
     waker: Option<Waker>,
+    /// Whether a thread sleeps on the bell: to ring it is a system call.
+    sleeps: bool,
 }
 
 impl Inbox {
@@ -46,13 +48,10 @@ impl Inbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self) -> Option<usize> {
-        self.arrived().numbers.pop_front()
-    }
-
     /// Waits until there is a number, at most so long.
     fn sleep(&self, limit: Option<Duration>) {
-        let arrived = self.arrived();
+        let mut arrived = self.arrived();
+        arrived.sleeps = true;
         let is_empty = |arrived: &mut Arrived| arrived.numbers.is_empty();
         // Nothing is done under the lock that could panic.
         match limit {
@@ -67,8 +66,11 @@ impl Notice for Inbox {
         let mut arrived = self.arrived();
         arrived.numbers.push_back(number);
         let waker = arrived.waker.take();
+        let sleeps = std::mem::take(&mut arrived.sleeps);
         drop(arrived);
-        self.bell.notify_one();
+        if sleeps {
+            self.bell.notify_one();
+        }
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -78,6 +80,8 @@ impl Notice for Inbox {
 /// Jobs, of which the next one that is done is waited for.
 pub(crate) struct Completions {
     inbox: Arc<Inbox>,
+    /// What was taken out of the inbox, all at once, and not returned.
+    taken: VecDeque<usize>,
     /// By number; `None`: free.
     jobs: Vec<Option<(EngineRef, Job)>>,
     free: Vec<usize>,
@@ -92,6 +96,7 @@ impl Completions {
     pub(crate) fn new() -> Self {
         Self {
             inbox: Arc::new(Inbox::new()),
+            taken: VecDeque::new(),
             jobs: Vec::new(),
             free: Vec::new(),
             pools: Vec::new(),
@@ -133,13 +138,21 @@ impl Completions {
 
     /// The number of a job that is done, if there is one: without waiting.
     pub(crate) fn try_next(&mut self) -> Option<usize> {
-        let number = self.inbox.take().or_else(|| {
+        if self.taken.is_empty() {
+            self.take();
+        }
+        if self.taken.is_empty() {
             self.poll();
-            self.inbox.take()
-        })?;
+            self.take();
+        }
+        let number = self.taken.pop_front()?;
         self.jobs[number] = None;
         self.free.push(number);
         Some(number)
+    }
+
+    fn take(&mut self) {
+        std::mem::swap(&mut self.taken, &mut self.inbox.arrived().numbers);
     }
 
     /// Waits for a job that is done, at most until the deadline; `None` where there is none, or no

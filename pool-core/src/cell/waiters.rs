@@ -78,7 +78,37 @@ impl Waiter {
 /// The list of waiters of one task: one word, until somebody waits.
 pub(crate) struct Waiters(AtomicPtr<List>);
 
-type List = Mutex<Vec<Waiter>>;
+type List = Mutex<Entries>;
+
+/// Those who wait, in the order in which they came. The first one is in the list itself, so that a
+/// worker that wakes it frees no memory: that is up to who has the handle, which has allocated it.
+#[derive(Default)]
+struct Entries {
+    first: Option<Waiter>,
+    others: Vec<Waiter>,
+}
+
+impl Entries {
+    fn push(&mut self, waiter: Waiter) {
+        match self.first {
+            None if self.others.is_empty() => self.first = Some(waiter),
+            _ => self.others.push(waiter),
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Waiter> {
+        self.first.iter().chain(&self.others)
+    }
+
+    fn iter_mut(&mut self) -> impl Iterator<Item = &mut Waiter> {
+        self.first.iter_mut().chain(&mut self.others)
+    }
+
+    fn retain(&mut self, keep: impl Fn(&Waiter) -> bool) {
+        self.first = self.first.take().filter(&keep);
+        self.others.retain(keep);
+    }
+}
 
 impl Waiters {
     #[inline]
@@ -154,8 +184,8 @@ impl Waiters {
         if self.0.load(Acquire).is_null() {
             return;
         }
-        let list = std::mem::take(&mut *self.lock());
-        for waiter in list {
+        let Entries { first, others } = std::mem::take(&mut *self.lock());
+        for waiter in first.into_iter().chain(others) {
             waiter.wake();
         }
     }
@@ -165,7 +195,7 @@ impl Waiters {
         if self.0.load(Acquire).is_null() {
             return;
         }
-        for waiter in &*self.lock() {
+        for waiter in self.lock().iter() {
             if let Waiter::Thread(thread) = waiter {
                 thread.unpark();
             }
@@ -174,10 +204,10 @@ impl Waiters {
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.lock().len()
+        self.lock().iter().count()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Waiter>> {
+    fn lock(&self) -> MutexGuard<'_, Entries> {
         // No code that can panic runs under this lock, but a clone of a waker; the list is whole
         // at every moment.
         self.list().lock().unwrap_or_else(PoisonError::into_inner)

@@ -22,6 +22,9 @@ use crate::{Pool, Task, TaskError, WithOptions};
 /// [`Map::in_flight`]: super::Map::in_flight
 const IN_FLIGHT_PER_WORKER: usize = 64;
 
+/// With a window so large, half of it keeps a worker busy.
+const AMPLE_PER_WORKER: usize = 16;
+
 /// How many chunks are in flight for each worker.
 const CHUNKS_PER_WORKER: usize = 4;
 
@@ -163,9 +166,12 @@ impl<I: Iterator<Item: Task>> Flow<I> {
             }
             return;
         }
-        // Refilled by halves, so that chunks are not cut small by a window that is nearly full.
+        // Refilled by halves, so that chunks are not cut small by a window that is nearly full, and
+        // that workers which sleep are woken once for many tasks.
         let bound = self.bound();
-        if self.pace.chunk > 1 && self.ahead + self.pace.chunk > bound && self.ahead > bound / 2 {
+        let is_ample = self.unordered.is_some() && bound >= AMPLE_PER_WORKER * self.pool.workers();
+        let chunk = if is_ample { bound } else { self.pace.chunk };
+        if chunk > 1 && self.ahead + chunk > bound && self.ahead > bound / 2 {
             return;
         }
         while self.ahead < bound {
