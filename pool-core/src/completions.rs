@@ -181,6 +181,7 @@ impl Completions {
     }
 
     /// The number of a job that is done; without one the waker is woken when there is.
+    #[cfg(feature = "async")]
     pub(crate) fn poll_next(&mut self, waker: &Waker) -> Option<usize> {
         let found = self.try_next();
         if found.is_some() || self.is_empty() {

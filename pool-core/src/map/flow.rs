@@ -197,6 +197,7 @@ impl<I: Iterator<Item: Task>> Flow<I> {
     }
 
     /// Whether nothing is in flight, and nothing is left to be submitted.
+    #[cfg(feature = "async")]
     pub(super) fn is_at_end(&self) -> bool {
         self.ahead == 0 && self.input.is_none() && self.read.is_empty() && self.held.is_none()
     }

@@ -600,7 +600,12 @@ impl Book {
 
     /// The worker is dead: what it did is delivered, what it ran is lost, what waited comes back
     /// in order.
-    pub(super) fn settle(mut self, exit: Exit, after: &mut After) -> Settled {
+    pub(super) fn settle(
+        mut self,
+        exit: Exit,
+        killed_for: Option<&'static str>,
+        after: &mut After,
+    ) -> Settled {
         self.collect(after);
         // The initializer is the first.
         let mut did_work = self.done > 0;
@@ -645,6 +650,8 @@ impl Book {
             error = error.worker_is(self.pid);
             if self.corrupt {
                 error = error.message_is("the worker broke the protocol of its lane");
+            } else if let Some(why) = killed_for.filter(|_| error.is_worker_lost()) {
+                error = error.message_is(why);
             }
             let salvaged = (state == SlotState::Running && job.is_chunk())
                 .then(|| self.salvage(seq, &job, error.clone(), after));

@@ -198,15 +198,15 @@ impl Fleet {
         actions
     }
 
-    /// A worker is to be killed: it overran, or broke the protocol.
-    pub(super) fn condemn(&mut self, index: usize) -> Vec<Action> {
+    /// A worker overran, or broke the protocol; says whether the caller must kill it.
+    pub(super) fn condemn(&mut self, index: usize) -> bool {
         let (served, then) = match self.workers[index] {
             Worker::Serving { since, pid } => (Some((since, pid)), Then::Replace),
             Worker::Stopping { then, .. } => (None, then),
-            _ => return Vec::new(),
+            _ => return false,
         };
         self.workers[index] = Worker::Dying { served, then };
-        vec![Action::Kill(index)]
+        true
     }
 
     /// A worker has been told to end, and has nothing to do.
@@ -557,8 +557,8 @@ mod tests {
     fn a_condemned_worker_is_killed_once_and_replaced() {
         let now = Instant::now();
         let mut fleet = running(1, now);
-        assert_eq!(fleet.condemn(0), [Action::Kill(0)]);
-        assert_eq!(fleet.condemn(0), []);
+        assert!(fleet.condemn(0));
+        assert!(!fleet.condemn(0));
         assert_eq!(fleet.exited(0, KILLED, CameTo::Work, now), []);
         assert_eq!(fleet.due(now), [Action::Start(0)]);
     }
@@ -585,14 +585,14 @@ mod tests {
         let mut fleet = running(1, now);
         let mut at = now;
         for _ in 1..MAX_START_FAILURES {
-            assert_eq!(fleet.condemn(0), [Action::Kill(0)]);
+            assert!(fleet.condemn(0));
             assert_eq!(fleet.exited(0, KILLED, CameTo::Nothing, at), []);
             at = fleet.next_due().unwrap();
             assert_eq!(fleet.due(at), [Action::Start(0)]);
             fleet.started(0, 300, at);
             assert_eq!(fleet.hello(0, Ok(()), at), [Action::Serve(0)]);
         }
-        assert_eq!(fleet.condemn(0), [Action::Kill(0)]);
+        assert!(fleet.condemn(0));
         let actions = fleet.exited(0, KILLED, CameTo::Nothing, at);
         assert!(matches!(actions[..], [Action::Break(_)]), "{actions:?}");
     }

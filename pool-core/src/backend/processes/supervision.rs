@@ -81,12 +81,18 @@ impl Hub {
     }
 
     /// A worker is dead; says how far it had come.
-    pub(super) fn settle(&mut self, index: usize, exit: Exit, after: &mut After) -> CameTo {
+    pub(super) fn settle(
+        &mut self,
+        index: usize,
+        exit: Exit,
+        killed_for: Option<&'static str>,
+        after: &mut After,
+    ) -> CameTo {
         let Some(book) = self.books[index].take() else {
             return CameTo::Nothing;
         };
         self.counts.lost += u64::from(!book.life.is_stopped());
-        let Settled { waiting, came_to } = book.settle(exit, after);
+        let Settled { waiting, came_to } = book.settle(exit, killed_for, after);
         self.put_back(waiting, after);
         self.take_again(after);
         self.turn(after);

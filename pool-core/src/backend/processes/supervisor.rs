@@ -54,7 +54,14 @@ struct Process {
     lane: Option<Lane>,
     /// What it writes goes through this program.
     relays: Vec<Relay>,
+    /// Why the pool has killed it, where no task of it knows.
+    killed_for: Option<&'static str>,
 }
+
+/// Why the pool kills a worker.
+const ITS_TASK: &str = "the pool killed the worker for what another task did";
+const NOT_IN_TIME: &str = "the pool killed the worker, which had not started or ended in time";
+const CLOSED: &str = "the pool killed the worker, which had closed its control socket";
 
 impl Supervisor {
     pub(super) fn new(
@@ -131,11 +138,12 @@ impl Supervisor {
             };
             (look, hub.target)
         });
-        let mut actions: Vec<_> = look
-            .kill
-            .into_iter()
-            .flat_map(|index| self.fleet.condemn(index))
-            .collect();
+        for index in look.kill {
+            if self.fleet.condemn(index) {
+                self.kill(index, ITS_TASK);
+            }
+        }
+        let mut actions = Vec::new();
         if look.ended && !ending {
             // By an initializer, while others had not said hello: the pool tells why.
             self.report(Ok(()));
@@ -200,11 +208,7 @@ impl Supervisor {
         for action in actions {
             match action {
                 Action::Start(index) => self.start(index),
-                Action::Kill(index) => {
-                    if let Some(process) = &self.processes[index] {
-                        kill_group(&process.child);
-                    }
-                }
+                Action::Kill(index) => self.kill(index, NOT_IN_TIME),
                 Action::Serve(index) => self.serve(index),
                 Action::Built => self.report(Ok(())),
                 Action::Break(error) => {
@@ -215,6 +219,13 @@ impl Supervisor {
                     self.report(Err(error));
                 }
             }
+        }
+    }
+
+    fn kill(&mut self, index: usize, why: &'static str) {
+        if let Some(process) = &mut self.processes[index] {
+            process.killed_for.get_or_insert(why);
+            kill_group(&process.child);
         }
     }
 
@@ -234,6 +245,7 @@ impl Supervisor {
                 socket: process.socket,
                 lane: Some(process.lane),
                 relays: process.relays,
+                killed_for: None,
             };
             match self.register(index, &process) {
                 Ok(()) => Ok(process),
@@ -322,9 +334,8 @@ impl Supervisor {
                 Heard::End => {
                     // It is ending, or has closed what it must not; its death says which.
                     let _ = epoll::delete(&self.epoll, &process.socket);
-                    if !self.fleet.is_ending() {
-                        let actions = self.fleet.condemn(index);
-                        self.act(actions);
+                    if !self.fleet.is_ending() && self.fleet.condemn(index) {
+                        self.kill(index, CLOSED);
                     }
                     return;
                 }
@@ -363,7 +374,7 @@ impl Supervisor {
         }
         let came_to = self
             .shared
-            .with(|hub, after| hub.settle(index, exit, after));
+            .with(|hub, after| hub.settle(index, exit, process.killed_for, after));
         let actions = self.fleet.exited(index, exit, came_to, Instant::now());
         self.act(actions);
         // Dropping the process closes its descriptors, which takes them out of the epoll set.

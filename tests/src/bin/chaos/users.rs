@@ -563,8 +563,9 @@ impl<'a> User<'a> {
             TaskErrorKind::WorkerLost if self.is_remote() && is_last(runs) => {
                 let pid = error.worker_pid()?;
                 let last = LastRun { attempt, pid };
+                // With a message it was the pool that killed the worker, which says why.
                 match (error.signal(), error.exit_code()) {
-                    (Some(9), None) => Some(Fate::Lost(last)),
+                    (Some(9), None) if error.message().is_none() => Some(Fate::Lost(last)),
                     (None, Some(EXIT_CODE)) if asked.leaves => Some(Fate::Exited(last)),
                     _ => None,
                 }

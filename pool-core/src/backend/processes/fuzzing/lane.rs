@@ -451,7 +451,7 @@ impl World {
             signal: Some(9),
             code: None,
         };
-        self.with(|hub, after| hub.settle(index, exit, after));
+        self.with(|hub, after| hub.settle(index, exit, None, after));
     }
 
     // ---- the workers ----
