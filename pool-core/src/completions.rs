@@ -13,13 +13,8 @@ use std::time::{Duration, Instant};
 use crate::backend::{EngineRef, Help};
 use crate::blocked;
 use crate::cell::{Job, Notice};
+use crate::help::{Awaited, LOOK_EVERY, Search};
 use crate::patience::Patience;
-
-/// How often a thread looks whether it is the last that could run a job which it waits for.
-const LOOK_EVERY: Duration = Duration::from_millis(1);
-
-/// How many jobs it looks at then.
-const LOOKS: usize = 1024;
 
 /// The numbers of the jobs that are resolved, until they are taken.
 struct Inbox {
@@ -83,13 +78,12 @@ pub(crate) struct Completions {
     /// What was taken out of the inbox, all at once, and not returned.
     taken: VecDeque<usize>,
     /// By number; `None`: free.
-    jobs: Vec<Option<(EngineRef, Job)>>,
+    jobs: Vec<Option<Awaited>>,
     free: Vec<usize>,
     /// One job of each pool.
-    pools: Vec<(EngineRef, Job)>,
+    pools: Vec<Awaited>,
     patience: Patience,
-    /// Where the search for a job goes on that nobody has begun.
-    search: usize,
+    search: Search,
 }
 
 impl Completions {
@@ -101,7 +95,7 @@ impl Completions {
             free: Vec::new(),
             pools: Vec::new(),
             patience: Patience::new(),
-            search: 0,
+            search: Search::default(),
         }
     }
 
@@ -122,7 +116,7 @@ impl Completions {
         });
         self.jobs[number] = Some((EngineRef::clone(engine), job.clone()));
         // Most often it is the pool of the one before.
-        let is_known = |pool: &(EngineRef, Job)| Arc::ptr_eq(&pool.0, engine);
+        let is_known = |pool: &Awaited| Arc::ptr_eq(&pool.0, engine);
         if !self.pools.iter().rev().any(is_known) {
             self.pools.push((EngineRef::clone(engine), job.clone()));
         }
@@ -212,8 +206,8 @@ impl Completions {
 
     /// Sleeps until something arrives or the time is over; or returns a job that the calling thread
     /// has to run, since it may be the last that could.
-    fn sleep(&mut self, limit: Option<Duration>) -> Option<(EngineRef, Job)> {
-        struct Awake<'a>(&'a [(EngineRef, Job)]);
+    fn sleep(&mut self, limit: Option<Duration>) -> Option<Awaited> {
+        struct Awake<'a>(&'a [Awaited]);
         impl Drop for Awake<'_> {
             fn drop(&mut self) {
                 for (engine, _) in self.0 {
@@ -224,11 +218,12 @@ impl Completions {
         blocked::during(|| {
             let mut longest = limit;
             // Who waits for a limited time only cannot run a task for as long as it takes.
-            if limit.is_none() && blocked::is_worker() {
-                if let Some(left) = self.left_alone() {
-                    return Some(left);
+            if limit.is_none() {
+                match self.search.look(&self.jobs) {
+                    Ok(left) => return Some(left),
+                    Err(Help::Never) => {}
+                    Err(_) => longest = Some(LOOK_EVERY),
                 }
-                longest = Some(LOOK_EVERY);
             }
             for (engine, _) in &self.pools {
                 engine.sleeps(true);
@@ -237,19 +232,6 @@ impl Completions {
             self.inbox.sleep(longest);
             None
         })
-    }
-
-    /// A job that nobody but the calling thread may be able to run; looks at some of them, and at
-    /// others the next time.
-    fn left_alone(&mut self) -> Option<(EngineRef, Job)> {
-        let len = self.jobs.len();
-        let looks = len.min(LOOKS);
-        let first = self.search;
-        self.search = (first + looks) % len;
-        (first..first + looks)
-            .filter_map(|at| self.jobs[at % len].as_ref())
-            .find(|(engine, job)| engine.needs_help(job) == Help::Now)
-            .cloned()
     }
 }
 

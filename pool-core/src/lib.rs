@@ -118,6 +118,7 @@ mod entry;
 mod error;
 mod failure;
 mod handle;
+mod help;
 mod initializer;
 mod map;
 mod nesting;

@@ -9,6 +9,7 @@ mod stops;
 pub mod tokio;
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::future::Future;
 use std::panic::resume_unwind;
 use std::pin::pin;
@@ -16,11 +17,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
-use std::time::Duration;
 
 use crate::backend::{EngineRef, Help};
 use crate::blocked;
 use crate::cell::Job;
+use crate::help::{Awaited, LOOK_EVERY, Search};
 
 use self::stops::Stopped;
 pub(crate) use self::stops::notify as notify_stopped;
@@ -39,7 +40,7 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     let waker = Waker::from(Arc::clone(&bell));
     let mut context = Context::from_waker(&waker);
     let mut stopped = None;
-    let mut awaited = Awaited::new();
+    let mut awaited = Awaiting::default();
     loop {
         let polled = noting(&mut awaited, || {
             let future = future.as_mut().as_pin_mut();
@@ -55,10 +56,9 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
             future.set(None);
             resume_unwind(Box::new("the task was asked to stop"));
         }
-        awaited.retain(|(_, job)| !job.head().is_resolved());
         while !bell.rung.swap(false, SeqCst) {
-            if let Some((engine, job)) = sleep(&awaited, &bell) {
-                engine.help(job);
+            if let Some((engine, job)) = sleep(&mut awaited, &bell) {
+                engine.help(&job);
             }
         }
     }
@@ -66,26 +66,19 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 
 /// Sleeps until the bell rings, or until there is an awaited task that this thread has to run: it is
 /// counted among those who wait, and nobody else may be left. That is looked at now and then.
-fn sleep<'a>(awaited: &'a Awaited, bell: &Bell) -> Option<&'a (EngineRef, Job)> {
+fn sleep(awaited: &mut Awaiting, bell: &Bell) -> Option<Awaited> {
     blocked::during(|| {
-        let needs = |(engine, job): &(EngineRef, Job)| engine.needs_help(job);
-        let left = awaited.iter().find(|awaited| needs(awaited) == Help::Now);
-        if left.is_some() || bell.rung.load(SeqCst) {
-            return left;
+        let found = awaited.search.look(&awaited.jobs);
+        if found.is_ok() || bell.rung.load(SeqCst) {
+            return found.ok();
         }
-        match awaited
-            .iter()
-            .any(|awaited| needs(awaited) == Help::Perhaps)
-        {
-            true => thread::park_timeout(LOOK_EVERY),
-            false => thread::park(),
+        match found {
+            Err(Help::Never) => thread::park(),
+            _ => thread::park_timeout(LOOK_EVERY),
         }
         None
     })
 }
-
-/// How often a thread looks whether it is the last that could run a task which it awaits.
-const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// Wakes the thread, which may be parked for another reason as well.
 struct Bell {
@@ -105,16 +98,49 @@ impl Wake for Bell {
     }
 }
 
-type Awaited = Vec<(EngineRef, Job)>;
+/// The tasks that a future waits for, and some that it has waited for.
+#[derive(Default)]
+struct Awaiting {
+    jobs: Vec<Option<Awaited>>,
+    /// Which ones these are, so that one which is polled often is entered once.
+    known: HashSet<usize>,
+    /// With how many of them those that are done are taken out.
+    full: usize,
+    search: Search,
+}
+
+impl Awaiting {
+    const FEW: usize = 32;
+
+    fn enter(&mut self, engine: &EngineRef, job: &Job) {
+        if !self.known.insert(job.address()) {
+            return;
+        }
+        if self.jobs.len() >= self.full {
+            self.forget_resolved();
+            self.full = 2 * self.jobs.len().max(Self::FEW);
+        }
+        let awaited = (EngineRef::clone(engine), job.clone());
+        self.jobs.push(Some(awaited));
+    }
+
+    fn forget_resolved(&mut self) {
+        let known = &mut self.known;
+        self.jobs.retain(|awaited| {
+            let resolved = awaited.as_ref().filter(|(_, job)| job.head().is_resolved());
+            resolved.is_none_or(|(_, job)| !known.remove(&job.address()))
+        });
+    }
+}
 
 thread_local! {
-    /// The tasks that the future which is being polled waits for.
-    static AWAITED: RefCell<Option<Awaited>> = const { RefCell::new(None) };
+    /// What the future that is being polled waits for.
+    static AWAITED: RefCell<Option<Awaiting>> = const { RefCell::new(None) };
 }
 
 /// Polls, and notes the tasks that are waited for.
-fn noting<T>(awaited: &mut Awaited, poll: impl FnOnce() -> T) -> T {
-    struct Outer<'a>(&'a mut Awaited, Option<Awaited>);
+fn noting<T>(awaited: &mut Awaiting, poll: impl FnOnce() -> T) -> T {
+    struct Outer<'a>(&'a mut Awaiting, Option<Awaiting>);
     impl Drop for Outer<'_> {
         fn drop(&mut self) {
             *self.0 = AWAITED.replace(self.1.take()).unwrap_or_default();
@@ -129,10 +155,8 @@ fn noting<T>(awaited: &mut Awaited, poll: impl FnOnce() -> T) -> T {
 pub(crate) fn awaits(engine: &EngineRef, job: &Job) {
     // In a thread that is ending there is no list any more.
     let _ = AWAITED.try_with(|awaited| {
-        if let Some(awaited) = &mut *awaited.borrow_mut()
-            && !awaited.iter().any(|(_, known)| known.is(job))
-        {
-            awaited.push((EngineRef::clone(engine), job.clone()));
+        if let Some(awaited) = &mut *awaited.borrow_mut() {
+            awaited.enter(engine, job);
         }
     });
 }

@@ -180,6 +180,11 @@ impl Job {
         self.0 == other.0
     }
 
+    /// What tells its cell from all others as long as there is a pointer to it.
+    pub(crate) fn address(&self) -> usize {
+        self.0.addr().get()
+    }
+
     /// Asks the worker that runs it to start no more of its tasks; of a job that is one task it
     /// asks nothing.
     pub(crate) fn ask_to_stop_between_tasks(&self) {

@@ -61,7 +61,6 @@ struct Process {
 /// Why the pool kills a worker.
 const ITS_TASK: &str = "the pool killed the worker for what another task did";
 const NOT_IN_TIME: &str = "the pool killed the worker, which had not started or ended in time";
-const CLOSED: &str = "the pool killed the worker, which had closed its control socket";
 
 impl Supervisor {
     pub(super) fn new(
@@ -334,8 +333,11 @@ impl Supervisor {
                 Heard::End => {
                     // It is ending, or has closed what it must not; its death says which.
                     let _ = epoll::delete(&self.epoll, &process.socket);
-                    if !self.fleet.is_ending() && self.fleet.condemn(index) {
-                        self.kill(index, CLOSED);
+                    if !self.fleet.is_ending()
+                        && self.fleet.condemn(index)
+                        && let Some(process) = &self.processes[index]
+                    {
+                        kill_group(&process.child);
                     }
                     return;
                 }

@@ -1,0 +1,49 @@
+//! Finding, among the jobs that a thread waits for, one that it has to run itself.
+
+use std::time::Duration;
+
+use crate::backend::{EngineRef, Help};
+use crate::blocked;
+use crate::cell::Job;
+
+/// How often a thread looks whether it is the last that could run a job which it waits for.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(1);
+
+/// How many jobs it looks at then.
+const LOOKS: usize = 1024;
+
+pub(crate) type Awaited = (EngineRef, Job);
+
+/// Goes around the jobs, some of them at each look.
+#[derive(Debug, Default)]
+pub(crate) struct Search {
+    next: usize,
+}
+
+impl Search {
+    /// A job that nobody but the calling thread may be able to run, which is counted among those
+    /// who wait; else whether it may come to that.
+    pub(crate) fn look(&mut self, jobs: &[Option<Awaited>]) -> Result<Awaited, Help> {
+        if !blocked::is_worker() || jobs.is_empty() {
+            return Err(Help::Never);
+        }
+        let looks = jobs.len().min(LOOKS);
+        let first = self.next % jobs.len();
+        self.next = first + looks;
+        let mut help = match looks < jobs.len() {
+            true => Help::Perhaps,
+            false => Help::Never,
+        };
+        for at in first..first + looks {
+            let Some((engine, job)) = &jobs[at % jobs.len()] else {
+                continue;
+            };
+            match engine.needs_help(job) {
+                Help::Now => return Ok((EngineRef::clone(engine), job.clone())),
+                Help::Perhaps => help = Help::Perhaps,
+                Help::Never => {}
+            }
+        }
+        Err(help)
+    }
+}
