@@ -1,5 +1,6 @@
 //! The examples, end to end, as `cargo test --workspace` has built them.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -83,4 +84,41 @@ fn titles_names_what_makes_no_sense() {
 #[test]
 fn isolate_ends_well() {
     run(&mut example("isolate"), 0);
+}
+
+const BACKENDS: [&str; 3] = ["inline", "threads", "processes"];
+
+#[test]
+fn wordcount_counts_the_same_on_every_backend() {
+    let folder = tempfile::tempdir().unwrap();
+    let inner = folder.path().join("inner");
+    fs::create_dir(&inner).unwrap();
+    fs::write(folder.path().join("a.txt"), "frog newt frog").unwrap();
+    fs::write(inner.join("b.html"), "<p title='newt'>Frog</p>").unwrap();
+    fs::write(inner.join("c.rs"), "frog").unwrap();
+    for backend in BACKENDS {
+        let mut command = example("wordcount");
+        let ended = run(command.env("POOL_BACKEND", backend).arg(folder.path()), 0);
+        let lines: Vec<_> = ended.out.lines().map(str::trim).collect();
+        assert_eq!(
+            lines[..3],
+            ["3  frog", "1  newt", ""],
+            "{}",
+            ended.describe()
+        );
+        assert!(lines[3].contains("4 words"), "{}", ended.describe());
+        assert!(lines[4].contains(backend), "{}", ended.describe());
+    }
+    // What cannot be read is named at the end.
+    let missing = folder.path().join("missing.txt");
+    let ended = run(example("wordcount").arg(folder.path()).arg(&missing), 1);
+    assert!(ended.out.contains("3  frog"), "{}", ended.describe());
+    assert!(ended.out.contains("missing.txt"), "{}", ended.describe());
+    let ended = run(example("wordcount").arg("/dev/null"), 1);
+    assert!(
+        ended.out.contains("/dev/null: no text"),
+        "{}",
+        ended.describe()
+    );
+    run(example("wordcount").args(["--top", "few"]), 2);
 }
