@@ -122,3 +122,39 @@ fn wordcount_counts_the_same_on_every_backend() {
     );
     run(example("wordcount").args(["--top", "few"]), 2);
 }
+
+fn read_png(path: &Path) -> Vec<u8> {
+    let bytes = fs::read(path).unwrap();
+    assert!(bytes.starts_with(b"\x89PNG\r\n\x1a\n"), "{path:?}");
+    bytes
+}
+
+#[test]
+fn mandelbrot_writes_the_same_picture_on_every_backend() {
+    let folder = tempfile::tempdir().unwrap();
+    let draw = |name: &str, args: &[&str]| {
+        let path = folder.path().join(name);
+        let ended = run(
+            example("mandelbrot")
+                .args(["--size", "60x40"])
+                .args(args)
+                .arg(&path),
+            0,
+        );
+        (read_png(&path), ended)
+    };
+    // It fails by itself where the pictures differ.
+    let (all, ended) = draw("all.png", &[]);
+    for backend in BACKENDS {
+        assert!(ended.out.contains(backend), "{}", ended.describe());
+        assert_eq!(draw("one.png", &["--backend", backend]).0, all, "{backend}");
+    }
+    assert_ne!(draw("other.png", &["--at", "0,0,4"]).0, all);
+    run(example("mandelbrot").args(["--size", "60"]), 2);
+    run(
+        example("mandelbrot")
+            .args(["--size", "1x1"])
+            .arg(folder.path()),
+        1,
+    );
+}
