@@ -158,3 +158,55 @@ fn mandelbrot_writes_the_same_picture_on_every_backend() {
         1,
     );
 }
+
+#[test]
+fn thumbnails_survives_a_bomb_and_a_corrupt_image() {
+    let folder = tempfile::tempdir().unwrap();
+    let sheet = folder.path().join("sheet.png");
+    // The memory limit is what ends the bomb, however long that takes.
+    let limits = ["--memory", "64", "--seconds", "100"];
+    let ended = run(
+        example("thumbnails").args(limits).arg("--out").arg(&sheet),
+        0,
+    );
+    read_png(&sheet);
+    let line = |name: &str| {
+        let line = ended.out.lines().find(|line| line.contains(name));
+        line.unwrap_or_else(|| panic!("{name}: {}", ended.describe()))
+    };
+    assert!(
+        line("bomb.png").contains("too much memory"),
+        "{}",
+        ended.describe()
+    );
+    assert!(line("corrupt.png").starts_with('✗'), "{}", ended.describe());
+    assert!(
+        line("moon.png").contains("450 x 450"),
+        "{}",
+        ended.describe()
+    );
+    assert!(
+        ended.out.contains("12 images, 2 of them failed"),
+        "{}",
+        ended.describe()
+    );
+}
+
+#[test]
+fn thumbnails_reads_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let sheet = folder.path().join("sheet.PNG");
+    let ended = run(example("thumbnails").arg(folder.path()), 1);
+    assert!(ended.err.contains("no image"), "{}", ended.describe());
+    fs::write(folder.path().join("none.JPG"), "no image").unwrap();
+    let ended = run(
+        example("thumbnails")
+            .arg(folder.path())
+            .arg("--out")
+            .arg(&sheet),
+        0,
+    );
+    assert!(ended.out.contains("✗ none.JPG"), "{}", ended.describe());
+    read_png(&sheet);
+    run(example("thumbnails").args(["--memory", "0"]), 2);
+}
