@@ -1,8 +1,12 @@
 //! The examples, end to end, as `cargo test --workspace` has built them.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::harness::program::{Ended, Running, assert_no_worker_of};
 
@@ -209,4 +213,60 @@ fn thumbnails_reads_a_folder() {
     assert!(ended.out.contains("✗ none.JPG"), "{}", ended.describe());
     read_png(&sheet);
     run(example("thumbnails").args(["--memory", "0"]), 2);
+}
+
+#[test]
+fn async_server_serves_under_load_from_another_process() {
+    let ended = run(example("async_server").args(["--seconds", "0.2"]), 0);
+    for path in ["- ", "/julia", "/direct"] {
+        let is_row = |line: &str| line.starts_with(path);
+        assert!(ended.out.lines().any(is_row), "{}", ended.describe());
+    }
+    let ended = run(
+        example("async_server").args(["--load", "http://127.0.0.1:1"]),
+        1,
+    );
+    assert!(
+        ended.err.contains("http://127.0.0.1:1/ping"),
+        "{}",
+        ended.describe()
+    );
+    run(example("async_server").arg("8080"), 2);
+}
+
+#[test]
+fn async_server_answers_until_it_is_told_to_end() {
+    let server = Running::start(example("async_server").args(["--listen", "127.0.0.1:0"]));
+    let pid = server.child.id();
+    pool_tests::until("the server listens", || server.said("out").ends_with('\n'));
+    let said = server.said("out");
+    let address = said.trim().strip_prefix("http://").expect("an address");
+    let get = |path: &str| {
+        let mut stream = TcpStream::connect(address).unwrap();
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    assert!(get("/ping").starts_with("HTTP/1.1 200 "));
+    // On a busy machine a picture may come too late, which is a 504.
+    pool_tests::until("a picture is drawn", || {
+        let drawn = get("/julia/123");
+        drawn.starts_with("HTTP/1.1 200 ") && drawn.contains("PNG\r\n")
+    });
+    assert!(get("/julia/frog").starts_with("HTTP/1.1 400 "));
+    assert!(get("/").starts_with("HTTP/1.1 404 "));
+
+    kill_process(Pid::from_child(&server.child), Signal::TERM).unwrap();
+    let ended = server.end();
+    assert!(
+        ended.status.is_some_and(|status| status.success()),
+        "{}",
+        ended.describe()
+    );
+    assert_no_worker_of(pid);
 }
