@@ -270,3 +270,23 @@ fn async_server_answers_until_it_is_told_to_end() {
     );
     assert_no_worker_of(pid);
 }
+
+#[test]
+fn montecarlo_has_one_answer_for_each_seed() {
+    let answer = |seed: &str| {
+        let ended = run(
+            example("montecarlo").args(["--darts", "2500001", "--seed", seed]),
+            0,
+        );
+        let rows = ended.out.lines().filter(|line| line.contains(" 3.1"));
+        let answers: Vec<_> = rows
+            .filter_map(|row| row.split_whitespace().last())
+            .collect();
+        assert_eq!(answers.len(), 7, "{}", ended.describe());
+        assert_eq!(answers, [answers[0]; 7]);
+        answers[0].to_owned()
+    };
+    assert_eq!(answer("1"), answer("1"));
+    assert_ne!(answer("1"), answer("2"));
+    run(example("montecarlo").args(["--darts", "0"]), 2);
+}
