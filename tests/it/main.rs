@@ -154,6 +154,10 @@ behaviours! {
         outlives_the_last_name_of_its_pool on all;
         moves_to_another_thread on all;
         on_a_pool_that_was_shut_down_every_task_is_rejected on all;
+        two_maps_share_a_pool_fairly on [threads, processes] "inline, one task runs at a time";
+        inside_of_a_task_it_ends on all;
+    }
+    map_forms {
         unordered_the_first_that_is_ready_comes_first on [threads, processes]
             "inline, one task runs at a time";
         unordered_each_comes_once on all;
@@ -169,8 +173,6 @@ behaviours! {
         gives_the_input_back_beside_an_error on all;
         gives_no_input_back_that_cannot_be_copied on all;
         errors_know_their_item on all;
-        two_maps_share_a_pool_fairly on [threads, processes] "inline, one task runs at a time";
-        inside_of_a_task_it_ends on all;
         knows_its_length_unless_it_may_end_early on all;
     }
     chunks {
