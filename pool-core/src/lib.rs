@@ -126,6 +126,7 @@ mod output;
 mod panics;
 mod patience;
 mod pool;
+mod progress;
 mod remote_error;
 mod retry;
 mod scope;
@@ -159,6 +160,7 @@ pub use map::MapStream;
 pub use map::{Early, Failed, Map, OnTimeout, Whole, WithIndex, WithInput};
 pub use output::Output;
 pub use pool::{MAX_WORKERS, Pool, Submit};
+pub use progress::state::{ProgressStage, ProgressState};
 pub use remote_error::{Cause, RemoteError};
 pub use scope::{Scope, ScopedHandle};
 #[cfg(feature = "signals")]

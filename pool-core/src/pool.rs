@@ -39,7 +39,7 @@ struct Inner {
     given_up: Arc<AtomicBool>,
 }
 
-/// Can end a pool and does not keep it.
+/// Can look at a pool and end it, and does not keep it.
 #[derive(Clone)]
 pub(crate) struct WeakPool {
     engine: Weak<Box<dyn Engine>>,
@@ -47,6 +47,12 @@ pub(crate) struct WeakPool {
 }
 
 impl WeakPool {
+    /// How many workers are at work; of a pool that is gone, none.
+    pub(crate) fn running(&self) -> usize {
+        let engine = self.engine.upgrade();
+        engine.map_or(0, |engine| engine.stats().running)
+    }
+
     /// As [`Pool::shutdown_timeout`]; of a pool that is gone nothing had to be killed.
     pub(crate) fn shutdown_timeout(&self, grace: Duration) -> bool {
         let Some(engine) = self.engine.upgrade() else {

@@ -452,6 +452,21 @@ behaviours! {
         a_hundred_thousand_are_cancelled on [threads, processes] "inline, nothing is queued";
         stats_count_what_happens on [threads, processes] "inline, nothing is queued";
     }
+    progress {
+        ends_with_the_last_state on all;
+        counts_failures on all;
+        of_every_form_of_a_map_is_told on all;
+        of_a_map_that_ends_early_is_finished on all;
+        of_an_input_of_unknown_length_has_no_total on all;
+        of_nothing_is_over_at_once on all;
+        of_a_dropped_map_ends_too on all;
+        of_a_map_that_a_panic_drops_ends_too on all;
+        is_told_while_the_consumer_waits on all;
+        a_callback_that_panics_is_not_called_again on all;
+        a_callback_may_map on all;
+        of_many_maps_at_once_do_not_mix on all;
+        in_a_task_is_told_there on all;
+    }
     crash {
         exit_tells_its_code on [processes] "it ends the program";
         abort_tells_its_signal on [processes] "it ends the program";

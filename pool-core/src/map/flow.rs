@@ -11,6 +11,7 @@ use super::waiting::Waiting;
 use crate::cell::drop_quietly;
 use crate::codec;
 use crate::handle::JoinHandle;
+use crate::progress::Progress;
 use crate::seed::Seeds;
 use crate::work::{Ran, SentChunk};
 use crate::{Pool, Task, TaskError, WithOptions};
@@ -30,6 +31,8 @@ const CHUNKS_PER_WORKER: usize = 4;
 
 /// What is common to all forms of a map.
 pub(super) struct Flow<I: Iterator<Item: Task>> {
+    /// Before the pool, since it says that it is over before it waits for that.
+    pub(super) progress: Option<Progress>,
     pub(super) pool: Pool,
     /// `None` once it has ended: an iterator is not asked again after its `None`.
     input: Option<I>,
@@ -118,6 +121,7 @@ impl Bytes {
 impl<I: Iterator<Item: Task>> Flow<I> {
     pub(super) fn new(pool: Pool, input: I) -> Self {
         Self {
+            progress: None,
             pool,
             input: Some(input),
             read: Vec::new(),
@@ -349,11 +353,35 @@ impl<I: Iterator<Item: Task>> Flow<I> {
 
     /// The next outcome and its index.
     pub(super) fn next(&mut self) -> Option<(usize, Outcome<I::Item>)> {
+        self.begin_progress();
         let next = match self.unordered {
             Some(_) => self.next_unordered(),
             None => self.next_ordered().map(|outcome| (self.next_out, outcome)),
         };
-        next.map(|(index, outcome)| self.returns(index, outcome))
+        match next {
+            Some((index, outcome)) => Some(self.returns(index, outcome)),
+            None => self.ends(),
+        }
+    }
+
+    /// Before the first outcome.
+    #[inline]
+    pub(super) fn begin_progress(&mut self) {
+        if self.progress.as_ref().is_some_and(Progress::is_to_begin) {
+            let left = self.left();
+            if let Some(progress) = &mut self.progress {
+                progress.begin(I::Item::NAME, left, &self.pool);
+            }
+        }
+    }
+
+    /// No outcome is left.
+    #[inline]
+    pub(super) fn ends<T>(&mut self) -> Option<T> {
+        if let Some(progress) = &mut self.progress {
+            progress.finish();
+        }
+        None
     }
 
     /// An outcome leaves the map.
@@ -364,6 +392,9 @@ impl<I: Iterator<Item: Task>> Flow<I> {
     ) -> (usize, Outcome<I::Item>) {
         self.ahead -= 1;
         self.next_out += 1;
+        if let Some(progress) = &mut self.progress {
+            progress.count(outcome.is_err());
+        }
         if let Some(bytes) = &mut self.bytes {
             bytes.leave(index);
         }
@@ -491,16 +522,22 @@ impl<I: Iterator<Item: Task>> Flow<I> {
     }
 
     pub(super) fn size_hint(&self) -> (usize, Option<usize>) {
-        let (least, most) = self.input.as_ref().map_or((0, Some(0)), I::size_hint);
-        let ours = self.ahead + self.read.len() + usize::from(self.held.is_some());
-        let least = match self.stops {
+        let (least, most) = self.left();
+        match self.stops {
             Stops {
                 on_error: false,
                 on_timeout: false,
-            } => least.saturating_add(ours),
-            _ => 0,
-        };
-        (least, most.and_then(|most| most.checked_add(ours)))
+            } => (least, most),
+            _ => (0, most),
+        }
+    }
+
+    /// How many outcomes are left, unless it ends early.
+    fn left(&self) -> (usize, Option<usize>) {
+        let (least, most) = self.input.as_ref().map_or((0, Some(0)), I::size_hint);
+        let ours = self.ahead + self.read.len() + usize::from(self.held.is_some());
+        let most = most.and_then(|most| most.checked_add(ours));
+        (least.saturating_add(ours), most)
     }
 
     /// Reads no more and cancels what has not started; with `running`, also what runs.

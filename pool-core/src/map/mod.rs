@@ -26,6 +26,7 @@ pub use self::adapters::{Failed, WithIndex, WithInput};
 pub use self::stream::MapStream;
 
 use self::flow::{Bytes, Flow};
+use crate::progress::Progress;
 use crate::seed::Seeds;
 use crate::{Pool, Task, TaskError};
 
@@ -86,6 +87,10 @@ impl<I: Iterator<Item: Task>, E> Map<I, E> {
     fn over(flow: Flow<I>) -> Self {
         let ends = PhantomData;
         Self { flow, ends }
+    }
+
+    pub(crate) fn progress_mut(&mut self) -> &mut Progress {
+        self.flow.progress.get_or_insert_default()
     }
 
     /// Returns each result as soon as it is there, whichever is first.

@@ -57,13 +57,14 @@ impl<I: Iterator<Item: Task>, E> fmt::Debug for MapStream<I, E> {
 
 impl<I: Iterator<Item: Task>> Flow<I> {
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<(usize, Outcome<I::Item>)>> {
+        self.begin_progress();
         loop {
             if let Some((index, outcome)) = self.take_ready() {
                 return Poll::Ready(Some(self.returns(index, outcome)));
             }
             self.fill();
             if self.is_at_end() {
-                return Poll::Ready(None);
+                return Poll::Ready(self.ends());
             }
             if self.poll_sent(context) {
                 continue;

@@ -17,6 +17,7 @@ pub(crate) mod map_forms;
 pub(crate) mod nested;
 pub(crate) mod panics;
 pub(crate) mod pressure;
+pub(crate) mod progress;
 pub(crate) mod results;
 pub(crate) mod retries;
 pub(crate) mod scope;

@@ -1,7 +1,8 @@
 //! What a thread does to the pool, and what it makes of the outcomes.
 
 use std::cell::Cell;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -269,6 +270,14 @@ impl<'a> User<'a> {
         if self.random.one_in(3) {
             map = map.in_flight(1 + self.random.below(300) as usize);
         }
+        let last = self.random.one_in(3).then(|| Arc::new(AtomicU64::new(0)));
+        if let Some(last) = last.clone() {
+            map = map.on_progress(move |state| {
+                if state.is_over() {
+                    last.fetch_add(1 + state.done, Relaxed);
+                }
+            });
+        }
         let end = match self.random.one_in(4) {
             true => self.random.below(len + 1),
             false => len,
@@ -293,6 +302,11 @@ impl<'a> User<'a> {
             blame(&FIGURES.wrong, "a map has more results than tasks");
         }
         drop(map);
+        // Once, if it has ever begun.
+        let told = if at > 0 || len == 0 { at + 1 } else { 0 };
+        if last.is_some_and(|last| last.load(Relaxed) != told) {
+            blame(&FIGURES.wrong, "a map says that it did what it did not");
+        }
         for at in at..len {
             let was_read = at < pulled.get();
             let fate = if was_read { Fate::Dropped } else { Fate::Never };
