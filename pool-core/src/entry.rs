@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Where a re-executed program becomes a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub(crate) enum Door {
 /// The first door that this process went through.
 static DOOR: OnceLock<Door> = OnceLock::new();
 
+static IS_WORKER: AtomicBool = AtomicBool::new(false);
+
 thread_local! {
     /// The door of the test that runs in this thread.
     static TEST_DOOR: Cell<Option<Door>> = const { Cell::new(None) };
@@ -23,6 +26,11 @@ thread_local! {
 /// The door through which workers of a pool made by this thread come in.
 pub(crate) fn door() -> Option<Door> {
     TEST_DOOR.get().or_else(|| DOOR.get().copied())
+}
+
+/// Whether this process is a worker.
+pub(crate) fn is_worker() -> bool {
+    IS_WORKER.load(Relaxed)
 }
 
 /// Opens the door for worker processes: the first statement of `main`, for programs that do not
@@ -68,6 +76,7 @@ fn go_through(door: Door) {
             && let Some(token) = Token::of_this_process()
         {
             let _ = DOOR.set(door);
+            IS_WORKER.store(true, Relaxed);
             take_over(token);
         }
     }

@@ -87,6 +87,7 @@
 //! | `default-processes` | no | [`Pool::new`] means processes unless `POOL_BACKEND` says otherwise |
 //! | `async` | no | [`Map::into_stream`]: a `futures_core::Stream`. Handles are futures without it |
 //! | `tokio` | no | `runtime = "tokio"`: an `async fn` that needs tokio's reactor |
+//! | `progress` | no | `Map::progress`: bars on a terminal, lines elsewhere |
 //! | `conformance` | no | `pool_core::conformance`: what any backend has to survive, as tests |
 
 // Without a backend that sends tasks elsewhere, the parts that serve such backends are unused.
@@ -126,7 +127,7 @@ mod output;
 mod panics;
 mod patience;
 mod pool;
-mod progress;
+pub mod progress;
 mod remote_error;
 mod retry;
 mod scope;

@@ -10,6 +10,8 @@ use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
+use crate::progress;
+
 /// A caught panic.
 #[derive(Debug)]
 pub(crate) struct Panic {
@@ -66,7 +68,8 @@ fn install_hook() {
             if CATCHING.get() {
                 LOCATION.set(info.location().map(ToString::to_string));
             }
-            program_hook(info);
+            // Not into a progress bar.
+            progress::suspend(|| program_hook(info));
         }));
     });
 }

@@ -1,25 +1,43 @@
 //! How far a map has come, for people and for other interfaces.
 //!
-//! [`Map::on_progress`] calls the program. One thread of the process looks after all maps; what it
-//! costs a map is a counter, or two where a task has failed.
+//! `Map::progress` (Cargo feature `progress`) draws a bar where standard error is a terminal and
+//! writes some lines where it is not; [`Map::on_progress`] calls the program. One thread of the
+//! process looks after both; what they cost the map is a counter, or two where a task has failed.
+//!
+//! Log lines go in between with [`suspend`].
 
 mod format;
 mod speed;
 pub(crate) mod state;
 mod watch;
 
+#[cfg(feature = "progress")]
+mod bar;
+#[cfg(feature = "progress")]
+mod display;
+#[cfg(feature = "progress")]
+mod layout;
+#[cfg(feature = "progress")]
+mod setting;
+#[cfg(feature = "progress")]
+mod short;
+#[cfg(feature = "progress")]
+mod steps;
+
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use self::state::{ProgressStage, ProgressState};
 use self::watch::{Live, Show};
 use crate::pool::Pool;
-use crate::{Map, Task};
+use crate::{Map, Task, current, entry};
 
 /// What a map has to do with showing how far it is.
 #[derive(Default)]
 pub(crate) struct Progress {
     title: Option<String>,
+    /// What makes the display: nothing, where none is to be seen.
+    display: Option<fn() -> Option<Show>>,
     /// The program's callbacks, until it begins; behind a lock that nobody else takes, so that a
     /// map can be shared between threads.
     callbacks: Mutex<Vec<Show>>,
@@ -41,7 +59,10 @@ impl Progress {
     pub(crate) fn begin(&mut self, name: &'static str, size: (usize, Option<usize>), pool: &Pool) {
         self.has_begun = true;
         let callbacks = self.callbacks.get_mut();
-        let shows = std::mem::take(callbacks.unwrap_or_else(PoisonError::into_inner));
+        let mut shows = std::mem::take(callbacks.unwrap_or_else(PoisonError::into_inner));
+        let is_nested = current().is_a_run() || entry::is_worker();
+        let display = self.display.filter(|_| !is_nested);
+        shows.extend(display.and_then(|display| display()));
         let title = self.title.take();
         let title = plain(title.as_deref().unwrap_or(short(name)));
         let total = match size {
@@ -145,6 +166,42 @@ impl<I: Iterator<Item: Task>, E> Map<I, E> {
     }
 }
 
+/// What stands in the way of log lines: the bars.
+pub(crate) trait Screen: Sync {
+    /// Takes all bars away, until as many `show`.
+    fn hide(&self);
+    fn show(&self);
+}
+
+/// From the first bar on.
+static SCREEN: OnceLock<&'static dyn Screen> = OnceLock::new();
+
+/// Runs code that writes to the terminal, while no progress bar is there. Without bars it just runs
+/// it, so a logger can always use it.
+///
+/// Several threads may do so at the same time, and code in it may again. It holds no lock while the
+/// code runs.
+///
+/// ```
+/// use pool_core::progress::suspend;
+///
+/// suspend(|| eprintln!("a line of its own, above the bars"));
+/// ```
+pub fn suspend<T>(code: impl FnOnce() -> T) -> T {
+    /// Shows the bars again, also after a panic.
+    struct Hidden(&'static dyn Screen);
+    impl Drop for Hidden {
+        fn drop(&mut self) {
+            self.0.show();
+        }
+    }
+    let _hidden = SCREEN.get().map(|screen| {
+        screen.hide();
+        Hidden(*screen)
+    });
+    code()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,5 +220,12 @@ mod tests {
     #[test]
     fn a_title_moves_nothing() {
         assert_eq!(&*plain("a\nb\x1b[2Jc é"), "a b [2Jc é");
+    }
+
+    #[test]
+    fn a_suspended_panic_harms_nothing() {
+        assert_eq!(suspend(|| suspend(|| 7)), 7);
+        assert!(std::panic::catch_unwind(|| suspend(|| panic!("on purpose"))).is_err());
+        assert_eq!(suspend(|| 8), 8);
     }
 }

@@ -21,7 +21,7 @@ use crate::pool::WeakPool;
 /// How long the thread sleeps between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Shows a state: the program's callback.
+/// Shows a state: the program's own callback, a bar, lines.
 pub(super) type Show = Box<dyn FnMut(&ProgressState) + Send>;
 
 /// A map that is shown.
@@ -204,7 +204,7 @@ impl Looker {
 }
 
 /// Runs code that must not be in a thread that panics in one that does not.
-fn off_panic(code: impl FnOnce() + Send) {
+pub(super) fn off_panic(code: impl FnOnce() + Send) {
     if !thread::panicking() {
         return code();
     }
@@ -216,7 +216,7 @@ fn off_panic(code: impl FnOnce() + Send) {
 
 /// Whether this is the process that showed something first. One that is forked from it has neither
 /// its thread nor the right to its locks.
-fn is_home() -> bool {
+pub(super) fn is_home() -> bool {
     static HOME: AtomicU32 = AtomicU32::new(0);
     let here = std::process::id();
     match HOME.compare_exchange(0, here, Relaxed, Relaxed) {
@@ -225,6 +225,6 @@ fn is_home() -> bool {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -8,6 +8,8 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 
+use crate::progress;
+
 /// From how many bytes on a line is broken.
 const MAX_LINE: usize = 64 * 1024;
 
@@ -64,10 +66,10 @@ impl Relay {
 impl To {
     fn write(self, line: &[u8]) {
         // The stream may be closed; the worker is not to notice.
-        let _ = match self {
+        let _ = progress::suspend(|| match self {
             Self::Stdout => io::stdout().lock().write_all(line),
             Self::Stderr => io::stderr().lock().write_all(line),
-        };
+        });
     }
 }
 
