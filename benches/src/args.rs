@@ -15,6 +15,7 @@ Measures pool-core beside its peers and the limits of the machine.
 usage: pool-benches peers [--python] [--json FILE] [--svg FILE] [--quick] [--only ROW]...
        pool-benches faults [FIGURE]...
        pool-benches macro-cost
+       pool-benches progress
        pool-benches list
 
   --python     also multiprocessing.Pool, ProcessPoolExecutor, loky and joblib, with `python3`
@@ -24,14 +25,17 @@ usage: pool-benches peers [--python] [--json FILE] [--svg FILE] [--quick] [--onl
   --only ROW   only the groups of rows whose name starts so: `trip`, `submit.1m`; may be repeated
   faults       what faults cost: kill, deadline, cancel, memory, resize, shutdown; some minutes
   macro-cost   what the attribute adds to a build of 500 functions; some minutes
+  progress     what a progress display costs a map of tiny tasks; a minute and a half
   list         the rows, what they mean, and who runs in them
 ";
 
-/// What the program was started for. All but `peers`, `macro-cost` and `list` are for itself.
+/// What the program was started for. All but `peers`, `macro-cost`, `progress` and `list` are for
+/// itself.
 pub(crate) enum Command {
     Help,
     List,
     MacroCost,
+    Progress,
     Peers(Options),
     Sample {
         group: String,
@@ -69,6 +73,7 @@ impl Command {
             "help" => Ok(Self::Help),
             "list" => Ok(Self::List),
             "macro-cost" => Ok(Self::MacroCost),
+            "progress" => Ok(Self::Progress),
             "peers" => Options::parse(args).map(Self::Peers),
             "sample" => Ok(Self::Sample {
                 group: word("a group")?,

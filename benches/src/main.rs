@@ -18,6 +18,7 @@ mod machine;
 mod macro_cost;
 mod peers;
 mod proc;
+mod progress;
 mod report;
 mod stats;
 mod subject;
@@ -56,6 +57,7 @@ fn run(command: args::Command) -> Result<(), Fault> {
             Ok(())
         }
         args::Command::MacroCost => macro_cost::run(),
+        args::Command::Progress => progress::run(),
         args::Command::Peers(options) => peers_run(&options),
         args::Command::Sample {
             group,
