@@ -1,5 +1,6 @@
 //! How arguments and results become bytes: postcard, and what went wrong in words.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use postcard::ser_flavors::Flavor;
@@ -11,6 +12,7 @@ use crate::bytes::{Builder, Bytes};
 use crate::cell::{Job, drop_quietly};
 use crate::nesting::Nested;
 use crate::seed::{self, Seeds};
+use crate::tally::Tally;
 use crate::{Task, TaskError, TaskErrorKind, bulk, panics};
 
 /// What the payload of a worker's answer is. The numbers cross the process boundary.
@@ -30,6 +32,17 @@ pub(crate) enum Reply {
 }
 
 impl Reply {
+    /// What it means for the task, if that has no result.
+    pub(crate) fn failure(self) -> Option<TaskErrorKind> {
+        match self {
+            Self::Output => None,
+            Self::Panicked => Some(TaskErrorKind::Panicked),
+            Self::Undecodable => Some(TaskErrorKind::Decode),
+            Self::Unencodable => Some(TaskErrorKind::Encode),
+            Self::UnknownTask => Some(TaskErrorKind::UnknownTask),
+        }
+    }
+
     /// The answer's kind as a worker wrote it, if it is one.
     #[inline]
     pub(crate) fn from_wire(number: u32) -> Option<Self> {
@@ -328,7 +341,6 @@ pub(crate) struct Answer {
 }
 
 /// What there is to know of a chunk beside its replies.
-#[derive(Debug)]
 pub(crate) struct ChunkFacts {
     /// How many tasks have replies.
     pub(crate) ran: usize,
@@ -337,6 +349,10 @@ pub(crate) struct ChunkFacts {
     /// The tasks after those, which run as jobs of their own; how many are in each.
     pub(crate) others: Vec<(Job, usize)>,
     pub(crate) run_time: Duration,
+    /// Whether some of the replies are no results, and that is not counted yet.
+    pub(crate) failed: bool,
+    /// Where it is counted how long their reading takes, where it is.
+    pub(crate) timed: Option<Arc<Tally>>,
 }
 
 const LENGTH: usize = size_of::<u32>();
@@ -407,6 +423,16 @@ fn split_reply(bytes: &[u8]) -> Option<(Reply, &[u8], &[u8])> {
     let mut frames = Frames(behind);
     let payload = frames.next()?;
     Some((Reply::from_wire(u32::from(*kind))?, payload, frames.0))
+}
+
+/// Parent side: the kinds of those replies of a chunk that are no results.
+pub(crate) fn failures(mut replies: &[u8]) -> impl Iterator<Item = TaskErrorKind> {
+    let all = std::iter::from_fn(move || {
+        let (reply, _, behind) = split_reply(replies)?;
+        replies = behind;
+        Some(reply)
+    });
+    all.filter_map(Reply::failure)
 }
 
 /// Parent side: what the first `count` replies of a chunk mean; fewer where they are none.

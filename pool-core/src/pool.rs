@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use crate::backend::{self, Engine, EngineRef, Entry};
 use crate::cell::{Handle, JobCell};
+use crate::description::{Description, summary};
+use crate::tally::Tally;
 use crate::work::Work;
 use crate::{Backend, Error, JoinHandle, Map, PoolBuilder, Stats, Task, TaskError};
 
@@ -219,10 +221,32 @@ impl Pool {
         }
     }
 
-    /// What the pool is at, and what has happened so far.
+    /// What the pool is at, and what has happened so far, in numbers. It costs some microseconds.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.inner.engine.stats()
+    }
+
+    /// What each worker does, and why nothing moves: to be printed. It costs more than
+    /// [`stats`](Self::stats), since it asks the system about each worker process.
+    ///
+    /// ```
+    /// use pool_core::{Finding, Pool};
+    ///
+    /// let pool = Pool::threads()?;
+    /// let description = pool.describe();
+    /// assert_eq!(description.findings, [Finding::Unused]);
+    /// println!("{description}"); // … * idle: nothing was submitted …
+    /// # Ok::<(), pool_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn describe(&self) -> Description {
+        self.inner.engine.describe().concluded()
+    }
+
+    /// What is counted of the tasks of every backend.
+    pub(crate) fn tally(&self) -> &Tally {
+        self.inner.engine.tally()
     }
 
     pub(crate) fn queue_limit(&self) -> Option<usize> {
@@ -424,6 +448,13 @@ impl<T: Task> fmt::Debug for Submit<T> {
             .field("task", &T::NAME)
             .field("pool", &self.pool)
             .finish()
+    }
+}
+
+/// One line: "processes pool: 4 workers, 2 running, 17 queued, 1,204 finished, 3 failed".
+impl fmt::Display for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&summary(self.backend(), &self.stats()))
     }
 }
 

@@ -50,6 +50,46 @@ pub enum TaskErrorKind {
     AlreadyJoined,
 }
 
+impl TaskErrorKind {
+    /// In the order of their declaration.
+    pub(crate) const ALL: [Self; 10] = [
+        Self::Panicked,
+        Self::WorkerLost,
+        Self::TimedOut,
+        Self::Cancelled,
+        Self::Encode,
+        Self::Decode,
+        Self::Rejected,
+        Self::OutOfMemory,
+        Self::UnknownTask,
+        Self::AlreadyJoined,
+    ];
+
+    /// What tasks are that failed like this.
+    pub(crate) fn in_words(self) -> &'static str {
+        match self {
+            Self::Panicked => "panicked",
+            Self::WorkerLost => "worker lost",
+            Self::TimedOut => "timed out",
+            Self::Cancelled => "cancelled",
+            Self::Encode => "not encoded",
+            Self::Decode => "not decoded",
+            Self::Rejected => "rejected",
+            Self::OutOfMemory => "out of memory",
+            Self::UnknownTask => "unknown",
+            Self::AlreadyJoined => "already joined",
+        }
+    }
+}
+
+const _: () = {
+    let mut at = 0;
+    while at < TaskErrorKind::ALL.len() {
+        assert!(TaskErrorKind::ALL[at] as usize == at);
+        at += 1;
+    }
+};
+
 impl TaskError {
     pub(crate) fn new(kind: TaskErrorKind, task: &'static str) -> Self {
         Self(Box::new(Inner {

@@ -468,6 +468,34 @@ behaviours! {
         of_many_maps_at_once_do_not_mix on all;
         in_a_task_is_told_there on all;
     }
+    stats {
+        every_task_counts_once on all;
+        each_worker_counts_its_own on all;
+        failures_count_by_kind on all;
+        what_a_worker_has_done_outlives_it on [processes] "it ends the program";
+        an_initializer_is_no_task on all;
+        what_is_not_measured_is_not_told on all;
+        an_idle_pool_says_so on all;
+        a_running_task_is_told on all;
+        busy_workers_name_the_longest_task on [threads, processes] "inline, nothing is queued";
+        one_that_hangs_among_quick_ones_grows_old on [threads, processes]
+            "inline, nobody has a handle while the task runs";
+        submitters_that_wait_are_told on [threads, processes] "inline, nothing is queued";
+        retries_that_wait_are_told on [threads, processes]
+            "inline, nobody has a handle while the task runs";
+        workers_that_wait_inside_are_told on [threads]
+            "a worker process does not have the pools of its parent";
+        overdue_tasks_are_told on [threads, processes]
+            "inline, nobody has a handle while the task runs";
+        stopped_workers_are_told on [processes] "it stops the program";
+        initializers_that_run_are_told on [threads, processes]
+            "inline, it runs in the builder";
+        ends_are_told on all;
+        a_pool_that_drains_says_what_is_left on [threads, processes] "inline, nothing is queued";
+        starts_that_fail_are_told on [processes] "it ends the program";
+        resting_workers_are_told on [processes] "an idle thread costs nothing but its stack";
+        looking_harms_nobody on all;
+    }
     crash {
         exit_tells_its_code on [processes] "it ends the program";
         abort_tells_its_signal on [processes] "it ends the program";

@@ -60,6 +60,12 @@ impl<T> Agenda<T> {
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
         self.heap.iter().map(|timed| &timed.what)
     }
+
+    /// When the first one of those is due of which that is true.
+    pub(super) fn next_if(&self, is: impl Fn(&T) -> bool) -> Option<Instant> {
+        let timed = self.heap.iter().filter(|timed| is(&timed.what));
+        timed.map(|timed| timed.at).min()
+    }
 }
 
 // The heap's greatest is the earliest.

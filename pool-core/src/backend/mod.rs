@@ -14,7 +14,8 @@ pub(crate) use room::Bounds;
 
 use crate::cell::Job;
 use crate::initializer::Initializer;
-use crate::{Error, Output, Stats, TaskError};
+use crate::tally::Tally;
+use crate::{Description, Error, Output, Stats, TaskError};
 
 mod agenda;
 mod callbacks;
@@ -126,7 +127,13 @@ pub(crate) trait Engine: Send + Sync {
         None
     }
 
+    /// What is counted of all tasks alike.
+    fn tally(&self) -> &Tally;
+
     fn stats(&self) -> Stats;
+
+    /// What everybody does; the findings are left to the caller.
+    fn describe(&self) -> Description;
 
     /// There are to be so many workers, from now on or as soon as they are free.
     fn resize(&self, workers: usize) -> Result<(), Error>;

@@ -55,6 +55,11 @@ impl Room {
         self.waiting.load(SeqCst) > 0
     }
 
+    /// How many wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(SeqCst)
+    }
+
     /// Whether a waker waits.
     #[cfg(feature = "processes")]
     pub(super) fn is_watched(&self) -> bool {

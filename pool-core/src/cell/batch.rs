@@ -23,7 +23,7 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{drop_quietly, running};
+use super::{counts, drop_quietly, running};
 use crate::current;
 use crate::seed::Seeds;
 use crate::sync::thread::{self, Thread};
@@ -78,6 +78,24 @@ pub(crate) enum Found {
     Done,
 }
 
+/// What was run and is not counted yet.
+#[derive(Debug, Default)]
+struct Runs {
+    tasks: usize,
+    failed: usize,
+}
+
+impl Runs {
+    #[inline]
+    fn add(&mut self, outcome: Result<(), &TaskError>) {
+        self.tasks += 1;
+        if let Err(error) = outcome {
+            self.failed += 1;
+            counts::failed(error.kind());
+        }
+    }
+}
+
 impl<T: Task> Item<T> {
     fn claim(&self) -> bool {
         self.state
@@ -97,10 +115,13 @@ impl<T: Task> Item<T> {
     }
 
     /// Runs the task, which the caller has claimed; says whether the consumer waits for it.
-    fn run(&self) -> bool {
+    /// `ran` is told how it went before the consumer can know.
+    #[inline]
+    fn run(&self, ran: impl FnOnce(Result<(), &TaskError>)) -> bool {
         // SAFETY: the caller has claimed the task.
         if let Contents::Call(task) = unsafe { self.swap(Contents::Empty) } {
             let outcome = Work::run(task);
+            ran(outcome.as_ref().map(|_| ()));
             // SAFETY: it is still the caller's.
             unsafe { *self.contents.get() = Contents::Outcome(outcome) };
         }
@@ -164,28 +185,46 @@ impl<T: Task> Batch<T> {
         let begin = Instant::now();
         let first = run * self.run;
         let items = &self.items[first..self.items.len().min(first + self.run)];
-        let mut ran = 0;
+        let mut runs = Runs::default();
+        let mut stopped = false;
         for (at, item) in items.iter().enumerate() {
-            if stop() {
-                return false;
+            stopped = stop();
+            if stopped {
+                break;
             }
             if item.claim() {
-                ran += 1;
                 if let Some(seeds) = self.seeds {
                     current::reseed(seeds.of(first + at));
                 }
-                if item.run() {
+                let is_last = at + 1 == items.len();
+                let watched = item.run(|outcome| {
+                    runs.add(outcome);
+                    if is_last {
+                        // Who has got all outcomes finds all tasks counted.
+                        self.count(&mut runs, begin);
+                    }
+                });
+                if watched {
                     self.wake_consumer();
                 }
             }
         }
-        self.finished[run].store(true, Relaxed);
-        if ran > 0 {
-            let nanos = u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX);
-            self.nanos.fetch_add(nanos, Relaxed);
-            self.ran.fetch_add(ran, Relaxed);
+        self.count(&mut runs, begin);
+        if !stopped {
+            self.finished[run].store(true, Relaxed);
         }
-        true
+        !stopped
+    }
+
+    fn count(&self, runs: &mut Runs, begin: Instant) {
+        let Runs { tasks, failed } = std::mem::take(runs);
+        if tasks > 0 {
+            let time = begin.elapsed();
+            counts::ran(tasks, tasks - failed, time);
+            let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+            self.nanos.fetch_add(nanos, Relaxed);
+            self.ran.fetch_add(tasks, Relaxed);
+        }
     }
 
     fn wake_consumer(&self) {

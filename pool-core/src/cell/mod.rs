@@ -25,6 +25,7 @@
 //! ([`Vtable`]), as in a trait object.
 
 mod batch;
+mod counts;
 #[cfg(all(test, loom))]
 mod model;
 mod remote;
@@ -42,14 +43,16 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Instant;
 
 pub(crate) use batch::{Batch, Found, Taker};
+pub(crate) use counts::{Counts, counts_in};
 #[cfg(feature = "processes")]
 pub(crate) use remote::{Claimed, Watched};
 pub(crate) use running::running;
-pub(crate) use seat::{OnSeat, Seat};
+pub(crate) use seat::{Count, OnSeat, Seat};
 pub(crate) use state::{Abandon, State};
 pub(crate) use turn::Paused;
 pub(crate) use waiters::{Callback, Notice, Waiters, divert_callbacks};
@@ -61,6 +64,7 @@ use crate::asynchronous::notify_stopped;
 use crate::codec::{Answer, ChunkFacts};
 use crate::current::Frame;
 use crate::retry;
+use crate::tally::Tally;
 use crate::task::{Options, TaskInfo};
 use crate::work::Work;
 use crate::{TaskError, TaskErrorKind, panics};
@@ -128,9 +132,9 @@ struct Vtable {
     work: fn() -> TypeId,
     /// Whether the job is many tasks, between which it can end.
     many: bool,
-    /// Runs the task, if the claim can be had, and gives up the caller's pointer; says whether
-    /// it ran.
-    run: unsafe fn(NonNull<Head>, Frame, Option<OnSeat<'_>>) -> bool,
+    /// Runs the task, if the claim can be had, and gives up the caller's pointer; says what came
+    /// of it.
+    run: unsafe fn(NonNull<Head>, Frame, Option<OnSeat<'_>>) -> Came,
     /// Stores an error as the outcome. The caller holds the claim.
     fail: unsafe fn(NonNull<Head>, TaskError),
     /// Encodes the arguments; `false`: an error is stored as the outcome. The caller holds the
@@ -146,6 +150,26 @@ struct Vtable {
     take: unsafe fn(NonNull<Head>, NonNull<()>),
     /// Frees the cell. The caller has the last pointer.
     free: unsafe fn(NonNull<Head>),
+}
+
+/// What came of a job that was to be run here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Came {
+    /// It was not run: somebody else has it, or had.
+    NotRun,
+    /// It has a result, which is counted on the seat.
+    Finished,
+    /// It has failed.
+    Failed(TaskErrorKind),
+    /// It has run and is not to be counted: it is many tasks, it runs again, or it was resolved
+    /// otherwise before.
+    Uncounted,
+}
+
+impl Came {
+    pub(crate) fn has_run(self) -> bool {
+        self != Self::NotRun
+    }
 }
 
 /// A pointer to a cell, whatever the task's type: what queues and backends hold.
@@ -185,18 +209,23 @@ impl Job {
         self.0.addr().get()
     }
 
+    /// Whether it is many tasks.
+    pub(crate) fn is_many(&self) -> bool {
+        self.head().vtable.many
+    }
+
     /// Asks the worker that runs it to start no more of its tasks; of a job that is one task it
     /// asks nothing.
     pub(crate) fn ask_to_stop_between_tasks(&self) {
-        if self.head().vtable.many {
+        if self.is_many() {
             self.head().state.ask_to_stop();
             notify_stopped();
         }
     }
 
-    /// Runs the task in this thread if nobody has claimed it; says whether it did.
+    /// Runs the task in this thread if nobody has claimed it; says what came of it.
     #[inline]
-    pub(crate) fn run_here(self, frame: Frame, seat: Option<OnSeat<'_>>) -> bool {
+    pub(crate) fn run_here(self, frame: Frame, seat: Option<OnSeat<'_>>) -> Came {
         let this = ManuallyDrop::new(self);
         let run = this.head().vtable.run;
         // SAFETY: the cell is of the vtable's type, and `this` is not used again: the function
@@ -353,7 +382,6 @@ impl<R> Handle<R> {
 
 /// The contents of a cell while and after a remote backend has it. The rare ones are in a box, so
 /// that every cell is small.
-#[derive(Debug)]
 pub(crate) enum Remote {
     /// The encoded arguments.
     Args(Args),
@@ -361,6 +389,8 @@ pub(crate) enum Remote {
     ArgsWith(Box<(Args, Options)>),
     /// The worker's answer, still encoded.
     Answer(Answer),
+    /// The same of one that is timed.
+    TimedAnswer(Box<(Answer, Arc<Tally>)>),
     /// The same of a chunk.
     ChunkAnswer(Box<(Answer, ChunkFacts)>),
     /// The answer of a later run, and which one it was.
@@ -460,10 +490,10 @@ impl<T: Work> JobCell<T> {
 
     // ---- the vtable ----
 
-    unsafe fn run(cell: NonNull<Head>, frame: Frame, seat: Option<OnSeat<'_>>) -> bool {
+    unsafe fn run(cell: NonNull<Head>, frame: Frame, seat: Option<OnSeat<'_>>) -> Came {
         let job = Job(cell);
         if !job.head().state.claim() {
-            return false;
+            return Came::NotRun;
         }
         // Once for each claim, however often it runs, and whether it does.
         if let Some(on) = seat {
@@ -488,7 +518,7 @@ impl<T: Work> JobCell<T> {
                 // SAFETY: the claim won above; there is nothing in the contents to be dropped.
                 unsafe { Self::contents_are(cell, call) };
                 later(after, Paused::new(job));
-                return true;
+                return Came::Uncounted;
             }
             let closed = || seat.is_some_and(|on| on.seat.is_closed());
             sleep_unless(after, || job.head().is_resolved() || closed());
@@ -500,11 +530,22 @@ impl<T: Work> JobCell<T> {
         if outcome.is_err() {
             job.head().state.mark_failed();
         }
+        let came = match &outcome {
+            _ if T::MANY || job.head().state.is_abandoned() => Came::Uncounted,
+            Ok(_) => Came::Finished,
+            Err(error) => Came::Failed(error.kind()),
+        };
+        // Before others can see that it has an outcome.
+        match (seat, came) {
+            (Some(on), Came::Finished) => on.count.add(1),
+            (Some(on), Came::Failed(kind)) => (on.failed)(kind),
+            _ => {}
+        }
         // SAFETY: the claim won above; there is nothing in the contents to be dropped.
         unsafe { Self::contents_are(cell, Contents::Output(outcome)) };
         // SAFETY: the claim won above is given up here.
         unsafe { job.finish() };
-        true
+        came
     }
 
     /// Stores new contents in the place of empty ones.
@@ -571,9 +612,16 @@ impl<T: Work> JobCell<T> {
             Contents::Output(outcome) => outcome,
             Contents::Remote(Remote::Failed(error)) => Err(error),
             Contents::Remote(Remote::Answer(answer)) => T::open(answer, None),
+            Contents::Remote(Remote::TimedAnswer(answer)) => {
+                let (answer, tally) = *answer;
+                tally.decode(1, || T::open(answer, None))
+            }
             Contents::Remote(Remote::ChunkAnswer(answer)) => {
-                let (answer, chunk) = *answer;
-                T::open(answer, Some(chunk))
+                let (answer, mut chunk) = *answer;
+                match chunk.timed.take() {
+                    None => T::open(answer, Some(chunk)),
+                    Some(tally) => tally.decode(chunk.ran, || T::open(answer, Some(chunk))),
+                }
             }
             Contents::Remote(Remote::LaterAnswer(answer)) => {
                 let (answer, attempt) = *answer;

@@ -132,12 +132,15 @@ fn kill(nested: bool) {
         move || {
             let job = || -> Job { JobCell::new(Count(Traced::default())).1 };
             let (outer, inner) = (job(), job());
+            let done = seat::Count::default();
             let on = || {
                 Some(OnSeat {
                     seat: &seat,
                     alarm: &|_| {},
                     later: None,
                     begins: &|_| {},
+                    count: &done,
+                    failed: &|_| {},
                 })
             };
             let wait = |count| {
@@ -166,6 +169,8 @@ fn kill(nested: bool) {
         alarm: &|_| {},
         later: None,
         begins: &|_| {},
+        count: &seat::Count::default(),
+        failed: &|_| {},
     };
     let late = JobCell::new(Count(Traced::default())).1;
     assert!(seat::enter(Some(on), &late, None, || ()).is_err());
@@ -195,6 +200,8 @@ fn model_a_visitor_finds_what_is_there() {
             alarm: &|_| {},
             later: None,
             begins: &|_| {},
+            count: &seat::Count::default(),
+            failed: &|_| {},
         };
         let inside = seat::enter(Some(on), &job, None, || seat.jobs().len());
         assert_eq!(inside.unwrap(), 1);

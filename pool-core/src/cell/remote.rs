@@ -1,11 +1,13 @@
 //! The claim of a backend that runs a task elsewhere.
 
 use std::mem::ManuallyDrop;
+use std::sync::Arc;
 
 use super::{Head, Job, Remote, finish};
 use crate::TaskError;
 use crate::args::Args;
 use crate::codec::{Answer, ChunkFacts, Reply};
+use crate::tally::Tally;
 use crate::task::{Options, TaskInfo};
 
 /// A job that was claimed for a remote run, with its arguments encoded.
@@ -147,6 +149,18 @@ impl Claimed {
             None => Remote::Answer(answer),
             Some(chunk) => Remote::ChunkAnswer(Box::new((answer, chunk))),
         };
+        self.finish_with(Args::default())
+    }
+
+    /// The same of one that is no chunk: how long its reading takes is counted there.
+    pub(crate) fn answer_timed(mut self, answer: Answer, tally: Arc<Tally>) -> Option<Watched> {
+        if self.options().attempt() > 1 {
+            return self.answer(answer, None);
+        }
+        if answer.reply != Reply::Output {
+            self.head().state.mark_failed();
+        }
+        *self.remote_mut() = Remote::TimedAnswer(Box::new((answer, tally)));
         self.finish_with(Args::default())
     }
 

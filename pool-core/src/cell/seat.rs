@@ -12,10 +12,12 @@
 //! | `CLOSED` | set once, by a kill: the worker enters no more |
 
 use std::ptr;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release};
 use std::time::{Duration, Instant};
 
 use super::{Job, Paused};
+use crate::TaskErrorKind;
 use crate::sync::AtomicPtr;
 use crate::sync::thread::yield_now;
 
@@ -33,10 +35,35 @@ pub(crate) struct OnSeat<'a> {
     pub(crate) seat: &'a Seat,
     /// Whom to tell that it has left the queue.
     pub(crate) begins: &'a dyn Fn(&Job),
+    /// What the worker counts.
+    pub(crate) count: &'a Count,
+    /// Whom to tell of a failure.
+    pub(crate) failed: &'a dyn Fn(TaskErrorKind),
     /// Whom to tell of its deadline.
     pub(crate) alarm: &'a dyn Fn(Instant),
     /// Who keeps it for another run after so long; `None`: that is waited for in place.
     pub(crate) later: Option<&'a dyn Fn(Duration, Paused)>,
+}
+
+/// What one worker has done. It alone writes here.
+#[derive(Debug, Default)]
+pub(crate) struct Count {
+    /// Tasks that have a result.
+    finished: AtomicU64,
+}
+
+impl Count {
+    #[inline]
+    pub(crate) fn add(&self, finished: u64) {
+        // Relaxed, and no exchange: there is one writer. An outcome is told with release after
+        // this, so who has it finds it counted.
+        self.finished
+            .store(self.finished.load(Relaxed).wrapping_add(finished), Relaxed);
+    }
+
+    pub(crate) fn finished(&self) -> u64 {
+        self.finished.load(Relaxed)
+    }
 }
 
 #[repr(align(8))]
@@ -143,6 +170,11 @@ impl Seat {
         // Release: the worker leaves after this visit.
         self.update(Release, |word| word.map_addr(|addr| addr & !LOCKED));
         jobs
+    }
+
+    /// Whether nothing runs on it.
+    pub(crate) fn is_empty(&self) -> bool {
+        entry(self.0.load(Relaxed)).is_null()
     }
 
     /// Lets nothing start any more.

@@ -60,9 +60,9 @@ impl Task for MakeBomb {
 fn a_detached_result_whose_destructor_panics_harms_nobody() {
     let (handle, job) = JobCell::new(MakeBomb);
     drop(handle);
-    assert!(job.run_here(frame(), None));
+    assert!(job.run_here(frame(), None).has_run());
     let (handle, job) = JobCell::new(MakeBomb);
-    assert!(job.run_here(frame(), None));
+    assert!(job.run_here(frame(), None).has_run());
     drop(handle);
 }
 
@@ -143,8 +143,8 @@ fn a_watcher_is_seen_by_who_resolves_or_sees_it_resolved() {
 #[test]
 fn runs_once_and_hands_out_the_result_once() {
     let (handle, job) = cell();
-    assert!(job.clone().run_here(frame(), None));
-    assert!(!job.clone().run_here(frame(), None));
+    assert!(job.clone().run_here(frame(), None).has_run());
+    assert!(!job.clone().run_here(frame(), None).has_run());
     assert_eq!(handle.take().unwrap(), 3);
     assert_eq!(
         handle.take().unwrap_err().kind(),
@@ -156,7 +156,7 @@ fn runs_once_and_hands_out_the_result_once() {
 fn a_refused_task_never_runs() {
     let (handle, job) = cell();
     assert!(job.refuse(TaskError::rejected("add", "closed")));
-    assert!(!job.clone().run_here(frame(), None));
+    assert!(!job.clone().run_here(frame(), None).has_run());
     assert!(handle.take().unwrap_err().is_rejected());
 }
 
@@ -184,10 +184,16 @@ fn two_runners_and_one_runs() {
         ROUNDS,
         || (cell(), AtomicUsize::new(0)),
         |((_, job), runs)| {
-            runs.fetch_add(usize::from(job.clone().run_here(frame(), None)), SeqCst);
+            runs.fetch_add(
+                usize::from(job.clone().run_here(frame(), None).has_run()),
+                SeqCst,
+            );
         },
         |((_, job), runs)| {
-            runs.fetch_add(usize::from(job.clone().run_here(frame(), None)), SeqCst);
+            runs.fetch_add(
+                usize::from(job.clone().run_here(frame(), None).has_run()),
+                SeqCst,
+            );
         },
         |((handle, _), runs)| {
             assert_eq!(runs.into_inner(), 1);
@@ -309,7 +315,7 @@ mod claimed {
     fn there_is_one_claim() {
         let (handle, claimed) = claimed();
         assert!(Claimed::new(handle.job().clone()).is_none());
-        assert!(!handle.job().clone().run_here(frame(), None));
+        assert!(!handle.job().clone().run_here(frame(), None).has_run());
         drop(claimed);
     }
 
@@ -361,7 +367,7 @@ fn whoever_has_the_last_pointer_takes_the_outcome_along() {
         thread::scope(|scope| {
             scope.spawn(|| {
                 start.wait();
-                assert!(job.run_here(frame(), None));
+                assert!(job.run_here(frame(), None).has_run());
             });
             start.wait();
             while !handle.job().head().is_resolved() {
@@ -375,7 +381,7 @@ fn whoever_has_the_last_pointer_takes_the_outcome_along() {
 #[test]
 fn an_outcome_that_was_taken_is_not_taken_again_by_the_last_pointer() {
     let (handle, job) = cell();
-    assert!(job.run_here(frame(), None));
+    assert!(job.run_here(frame(), None).has_run());
     assert_eq!(handle.take().unwrap(), 3);
     let error = handle.into_outcome().unwrap_err();
     assert_eq!(error.kind(), TaskErrorKind::AlreadyJoined);
@@ -394,7 +400,7 @@ fn a_task_can_hold_on_to_its_own_job() {
         }
     }
     let (handle, job) = JobCell::new(Keep);
-    assert!(job.run_here(frame(), None));
+    assert!(job.run_here(frame(), None).has_run());
     assert!(handle.into_outcome().is_ok());
     let kept = KEPT.lock().unwrap().take().unwrap();
     assert!(!kept.is_cancelled());
@@ -427,6 +433,8 @@ mod seat {
             alarm: &|_| {},
             later: None,
             begins: &|_| {},
+            count: Box::leak(Box::default()),
+            failed: &|_| {},
         })
     }
 
@@ -452,7 +460,7 @@ mod seat {
         let seat = Seat::new();
         seat.close();
         let (handle, job) = cell();
-        assert!(job.run_here(frame(), on(&seat)));
+        assert!(job.run_here(frame(), on(&seat)).has_run());
         assert!(handle.into_outcome().unwrap_err().is_cancelled());
     }
 
@@ -470,7 +478,7 @@ mod seat {
         let seat = Seat::new();
         seat.close();
         let (handle, job) = JobCell::new(TakesBomb(Bomb));
-        assert!(job.run_here(frame(), on(&seat)));
+        assert!(job.run_here(frame(), on(&seat)).has_run());
         assert!(handle.into_outcome().unwrap_err().is_cancelled());
     }
 

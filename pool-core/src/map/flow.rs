@@ -307,7 +307,8 @@ impl<I: Iterator<Item: Task>> Flow<I> {
     }
 
     fn submit_chunk(&mut self, len: usize) {
-        let chunk = SentChunk::of(&self.read[..len], self.seeds());
+        let encode = || SentChunk::of(&self.read[..len], self.seeds());
+        let chunk = self.pool.tally().encode(encode, SentChunk::len);
         let len = chunk.len();
         if len == 0 {
             // If it cannot be encoded, its handle will say so.

@@ -25,6 +25,7 @@ pub(crate) mod seeds;
 pub(crate) mod sharing;
 pub(crate) mod shutdown;
 pub(crate) mod sizes;
+pub(crate) mod stats;
 pub(crate) mod streams;
 pub(crate) mod submit;
 pub(crate) mod timeouts;

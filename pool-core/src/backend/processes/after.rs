@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::Shared;
+use super::count::{count_failures, fail};
 use super::lane::Lane;
 use super::lane::arena::Region;
 use crate::args::Args;
@@ -60,6 +61,8 @@ pub(super) struct Fetch {
     pub(super) skip: usize,
     pub(super) answer: Answer,
     pub(super) chunk: Option<ChunkFacts>,
+    /// Whether its reading is timed.
+    pub(super) timed: bool,
     pub(super) job: Claimed,
 }
 
@@ -114,7 +117,7 @@ impl Fill {
             Ok(()) => (Some(job), None),
             Err(message) => {
                 let error = TaskError::not_encoded(job.info().name, &message);
-                (None, job.fail(error))
+                (None, fail(&shared.tally, job, error))
             }
         };
         let unused = shared.with(|hub, after| {
@@ -138,7 +141,15 @@ impl Fetch {
             Some(mut payload) if read => {
                 payload.drain(..self.skip);
                 self.answer.payload = payload.into();
-                self.job.answer(self.answer, self.chunk)
+                if self.chunk.as_ref().is_some_and(|chunk| chunk.failed) {
+                    count_failures(&shared.tally, self.answer.payload.as_slice());
+                }
+                match self.timed && self.chunk.is_none() {
+                    true => self
+                        .job
+                        .answer_timed(self.answer, Arc::clone(&shared.tally)),
+                    false => self.job.answer(self.answer, self.chunk),
+                }
             }
             _ => {
                 let error = TaskError::new(TaskErrorKind::Decode, self.job.info().name)

@@ -126,6 +126,7 @@ impl Hub {
             // nobody can tell from here: it is being copied.)
             // (Or it is over, which the abandonment tells.)
             if !self.is_being_fetched(job) && job.head().state.abandon(Abandon::Expired).is_some() {
+                self.tally.failed(TaskErrorKind::TimedOut, 1);
                 self.counts.timed_out += 1;
                 self.queue.stale += 1;
                 after.room = true;

@@ -4,22 +4,22 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Exit;
 use super::after::{After, Fetch, Fill};
 use super::chunk::{Garbled, Part};
+use super::count::{Counts, fail};
 use super::dispatch::{FIRST_DEPTH, Load};
-use super::fleet::CameTo;
 use super::lane::arena::{Region, Ring};
 use super::lane::slot::{Facts, SLOT_INLINE, SlotState, TELL_JOINER, TELL_SUPERVISOR};
 use super::lane::{Lane, SLOTS};
 use super::life::Life;
 use super::place::Place;
 use super::wire::{Finished, kind};
+use crate::TaskError;
 use crate::bytes::Bytes;
 use crate::cell::{Claimed, Job};
 use crate::codec::{Answer, Reply};
 use crate::retry::{self, Again, Fate};
-use crate::{TaskError, TaskErrorKind};
+use crate::tally::{Stamp, Tally};
 
 /// Payloads above this many bytes are copied without the hub's lock.
 pub(super) const COPY_UNDER_LOCK: usize = 16 * 1024;
@@ -46,9 +46,14 @@ pub(super) struct Entry {
     stage: Stage,
     /// Its time is over, and it is to run again: it was told to stop, and no result of it counts.
     pub(super) overdue: bool,
+    /// It is a sample, submitted then.
+    stamp: Option<Stamp>,
     /// Of a chunk.
     pub(super) part: Part,
 }
+
+// One cache line for each.
+const _: () = assert!(size_of::<Entry>() <= 64);
 
 impl Entry {
     /// Whether its arguments are being copied.
@@ -88,6 +93,8 @@ pub(super) struct Book {
     pub(super) grace: Option<(u64, Instant)>,
     /// Whether there are sleepers ([`Hub::sleeps`](super::hub::Hub::sleeps)).
     pub(super) has_sleepers: bool,
+    pub(super) counts: Counts,
+    pub(super) tally: Arc<Tally>,
 }
 
 impl Book {
@@ -98,6 +105,7 @@ impl Book {
         index: usize,
         generation: u64,
         life: Life,
+        tally: Arc<Tally>,
     ) -> Self {
         let ring = Ring::new(lane.arena_bytes);
         Self {
@@ -119,6 +127,8 @@ impl Book {
             look_at: None,
             grace: None,
             has_sleepers: false,
+            counts: Counts::default(),
+            tally,
         }
     }
 
@@ -197,7 +207,7 @@ impl Book {
                     let limit = self.ring.capacity();
                     let why = format!("{len} bytes are more than the limit of {limit}");
                     let error = TaskError::not_encoded(job.info().name, &why);
-                    after.watched.extend(job.fail(error));
+                    after.watched.extend(fail(&self.tally, job, error));
                     return Ok(());
                 }
                 None => return Err(job),
@@ -209,8 +219,10 @@ impl Book {
         let seq = self.head;
         let slot = self.lane.slot(seq);
         let options = job.options();
+        let stamp = Place::stamp_of(&job);
         let kind = match options.timeout {
             _ if options.chunk > 0 => kind::CHUNK,
+            _ if stamp.is_some() => kind::SAMPLE,
             Some(_) => kind::TIMED,
             None => kind::PLAIN,
         };
@@ -234,6 +246,7 @@ impl Book {
             region,
             stage: Stage::Filling,
             overdue: false,
+            stamp,
             part: Part::default(),
         };
         match region {
@@ -278,8 +291,9 @@ impl Book {
     /// Tasks were published: sees to it that the worker is awake. Once for all that were published
     /// together, since it waits until they have left this processor.
     #[inline]
-    pub(super) fn announce(&self, after: &mut After) {
+    pub(super) fn announce(&mut self, after: &mut After) {
         if self.lane.header().must_wake_worker() {
+            self.note_start();
             after.wake.push(Arc::clone(&self.lane));
         }
     }
@@ -339,8 +353,9 @@ impl Book {
                     break;
                 }
                 entry.stage = Stage::Collected;
-                if let Some(job) = entry.job.take() {
-                    self.take_reply(seq, job, after);
+                match entry.job.take() {
+                    Some(job) => self.take_reply(seq, job, after),
+                    None => self.counts.others += 1,
                 }
                 self.done += 1;
                 if self.corrupt {
@@ -378,25 +393,38 @@ impl Book {
         let inline = facts.len <= SLOT_INLINE as u64;
         let reply = Reply::from_wire(facts.kind).filter(|_| inline || self.is_possible(region));
         let Some(reply) = reply else {
-            return self.garbled(job, after);
+            return self.garbled_reply(job, after);
         };
-        if self.entry(seq).overdue || reply == Reply::Panicked {
-            let fate = match self.entry(seq).overdue {
+        let &mut Entry {
+            overdue,
+            stamp,
+            part,
+            ..
+        } = self.entry(seq);
+        if overdue || reply == Reply::Panicked {
+            let fate = match overdue {
                 true => Fate::TimedOut,
                 false => Fate::Panicked,
             };
             if let Some(again) = retry::again(&job.options(), fate) {
+                self.counts.others += 1;
                 return self.run_again(seq, job, again, after);
             }
         }
-        let skip = self.entry(seq).part.bytes as usize;
+        if reply != Reply::Output {
+            self.count_failure(reply, &job);
+        }
+        let skip = part.bytes as usize;
         if skip as u64 > facts.len {
-            return self.garbled(job, after);
+            return self.garbled_reply(job, after);
         }
         let chunk = match self.chunk_facts(seq, &job, reply, Finished::of(facts.task), after) {
             Ok(chunk) => chunk,
-            Err(Garbled) => return self.garbled(job, after),
+            Err(Garbled) => return self.garbled_reply(job, after),
         };
+        if let Some(stamp) = stamp.filter(|_| chunk.is_none()) {
+            self.take_sample(seq, stamp, facts.task);
+        }
         let mut answer = Answer {
             reply,
             worker: self.pid,
@@ -414,6 +442,7 @@ impl Book {
                 skip,
                 answer,
                 chunk,
+                timed: stamp.is_some(),
                 job,
             });
             return;
@@ -423,16 +452,22 @@ impl Book {
             let slot = self.lane.slot(seq);
             slot.read(answer.payload.as_mut_slice());
         } else if !self.lane.reply.read(region, answer.payload.as_mut_slice()) {
-            return self.garbled(job, after);
+            return self.garbled_reply(job, after);
         }
         if skip > 0 {
             answer.payload = Bytes::from(&answer.payload.as_slice()[skip..]);
         }
-        after.watched.extend(job.answer(answer, chunk));
+        if chunk.as_ref().is_some_and(|chunk| chunk.failed) {
+            self.count_failures(answer.payload.as_slice());
+        }
+        after.watched.extend(match stamp {
+            Some(_) if chunk.is_none() => job.answer_timed(answer, Arc::clone(&self.tally)),
+            _ => job.answer(answer, chunk),
+        });
     }
 
     /// Hands a job back that is to be run once more.
-    fn run_again(&mut self, seq: u64, job: Claimed, again: Again, after: &mut After) {
+    pub(super) fn run_again(&mut self, seq: u64, job: Claimed, again: Again, after: &mut After) {
         let region = self.entry(seq).region;
         let job = Self::restore(&self.lane, job, region);
         after.retry.push((job, again));
@@ -515,7 +550,8 @@ impl Book {
         let Some(job) = self.entry(seq).job.take() else {
             return Stopped::Over;
         };
-        after.watched.extend(job.fail(error.worker_is(self.pid)));
+        let error = error.worker_is(self.pid);
+        after.watched.extend(fail(&self.tally, job, error));
         self.wake_joiners(after);
         if skipped {
             return Stopped::NeverRan;
@@ -540,6 +576,25 @@ impl Book {
     /// Whether the worker runs task `seq`.
     pub(super) fn runs(&self, seq: u64) -> bool {
         seq >= self.done && seq < self.head && self.lane.slot(seq).state() == SlotState::Running
+    }
+
+    /// Whether the worker notes when it starts task `seq`.
+    pub(super) fn is_noted(&self, seq: u64) -> bool {
+        let entry = seq
+            .checked_sub(self.tail)
+            .and_then(|at| self.entries.get(at as usize));
+        entry.is_some_and(|entry| {
+            let is_one = |job: &Claimed| !job.is_chunk() && job.options().timeout.is_some();
+            let timed = entry.job.as_ref().is_some_and(is_one);
+            timed || entry.stamp.is_some() && !entry.job.as_ref().is_some_and(Claimed::is_chunk)
+        })
+    }
+
+    /// Whether task `seq` is a sample.
+    pub(super) fn is_sample(&self, seq: u64) -> bool {
+        let at = seq.checked_sub(self.tail);
+        at.and_then(|at| self.entries.get(at as usize))
+            .is_some_and(|entry| entry.stamp.is_some())
     }
 
     /// The task that the worker runs, in words.
@@ -585,6 +640,7 @@ impl Book {
         if self.seen.0 != self.done || self.ahead() == 0 {
             self.seen = (self.done, now);
         }
+        self.note_task(now);
         self.stuck = now.saturating_duration_since(self.seen.1) >= STUCK_AFTER;
         self.corrupt |= self.stuck && self.is_garbled_behind();
         self.stuck
@@ -596,77 +652,6 @@ impl Book {
             self.lane.request.trim(keep);
             self.ring.shrunk_to(keep);
         }
-    }
-
-    /// The worker is dead: what it did is delivered, what it ran is lost, what waited comes back
-    /// in order.
-    pub(super) fn settle(
-        mut self,
-        exit: Exit,
-        killed_for: Option<&'static str>,
-        after: &mut After,
-    ) -> Settled {
-        self.collect(after);
-        // The initializer is the first.
-        let mut did_work = self.done > 0;
-        let initializing = self.life.is_initializing();
-        self.lane.header().turn_bell();
-        let mut waiting = Vec::new();
-        for seq in self.tail..self.head {
-            let region = self.entry(seq).region;
-            let state = self.lane.slot(seq).state();
-            // Also one that nobody waits for any more: it was killed for it, perhaps.
-            did_work |= !matches!(state, SlotState::Free | SlotState::Ready);
-            let Some(job) = self.entry(seq).job.take() else {
-                continue;
-            };
-            if initializing {
-                // It is this worker's: the next one in its place has one of its own.
-                let error = TaskError::new(TaskErrorKind::WorkerLost, job.info().name);
-                after.watched.extend(job.fail(error.exit_is(exit)));
-                continue;
-            }
-            let overdue = self.entry(seq).overdue;
-            // An overdue one has started, whatever is written there.
-            if state == SlotState::Ready && !overdue {
-                waiting.push(Self::restore(&self.lane, job, region));
-                continue;
-            }
-            let fate = match self.life.too_much {
-                _ if overdue => Fate::TimedOut,
-                Some(_) => Fate::OutOfMemory,
-                None => Fate::Lost,
-            };
-            if let Some(again) = retry::again(&job.options(), fate) {
-                self.run_again(seq, job, again, after);
-                continue;
-            }
-            let name = job.info().name;
-            let mut error = match self.life.too_much {
-                _ if overdue => TaskError::new(TaskErrorKind::TimedOut, name),
-                Some((peak, limit)) => TaskError::out_of_memory(name, peak, limit),
-                None => TaskError::new(TaskErrorKind::WorkerLost, name).exit_is(exit),
-            };
-            error = error.worker_is(self.pid);
-            if self.corrupt {
-                error = error.message_is("the worker broke the protocol of its lane");
-            } else if let Some(why) = killed_for.filter(|_| error.is_worker_lost()) {
-                error = error.message_is(why);
-            }
-            let salvaged = (state == SlotState::Running && job.is_chunk())
-                .then(|| self.salvage(seq, &job, error.clone(), after));
-            after.watched.extend(match salvaged {
-                Some(Ok((answer, chunk))) => job.answer(answer, Some(chunk)),
-                _ => job.fail(error),
-            });
-        }
-        after.ring.push(Arc::clone(&self.lane));
-        let came_to = match (initializing, did_work) {
-            (true, _) => CameTo::Initializer,
-            (false, true) => CameTo::Work,
-            (false, false) => CameTo::Nothing,
-        };
-        Settled { waiting, came_to }
     }
 
     /// Ends every job without a result: the pool is killed.
@@ -681,19 +666,11 @@ impl Book {
             self.lane.slot(seq).skip();
             if let Some(job) = self.entry(seq).job.take() {
                 let error = error(job.info().name);
-                after.watched.extend(job.fail(error));
+                after.watched.extend(fail(&self.tally, job, error));
             }
         }
         self.wake_joiners(after);
     }
-}
-
-/// What is left of a dead worker's lane.
-pub(super) struct Settled {
-    /// What had not started.
-    pub(super) waiting: Vec<Claimed>,
-    /// How far the worker had come.
-    pub(super) came_to: CameTo,
 }
 
 /// What [`Book::stop_job`] found.

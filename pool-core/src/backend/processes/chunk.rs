@@ -31,8 +31,10 @@ pub(super) struct Garbled;
 /// What was taken from a chunk while it runs; the job in the lane's entry is what is left.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Part {
-    /// How many of its tasks were delivered, in how many bytes of replies.
+    /// How many of its tasks were delivered, how many of them without a result, and in how many
+    /// bytes of replies.
     ran: u32,
+    failed: u32,
     pub(super) bytes: u64,
     /// It starts no more tasks.
     cut: bool,
@@ -53,9 +55,12 @@ impl Book {
         if !job.is_chunk() {
             return Ok(None);
         }
+        self.counts.others += 1;
         if reply != Reply::Output {
             // It does not know the task: the fate of all.
             return Ok(Some(ChunkFacts {
+                failed: false,
+                timed: None,
                 ran: 0,
                 lost: None,
                 others: Vec::new(),
@@ -68,7 +73,12 @@ impl Book {
             // A worker that knows the task makes progress.
             return Err(Garbled);
         }
+        let failed = finished.failed.saturating_sub(part.failed) as usize;
+        self.count_chunk(ran, failed);
+        self.time_chunk(finished);
         Ok(Some(ChunkFacts {
+            failed: failed > 0,
+            timed: self.is_sample(seq).then(|| Arc::clone(&self.tally)),
             ran,
             lost: None,
             others: self.others(seq, job, ran, after),
@@ -163,7 +173,14 @@ impl Book {
         let ran = Self::ran(job, part, progress.ran)?;
         let payload = self.replies(seq, progress, part)?;
         let lost = ran < job.chunk();
+        let failed = self.count_failures(payload.as_slice());
+        self.count_chunk(ran, failed);
+        if lost {
+            self.tally.failed(error.kind(), 1);
+        }
         let facts = ChunkFacts {
+            failed: false,
+            timed: None,
             ran,
             lost: lost.then_some(error),
             others: self.others(seq, job, ran + usize::from(lost), after),
@@ -233,9 +250,13 @@ impl Book {
         match robbed {
             Ok((payload, (facts, rest))) => {
                 Place::new(self.index, seq).note(&rest);
+                let before = self.part(seq);
+                let failed = self.count_failures(payload.as_slice());
+                self.count_chunk((progress.ran - before.ran) as usize, failed);
                 self.entry(seq).job = Some(rest);
                 self.entry(seq).part = Part {
                     ran: progress.ran,
+                    failed: before.failed + failed as u32,
                     bytes: progress.bytes,
                     cut: true,
                     forgotten: false,
@@ -272,6 +293,8 @@ impl Book {
         let mut others = vec![(handle, 1)];
         others.extend(parts(job, frames, job.chunk() - ran - 1, after));
         let facts = ChunkFacts {
+            failed: false,
+            timed: None,
             ran,
             lost: None,
             others,

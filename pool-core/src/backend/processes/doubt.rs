@@ -3,6 +3,7 @@
 
 use super::after::After;
 use super::book::{Book, COPY_UNDER_LOCK};
+use super::count::fail;
 use super::lane::arena::Region;
 use super::lane::slot::SlotState;
 use crate::TaskError;
@@ -52,6 +53,12 @@ impl Book {
     pub(super) fn garbled(&mut self, job: Claimed, after: &mut After) {
         self.corrupt = true;
         let error = TaskError::garbled(job.info().name, self.pid);
-        after.watched.extend(job.fail(error));
+        after.watched.extend(fail(&self.tally, job, error));
+    }
+
+    /// The same of one that says that it is done.
+    pub(super) fn garbled_reply(&mut self, job: Claimed, after: &mut After) {
+        self.counts.others += 1;
+        self.garbled(job, after);
     }
 }

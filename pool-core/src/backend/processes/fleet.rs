@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::Exit;
+use super::describe::Seen;
 use crate::{Error, StartFailure};
 
 /// How often in a row a worker may fail to start, while no other serves, before the pool breaks.
@@ -106,9 +107,24 @@ pub(super) struct Fleet {
     start_timeout: Duration,
     /// Failed starts in a row. A worker that said hello and ended before it did anything counts.
     failures: u32,
+    /// Why the last of them has failed.
+    failure: Option<String>,
 }
 
 impl Fleet {
+    pub(super) fn seen(&self) -> Seen {
+        let in_state = |is: fn(&Worker) -> bool| {
+            let workers = self.workers[..self.target].iter();
+            workers.filter(|worker| is(worker)).count()
+        };
+        Seen {
+            starting: in_state(|worker| matches!(worker, Worker::Starting { .. })),
+            resting: in_state(|worker| *worker == Worker::Resting),
+            failures: self.failures,
+            failure: self.failure.clone().filter(|_| self.failures > 0),
+        }
+    }
+
     pub(super) fn new(workers: usize, start_timeout: Duration, now: Instant) -> Self {
         Self {
             workers: vec![Worker::Absent { start_at: now }; workers],
@@ -117,6 +133,7 @@ impl Fleet {
             target: workers,
             start_timeout,
             failures: 0,
+            failure: None,
         }
     }
 
@@ -308,6 +325,7 @@ impl Fleet {
     fn start_failed(&mut self, index: usize, error: Error, now: Instant) -> Vec<Action> {
         self.workers[index] = Worker::Gone;
         self.failures += 1;
+        self.failure = Some(error.to_string());
         let hopeless =
             self.failures >= MAX_START_FAILURES && !self.workers.iter().any(Worker::serves);
         match self.mode {

@@ -1,19 +1,24 @@
 //! All lanes, the backlog and the deadlines: the parent's state, behind one lock.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::after::After;
 use super::backlog::Backlog;
 use super::book::{Book, Stopped};
+use super::count::fail;
+use super::describe::Seen;
 use super::dispatch;
 use super::life::Rules;
 use super::place::Place;
 use super::pressure::Queue;
-use crate::TaskError;
 use crate::args::Args;
 use crate::backend::agenda::Agenda;
 use crate::backend::{Config, SHUT_DOWN};
 use crate::cell::{Abandon, Claimed, Job};
+use crate::stats::Mean;
+use crate::tally::Tally;
+use crate::{TaskError, TaskErrorKind};
 
 /// After how many submits into a backlog the submitter makes a turn.
 const SUBMITS_PER_TURN: u32 = 16;
@@ -49,6 +54,11 @@ pub(super) struct Counts {
 }
 
 pub(super) struct Hub {
+    pub(super) tally: Arc<Tally>,
+    /// Tasks that came to a result on workers that have ended, and how long those of chunks took.
+    pub(super) before: (u64, Mean),
+    /// What the supervisor said last.
+    pub(super) fleet: Seen,
     /// By worker; `None` while no worker serves there.
     pub(super) books: Vec<Option<Book>>,
     pub(super) generations: u64,
@@ -78,8 +88,11 @@ pub(super) struct Hub {
 }
 
 impl Hub {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) fn new(config: &Config, tally: Arc<Tally>) -> Self {
         Self {
+            tally,
+            before: (0, Mean::default()),
+            fleet: Seen::default(),
             rules: Rules::new(config),
             queue: Queue::new(config),
             target: config.workers,
@@ -115,11 +128,11 @@ impl Hub {
         match &self.phase {
             Phase::Open => {}
             Phase::Draining | Phase::Cancelling => {
-                reject(job, SHUT_DOWN, after);
+                reject(job, SHUT_DOWN, &self.tally, after);
                 return Ok(());
             }
             Phase::Ended(why) => {
-                reject(job, why, after);
+                reject(job, why, &self.tally, after);
                 return Ok(());
             }
         }
@@ -128,7 +141,7 @@ impl Hub {
         }
         // Its time to start may have passed while its submitter waited for room.
         if job.head().is_resolved() {
-            cancel(job, after);
+            cancel(job, &self.tally, after);
         } else {
             self.enter(job, after);
         }
@@ -182,8 +195,8 @@ impl Hub {
         Ok(())
     }
 
-    fn announce(&self, index: usize, after: &mut After) {
-        if let Some(book) = &self.books[index] {
+    fn announce(&mut self, index: usize, after: &mut After) {
+        if let Some(book) = &mut self.books[index] {
             book.announce(after);
         }
     }
@@ -209,8 +222,8 @@ impl Hub {
     pub(super) fn put_back(&mut self, jobs: Vec<Claimed>, after: &mut After) {
         for job in jobs.into_iter().rev() {
             match &self.phase {
-                Phase::Ended(why) => reject(job, why, after),
-                Phase::Cancelling => cancel(job, after),
+                Phase::Ended(why) => reject(job, why, &self.tally, after),
+                Phase::Cancelling => cancel(job, &self.tally, after),
                 Phase::Open | Phase::Draining => self.backlog.push_front(job),
             }
         }
@@ -231,7 +244,7 @@ impl Hub {
         self.filling -= 1;
         let job = match (job, &self.phase) {
             (Some(job), Phase::Cancelling) => {
-                cancel(job, after);
+                cancel(job, &self.tally, after);
                 None
             }
             (job, _) => job,
@@ -326,7 +339,7 @@ impl Hub {
     pub(super) fn sweep(&mut self, after: &mut After) {
         if std::mem::take(&mut self.queue.stale) > 0 {
             for job in self.backlog.take_unwanted() {
-                cancel(job, after);
+                cancel(job, &self.tally, after);
             }
         }
     }
@@ -371,7 +384,7 @@ impl Hub {
             };
             // Cancelled while it waited.
             if job.head().is_resolved() {
-                cancel(job, after);
+                cancel(job, &self.tally, after);
                 continue;
             }
             if let Err(job) = self.put(index, job, after) {
@@ -529,6 +542,9 @@ impl Hub {
         match job.head().state.abandon(Abandon::Cancelled) {
             None => Cancelled::No,
             Some(watched) => {
+                if !job.is_many() {
+                    self.tally.failed(TaskErrorKind::Cancelled, 1);
+                }
                 self.queue.stale += 1;
                 after.room = true;
                 // It may be the last one, which waits for another run.
@@ -575,12 +591,12 @@ impl Hub {
     }
 }
 
-pub(super) fn cancel(job: Claimed, after: &mut After) {
+pub(super) fn cancel(job: Claimed, tally: &Tally, after: &mut After) {
     let error = TaskError::cancelled(job.info().name);
-    after.watched.extend(job.fail(error));
+    after.watched.extend(fail(tally, job, error));
 }
 
-fn reject(job: Claimed, why: &str, after: &mut After) {
+fn reject(job: Claimed, why: &str, tally: &Tally, after: &mut After) {
     let error = TaskError::rejected(job.info().name, why);
-    after.watched.extend(job.fail(error));
+    after.watched.extend(fail(tally, job, error));
 }

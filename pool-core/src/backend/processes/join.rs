@@ -29,9 +29,11 @@ struct LaneSpot {
 
 impl Shared {
     pub(super) fn wait(&self, job: &Job, deadline: Option<Instant>) {
+        let mut looks = 0;
         loop {
             let over = deadline.is_some_and(|deadline| Instant::now() >= deadline);
-            match self.spot(job) {
+            looks += 1;
+            match self.spot(job, looks > 1) {
                 Spot::Resolved => return,
                 _ if over => return,
                 Spot::Lane(spot) => {
@@ -51,9 +53,13 @@ impl Shared {
     }
 
     /// Makes a turn and says where the job is now.
-    fn spot(&self, job: &Job) -> Spot {
+    fn spot(&self, job: &Job, again: bool) -> Spot {
         let found = self.with(|hub, after| {
             hub.turn(after);
+            if again {
+                // It takes its time, so a look at the clock costs nothing.
+                hub.note_tasks(Instant::now());
+            }
             let (book, seq) = hub.find(job)?;
             Some(LaneSpot {
                 lane: Arc::clone(&book.lane),

@@ -42,6 +42,7 @@ pub(super) struct Life {
     pub(super) condemned: bool,
     /// How many tasks were done at a look, and when that was first seen.
     quiet: (u64, Instant),
+    born: Instant,
     /// The most memory that was seen, once that is too much, and the limit.
     pub(super) too_much: Option<(u64, u64)>,
 }
@@ -68,6 +69,7 @@ impl Rules {
             stopped: false,
             condemned: false,
             quiet: (0, Instant::now()),
+            born: Instant::now(),
             too_much: None,
         }
     }
@@ -100,6 +102,11 @@ impl Life {
 
     pub(super) fn is_initializing(&self) -> bool {
         !matches!(self.init, Init::Done)
+    }
+
+    /// How long ago the worker said hello.
+    pub(super) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.born)
     }
 
     pub(super) fn is_stopped(&self) -> bool {
@@ -172,6 +179,8 @@ impl Hub {
             Ok(()) | Err(_) => {
                 if let Some(book) = self.book(index, generation) {
                     book.life.init = Init::Done;
+                    // What is done so far is none of the tasks.
+                    book.counts.others = book.done;
                 }
                 self.turn(after);
             }

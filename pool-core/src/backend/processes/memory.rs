@@ -21,6 +21,13 @@ impl Watch {
         }
     }
 
+    /// The bytes of resident memory of a process, what it shares with others included.
+    pub(super) fn resident(&self, pid: u32) -> Option<u64> {
+        let statm = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+        let resident: u64 = statm.split_ascii_whitespace().nth(1)?.parse().ok()?;
+        Some(resident * self.page)
+    }
+
     /// Whether it is time to look; then the next time is set.
     pub(super) fn is_due(&mut self, now: Instant) -> bool {
         let due = now >= self.next;
@@ -36,6 +43,17 @@ impl Watch {
         let statm = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
         Some(unshared_pages(&statm)? * self.page)
     }
+}
+
+/// Whether a process is stopped, by a signal or a debugger.
+pub(super) fn is_stopped(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+    // The name before the state may have parentheses and blanks in it.
+    let state = stat.ok().and_then(|stat| {
+        let (_, behind) = stat.rsplit_once(')')?;
+        behind.trim_start().chars().next()
+    });
+    matches!(state, Some('T' | 't'))
 }
 
 /// The second field is what is resident, the third what of it is shared.

@@ -9,7 +9,9 @@ mod alarms;
 mod backlog;
 mod book;
 mod chunk;
+mod count;
 mod deadlines;
+mod describe;
 mod dispatch;
 mod doubt;
 mod fleet;
@@ -25,6 +27,7 @@ mod place;
 mod pressure;
 mod recall;
 mod relay;
+mod settle;
 mod spawn;
 mod supervision;
 mod supervisor;
@@ -52,7 +55,9 @@ use super::room::Room;
 use super::{Backend, Config, Engine, EngineRef, Entry, FORKED};
 use crate::cell::{Abandon, Claimed, Job};
 use crate::patience::Patience;
-use crate::{Error, Stats, TaskError, TaskErrorKind};
+use crate::stats::Part;
+use crate::tally::Tally;
+use crate::{Description, Error, Stats, TaskError, TaskErrorKind};
 
 pub(crate) use self::lane::memory::use_large_pages;
 pub(crate) use self::spawn::Token;
@@ -60,6 +65,12 @@ pub(crate) use self::worker::take_over;
 
 /// How often the supervisor looks at a pool in which something waits.
 const TICK: Duration = Duration::from_millis(1);
+
+/// Why a pool that was killed takes no task.
+const KILLED: &str = "the pool was killed";
+
+/// Why a pool takes none whose supervisor has ended otherwise.
+const ENDED: &str = "the pool has ended";
 
 /// How deep this process is in nested pools: 0 where no pool started it.
 static DEPTH: AtomicU32 = AtomicU32::new(0);
@@ -86,6 +97,7 @@ struct Shared {
     /// The process that has the supervisor. One that is forked from it must not touch the hub, whose
     /// lock may be held for ever in the copy, nor the lanes, which are not copied.
     home: HomeMark,
+    tally: Arc<Tally>,
     hub: Mutex<Hub>,
     /// Wakes the supervisor.
     poke: OwnedFd,
@@ -109,9 +121,11 @@ impl Shared {
         let poke = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
             .map_err(|error| Error::spawn("no eventfd", &error.into()))?;
         let home = HomeMark::new().map_err(|error| Error::spawn("no memory", &error))?;
+        let tally = Arc::new(Tally::new());
         Ok(Self {
             home,
-            hub: Mutex::new(Hub::new(config)),
+            hub: Mutex::new(Hub::new(config, Arc::clone(&tally))),
+            tally,
             poke,
             patience: Patience::new(),
             supervisor: OnceLock::new(),
@@ -300,14 +314,26 @@ impl Engine for Processes {
             job.refuse(TaskError::rejected(job.name(), FORKED));
             return;
         }
+        let tally = &self.shared.tally;
+        let start = tally.takes_a_sample().then(Instant::now);
         // Encodes in the caller's thread and without a lock: that is the user's code.
         let Some(mut job) = Claimed::new(job) else {
+            tally.failed(TaskErrorKind::Encode, 1);
             self.shared.with(|hub, after| {
                 hub.queue.reserved -= usize::from(entry.reserved);
                 after.room = true;
             });
             return;
         };
+        if let Some(start) = start {
+            let encoded = Instant::now();
+            if !job.is_chunk() {
+                tally.took(Part::Encode, 1, encoded - start);
+            }
+            job.head()
+                .note
+                .store(tally.stamp(encoded).to_note(), Relaxed);
+        }
         let mut start_by = entry.start_by;
         loop {
             let submitted = self.shared.with(|hub, after| {
@@ -366,8 +392,16 @@ impl Engine for Processes {
         }
     }
 
+    fn tally(&self) -> &Tally {
+        &self.shared.tally
+    }
+
     fn stats(&self) -> Stats {
         self.with(Hub::stats)
+    }
+
+    fn describe(&self) -> Description {
+        self.shared.describe()
     }
 
     fn resize(&self, workers: usize) -> Result<(), Error> {
@@ -389,7 +423,7 @@ impl Engine for Processes {
     }
 
     fn kill(&self) {
-        self.with(|hub, after| hub.end(TaskErrorKind::Cancelled, "the pool was killed", after));
+        self.with(|hub, after| hub.end(TaskErrorKind::Cancelled, KILLED, after));
     }
 
     fn wait_until_ended(&self, deadline: Option<Instant>) -> bool {

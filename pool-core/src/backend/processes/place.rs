@@ -4,9 +4,10 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::lane::SLOTS;
 use crate::cell::{Claimed, Job};
+use crate::tally::Stamp;
 
 /// Where a job was put last, noted in its cell: a worker's number and a slot's. Whether it still
-/// is there is said by the book.
+/// is there is said by the book. Before that, a stamp may be noted there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place(u32);
 
@@ -28,6 +29,12 @@ impl Place {
     pub(super) fn of(job: &Job) -> Self {
         // Relaxed: written under the hub's lock, and read under it.
         Self(job.head().note.load(Relaxed))
+    }
+
+    /// When the job was submitted, if it is a sample that was not put anywhere yet.
+    #[inline]
+    pub(super) fn stamp_of(job: &Claimed) -> Option<Stamp> {
+        Stamp::of_note(job.head().note.load(Relaxed))
     }
 
     #[inline]

@@ -9,6 +9,7 @@ use super::book::Book;
 use super::hub::Hub;
 use crate::Stats;
 use crate::backend::{Bounds, Config};
+use crate::stats::Part;
 
 /// The bounds of the queue, and what there was in it.
 pub(super) struct Queue {
@@ -96,7 +97,17 @@ impl Hub {
         let books = || self.books.iter().flatten();
         let busy = books().filter(|book| book.runs(book.done)).count();
         let overdue = books().filter(|book| book.runs_unwanted()).count();
+        let mut stats = self.tally.stats();
+        let run = &mut stats.times.0[Part::Run as usize];
+        for chunks in books()
+            .map(|book| book.counts.chunks)
+            .chain([self.before.1])
+        {
+            run.count += chunks.count;
+            run.nanos += chunks.nanos;
+        }
         Stats {
+            finished: self.before.0 + books().map(Book::finished).sum::<u64>(),
             workers: books().filter(|book| !book.life.is_stopped()).count(),
             queued,
             running: busy - overdue,
@@ -108,6 +119,7 @@ impl Hub {
             workers_lost: self.counts.lost,
             retried: self.counts.retried,
             timed_out: self.counts.timed_out,
+            ..stats
         }
     }
 }
@@ -129,7 +141,7 @@ impl Book {
     }
 
     /// Whether the worker runs a task for which nobody waits any more.
-    fn runs_unwanted(&self) -> bool {
+    pub(super) fn runs_unwanted(&self) -> bool {
         let entry = self.entries.get((self.done - self.tail) as usize);
         self.runs(self.done) && entry.is_some_and(|entry| entry.job.is_none() || entry.overdue)
     }

@@ -2,6 +2,7 @@
 
 use super::after::After;
 use super::book::Book;
+use super::count::fail;
 use super::lane::arena::Region;
 use crate::TaskError;
 use crate::cell::Claimed;
@@ -35,7 +36,7 @@ impl Book {
         }
         for (job, _) in self.withdraw() {
             let error = TaskError::cancelled(job.info().name);
-            after.watched.extend(job.fail(error));
+            after.watched.extend(fail(&self.tally, job, error));
         }
         self.cut_chunk();
         self.wake_joiners(after);

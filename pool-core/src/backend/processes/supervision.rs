@@ -4,14 +4,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::after::After;
-use super::book::{Book, Settled};
+use super::book::Book;
+use super::count::fail;
 use super::dispatch;
 use super::fleet::CameTo;
 use super::hub::{Hub, Phase, cancel};
 use super::lane::Lane;
 use super::place::Place;
+use super::settle::Settled;
 use super::{Exit, TICK};
 use crate::cell::Job;
+use crate::stats::Mean;
 use crate::{TaskError, TaskErrorKind};
 
 /// How much touched memory an idle lane keeps in each direction.
@@ -72,12 +75,20 @@ impl Hub {
     pub(super) fn serve(&mut self, index: usize, lane: Arc<Lane>, pid: u32, after: &mut After) {
         self.generations += 1;
         let life = self.rules.life(index >= self.target);
-        let mut book = Book::new(lane, pid, index, self.generations, life);
+        let tally = Arc::clone(&self.tally);
+        let mut book = Book::new(lane, pid, index, self.generations, life, tally);
         book.has_sleepers = self.sleepers > 0;
         self.books[index] = Some(book);
         self.counts.started += 1;
         self.initialize(index, after);
         self.turn(after);
+    }
+
+    /// What a worker that has ended counted is kept.
+    pub(super) fn keep_counts(&mut self, finished: u64, chunks: Mean) {
+        self.before.0 += finished;
+        self.before.1.count += chunks.count;
+        self.before.1.nanos += chunks.nanos;
     }
 
     /// A worker is dead; says how far it had come.
@@ -92,7 +103,13 @@ impl Hub {
             return CameTo::Nothing;
         };
         self.counts.lost += u64::from(!book.life.is_stopped());
-        let Settled { waiting, came_to } = book.settle(exit, killed_for, after);
+        let Settled {
+            waiting,
+            came_to,
+            finished,
+            chunks,
+        } = book.settle(exit, killed_for, after);
+        self.keep_counts(finished, chunks);
         self.put_back(waiting, after);
         self.take_again(after);
         self.turn(after);
@@ -136,10 +153,10 @@ impl Hub {
         self.phase = Phase::Cancelling;
         self.collect(after);
         for job in self.retries.take_if(|_| true) {
-            cancel(job, after);
+            cancel(job, &self.tally, after);
         }
         for job in self.backlog.take() {
-            cancel(job, after);
+            cancel(job, &self.tally, after);
         }
         for book in self.books.iter_mut().flatten() {
             book.cancel_queued(after);
@@ -178,7 +195,7 @@ impl Hub {
         after.room = true;
         for job in rest {
             let error = error(job.info().name);
-            after.watched.extend(job.fail(error));
+            after.watched.extend(fail(&self.tally, job, error));
         }
         after.poke = true;
     }

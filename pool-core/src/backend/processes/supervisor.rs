@@ -21,7 +21,7 @@ use super::memory::Watch;
 use super::relay::Relay;
 use super::spawn::Recipe;
 use super::wire::{Hello, MESSAGE_MAX, Unreadable, VERSION};
-use super::{Exit, Shared, TICK};
+use super::{ENDED, Exit, Shared, TICK};
 use crate::backend::{Config, SHUT_DOWN};
 use crate::sync::timespec;
 use crate::{Error, StartFailure, TaskErrorKind};
@@ -158,7 +158,11 @@ impl Supervisor {
             Instant::now() + TICK
         });
         // Copies and callbacks of the look above are done: from here on only a poke brings news.
-        let next = self.shared.with(|hub, _| hub.next_look(Instant::now()));
+        let seen = self.fleet.seen();
+        let next = self.shared.with(|hub, _| {
+            hub.fleet = seen;
+            hub.next_look(Instant::now())
+        });
         earliest(next, look_at_room)
     }
 
@@ -393,11 +397,7 @@ impl Drop for Supervisor {
         // What the workers have written is there when the pool has ended.
         self.relays.drain(..).for_each(Relay::join);
         self.shared.with(|hub: &mut Hub, after| {
-            let why = if hub.is_draining() {
-                SHUT_DOWN
-            } else {
-                "the pool has ended"
-            };
+            let why = if hub.is_draining() { SHUT_DOWN } else { ENDED };
             hub.end(TaskErrorKind::Rejected, why, after);
         });
         self.shared.ended.set();

@@ -17,6 +17,9 @@ pub(super) mod kind {
     pub(crate) const STOP: u32 = 2;
     /// Many tasks: the worker notes its progress.
     pub(crate) const CHUNK: u32 = 3;
+    /// A task of which the times are taken: the worker notes when it starts, and for how many
+    /// nanoseconds it ran in the place of the task's id.
+    pub(crate) const SAMPLE: u32 = 4;
 
     /// Beside one of the above: a seed travels behind the arguments of each task.
     pub(crate) const SEEDED: u32 = 1 << 7;
@@ -37,8 +40,10 @@ pub(super) mod kind {
 /// What a worker says of a chunk that it has answered, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Finished {
-    /// How many tasks have run.
+    /// How many tasks have run; no chunk has more than fit into 16 bits.
     pub(super) ran: u32,
+    /// How many of them have no result.
+    pub(super) failed: u32,
     /// For how many nanoseconds, at most four seconds.
     pub(super) nanos: u32,
 }
@@ -46,13 +51,16 @@ pub(super) struct Finished {
 impl Finished {
     pub(super) fn of(word: u64) -> Self {
         Self {
-            ran: word as u32,
+            ran: u32::from(word as u16),
+            failed: u32::from((word >> 16) as u16),
             nanos: (word >> 32) as u32,
         }
     }
 
     pub(super) fn to_word(self) -> u64 {
-        u64::from(self.nanos) << 32 | u64::from(self.ran)
+        u64::from(self.nanos) << 32
+            | u64::from(self.failed as u16) << 16
+            | u64::from(self.ran as u16)
     }
 }
 

@@ -312,8 +312,12 @@ impl Worker {
         let (kind, attempt) = kind::and_attempt(facts.kind);
         let is_seeded = kind & kind::SEEDED != 0;
         let kind = kind & !kind::SEEDED;
-        if kind == kind::TIMED {
-            slot.set_note(monotonic_nanos());
+        let start = match kind {
+            kind::TIMED | kind::SAMPLE => monotonic_nanos(),
+            _ => 0,
+        };
+        if start != 0 {
+            slot.set_note(start);
         }
         RUNNING.store(self.next, Relaxed);
         let task = self.task(TaskId(facts.task));
@@ -337,13 +341,17 @@ impl Worker {
                         self.run_chunk(task, args, is_seeded);
                     } else {
                         let reply = run(task, args, is_seeded, &mut self.out);
-                        self.answer(reply);
+                        let ran = match kind {
+                            kind::SAMPLE => monotonic_nanos().saturating_sub(start),
+                            _ => 0,
+                        };
+                        self.answer(reply, ran);
                     }
                 });
             }
-            (None, _) => self.answer(Reply::UnknownTask),
+            (None, _) => self.answer(Reply::UnknownTask, 0),
             // The parent wrote the region itself: not to be expected.
-            (_, None) => self.answer(Reply::Undecodable),
+            (_, None) => self.answer(Reply::Undecodable, 0),
         }
         let told = slot.finish();
         // Before anything else is written to where the parent may still be reading (`Book::rob`).
@@ -377,6 +385,7 @@ impl Worker {
         let mut room = self.room(CHUNK_ROOM);
         slot.set_offset(room.offset);
         let mut progress = Progress { ran: 0, bytes: 0 };
+        let mut failed = 0;
         for frame in Frames(args) {
             if !slot.start_next() {
                 break;
@@ -393,6 +402,7 @@ impl Worker {
                 codec::report_failure(&message, REPLY_HEAD, &mut self.out);
                 reply = Reply::Unencodable;
             }
+            failed += u32::from(reply != Reply::Output);
             codec::head_reply(reply, &mut self.out);
             let len = self.out.len() as u64;
             let fits = progress.bytes + len <= room.len;
@@ -420,6 +430,7 @@ impl Worker {
         self.ring.retract(room);
         let finished = Finished {
             ran: progress.ran,
+            failed,
             nanos: u32::try_from(start.elapsed().as_nanos()).unwrap_or(u32::MAX),
         };
         let facts = Facts {
@@ -452,12 +463,14 @@ impl Worker {
         room
     }
 
-    /// Writes the reply to the slot, and to the arena if it is long.
-    fn answer(&mut self, reply: Reply) {
+    /// Writes the reply to the slot, and to the arena if it is long; `ran` is for how many
+    /// nanoseconds it ran, where that is taken.
+    fn answer(&mut self, reply: Reply, ran: u64) {
         let slot = self.control.slot(self.next);
         let len = self.out.len() as u64;
         let mut facts = Facts {
             kind: reply as u32,
+            task: ran,
             len,
             ..Facts::default()
         };
@@ -465,7 +478,7 @@ impl Worker {
             let limit = self.ring.capacity();
             let message = format!("{len} bytes are more than the limit of {limit}");
             codec::report_failure(&message, 0, &mut self.out);
-            return self.answer(Reply::Unencodable);
+            return self.answer(Reply::Unencodable, ran);
         }
         if self.out.len() <= SLOT_INLINE {
             slot.write(&facts, &self.out);

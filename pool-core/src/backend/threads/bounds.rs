@@ -103,7 +103,10 @@ impl Bounded {
             }
             return;
         }
-        let weight = job.head().note.swap(0, Relaxed) as usize;
+        let weight = match self.weighs {
+            true => job.head().note.swap(0, Relaxed) as usize,
+            false => 0,
+        };
         let bytes = self.bytes.fetch_sub(weight, SeqCst) - weight;
         let items = self.items.fetch_sub(1, SeqCst) - 1;
         if self.room.is_due(self.bounds, items, bytes) {

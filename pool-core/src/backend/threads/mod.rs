@@ -15,11 +15,14 @@
 //! looks again after its push.
 
 mod bounds;
+mod guests;
+mod ledger;
 #[cfg(all(test, loom))]
 mod model;
 mod queue;
 mod roster;
 mod sleep;
+mod stats;
 mod timer;
 mod worker;
 
@@ -37,7 +40,7 @@ use crossbeam_deque::Steal;
 
 use self::bounds::Bounded;
 use self::queue::Queue;
-use self::roster::{Roster, Worker};
+use self::roster::Roster;
 use self::sleep::Sleepers;
 use self::timer::Timer;
 use super::callbacks::Callbacks;
@@ -47,13 +50,14 @@ use crate::blocked;
 use crate::cell::{Abandon, Job, OnSeat, Paused};
 use crate::current::Frame;
 use crate::initializer::Initializer;
-use crate::{Error, Stats, TaskError};
-
-/// How often a worker of another pool looks whether this one is stuck.
-const GUEST_LOOK: Duration = Duration::from_millis(2);
+use crate::tally::{Stamp, Tally};
+use crate::{Description, Error, Stats, TaskError, TaskErrorKind};
 
 /// What the workers share.
 struct Shared {
+    tally: Arc<Tally>,
+    /// Tasks that came to a result on threads of others.
+    guests_finished: AtomicU64,
     queue: Queue,
     bounded: Bounded,
     workers: Roster,
@@ -89,10 +93,13 @@ struct Threads {
 
 pub(super) fn start(config: &Config) -> Result<EngineRef, Error> {
     let workers = config.workers;
+    let tally = Arc::new(Tally::new());
     let shared = Arc::new(Shared {
+        tally: Arc::clone(&tally),
+        guests_finished: AtomicU64::new(0),
         queue: Queue::new(workers),
         bounded: Bounded::new(config),
-        workers: Roster::new(workers),
+        workers: Roster::new(workers, tally),
         sleepers: Sleepers::new(workers),
         timer: Timer::new(),
         initializer: config.initializer.clone(),
@@ -158,36 +165,13 @@ impl Shared {
         alive > 0 && self.blocked.load(SeqCst) >= alive
     }
 
-    /// Waits for a job as a worker of another pool: its tasks and those of this pool may wait for
-    /// each other, and then nobody would be left to run the job.
-    fn wait_as_guest(&self, job: &Job) {
-        let head = job.head();
-        while head.waiters.add_thread(&head.state) {
-            if head.state.is_queued() && self.is_stuck() {
-                self.run_as_guest(job);
-            } else {
-                blocked::during(|| std::thread::park_timeout(GUEST_LOOK));
-            }
-        }
-    }
-
-    /// The workers of this pool do nothing meanwhile, so the calling thread is one of them in all
-    /// but name.
-    fn run_as_guest(&self, job: &Job) -> bool {
-        let ran = job.clone().run_here(Frame::new(Backend::Threads, 0), None);
-        if ran {
-            self.bounded.leaves(job);
-        }
-        ran
-    }
-
     fn run_on_seat(
         self: &Arc<Self>,
         job: Job,
         worker: usize,
         later: Option<&dyn Fn(Duration, Paused)>,
     ) {
-        self.seat(job, worker, &|job| self.bounded.leaves(job), later);
+        self.seat(job, worker, &|job| self.bounded.leaves(job), later, true);
     }
 
     fn seat(
@@ -196,6 +180,7 @@ impl Shared {
         worker: usize,
         begins: &dyn Fn(&Job),
         later: Option<&dyn Fn(Duration, Paused)>,
+        counted: bool,
     ) {
         let Some(place) = self.workers.get(worker) else {
             unreachable!("a worker has its place");
@@ -206,8 +191,25 @@ impl Shared {
             seat: &place.seat,
             alarm: &alarm,
             later,
+            count: match counted {
+                true => &place.ledger.count,
+                false => &place.ledger.initializer,
+            },
+            failed: &|kind| {
+                if counted {
+                    self.count_failure(kind);
+                }
+            },
         };
-        job.run_here(Frame::new(Backend::Threads, worker), Some(on));
+        let frame = Frame::new(Backend::Threads, worker);
+        let stamp = Stamp::of_note(job.head().note.load(Relaxed));
+        // Where jobs are weighed, it is a weight.
+        match stamp.filter(|_| !self.bounded.weighs) {
+            None => {
+                job.run_here(frame, Some(on));
+            }
+            Some(stamp) => self.run_timed(job, stamp, frame, on, place),
+        }
     }
 
     fn is_closed(&self) -> bool {
@@ -228,10 +230,6 @@ impl Shared {
         if self.paused.fetch_sub(1, SeqCst) == 1 && self.is_closed() {
             self.sleepers.wake_all();
         }
-    }
-
-    fn count_timeout(&self, timed_out: bool) {
-        self.timed_out.fetch_add(u64::from(timed_out), Relaxed);
     }
 
     /// Puts a job into the shared queue.
@@ -294,7 +292,7 @@ impl Shared {
         };
         head.waiters.add_callback(Box::new(callback), &head.state);
         // It was never in the queue.
-        self.seat(job, worker, &|_| {}, None);
+        self.seat(job, worker, &|_| {}, None, false);
         match handle.into_outcome() {
             Ok(()) => true,
             Err(error) => {
@@ -306,9 +304,13 @@ impl Shared {
 
     /// Resolves a job that nobody has begun.
     fn refuse(&self, job: &Job, error: TaskError) -> bool {
+        let kind = error.kind();
         let refused = job.refuse(error);
         if refused {
             self.bounded.leaves(job);
+            if !job.is_many() {
+                self.tally.failed(kind, 1);
+            }
         }
         refused
     }
@@ -449,35 +451,16 @@ impl Engine for Threads {
         self.shared.workers.target()
     }
 
+    fn tally(&self) -> &Tally {
+        &self.shared.tally
+    }
+
     fn stats(&self) -> Stats {
-        let shared = &*self.shared;
-        let counts = shared.bounded.counts();
-        let (queued, queue_peak) = if shared.bounded.exact {
-            (counts.items, counts.items_peak)
-        } else {
-            let own: usize = shared.workers.iter().map(|w| w.stealers.len()).sum();
-            let queued = shared.queue.count() + own;
-            (queued, shared.queue.peak().max(queued))
-        };
-        let resolved = |worker: &Worker| {
-            let innermost = worker.seat.jobs().into_iter().next();
-            innermost.map(|(job, _)| job.head().is_resolved())
-        };
-        let states: Vec<bool> = shared.workers.iter().filter_map(resolved).collect();
-        let overdue = states.iter().filter(|resolved| **resolved).count();
-        Stats {
-            workers: shared.alive.load(SeqCst),
-            queued,
-            running: states.len() - overdue,
-            overdue,
-            queue_peak,
-            queue_bytes: counts.bytes,
-            queue_bytes_peak: counts.bytes_peak,
-            workers_started: shared.hired.load(Relaxed),
-            workers_lost: 0,
-            retried: shared.retried.load(Relaxed),
-            timed_out: shared.timed_out.load(Relaxed),
-        }
+        self.shared.stats()
+    }
+
+    fn describe(&self) -> Description {
+        Self::describe(self)
     }
 
     fn resize(&self, workers: usize) -> Result<(), Error> {
@@ -537,6 +520,10 @@ impl Engine for Threads {
             }
             shared.bounded.weigh(&job, entry.weight);
         }
+        if shared.tally.takes_a_sample() && !shared.bounded.weighs {
+            let stamp = shared.tally.stamp(Instant::now());
+            job.head().note.store(stamp.to_note(), Relaxed);
+        }
         if shared.is_closed() {
             shared.refuse(&job, shared.rejection(job.name()));
             return;
@@ -576,6 +563,7 @@ impl Engine for Threads {
                 if deadline.is_none() && blocked::is_worker() && !self.is_own_thread() {
                     return self.shared.wait_as_guest(job);
                 }
+                self.shared.note_tasks();
                 return blocked::during(|| head.park_until_resolved(deadline));
             };
             self.shared.run_joined(job, worker);
@@ -628,6 +616,9 @@ impl Engine for Threads {
             return true;
         }
         let abandoned = job.head().abandon(Abandon::Cancelled);
+        if abandoned && !job.is_many() {
+            self.shared.tally.failed(TaskErrorKind::Cancelled, 1);
+        }
         if abandoned && self.shared.is_closed() && self.shared.paused.load(SeqCst) > 0 {
             self.shared.timer.drop_cancelled_retries(&self.shared);
         }
@@ -672,7 +663,9 @@ impl Engine for Threads {
         self.shared.timer.drop_retries(&self.shared);
         self.shared.refuse_queued(TaskError::killed);
         for (job, _) in self.shared.on_seats() {
-            job.head().abandon(Abandon::Cancelled);
+            if job.head().abandon(Abandon::Cancelled) && !job.is_many() {
+                self.shared.tally.failed(TaskErrorKind::Cancelled, 1);
+            }
         }
     }
 

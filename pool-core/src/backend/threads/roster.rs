@@ -1,12 +1,14 @@
 //! The workers of a thread pool, whose number can change.
 
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Acquire, Ordering::Release};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Acquire, Ordering::Release};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crossbeam_utils::CachePadded;
 
+use super::ledger::Ledger;
 use super::worker::{Queues, Stealers};
 use crate::cell::Seat;
+use crate::tally::Tally;
 
 /// What others see of a worker. It stays when the worker has ended, for the next one in its place.
 pub(super) struct Worker {
@@ -14,7 +16,8 @@ pub(super) struct Worker {
     /// What it runs.
     pub(super) seat: Seat,
     /// How many jobs it has begun.
-    pub(super) ran: AtomicU32,
+    pub(super) ran: AtomicU64,
+    pub(super) ledger: Arc<Ledger>,
 }
 
 /// Places for workers. They are taken in order and never given back, so that others may look at
@@ -27,11 +30,13 @@ pub(super) struct Roster {
     target: AtomicUsize,
     /// The queues of workers that have ended, by place.
     vacant: Mutex<Vec<Option<Queues>>>,
+    tally: Arc<Tally>,
 }
 
 impl Roster {
-    pub(super) fn new(target: usize) -> Self {
+    pub(super) fn new(target: usize, tally: Arc<Tally>) -> Self {
         Self {
+            tally,
             places: (0..crate::MAX_WORKERS).map(|_| OnceLock::new()).collect(),
             len: AtomicUsize::new(0),
             target: AtomicUsize::new(target),
@@ -94,7 +99,8 @@ impl Vacancies<'_> {
         let worker = Worker {
             stealers: queues.stealers(),
             seat: Seat::new(),
-            ran: AtomicU32::new(0),
+            ran: AtomicU64::new(0),
+            ledger: Arc::new(Ledger::new(Arc::clone(&self.roster.tally))),
         };
         let place = &self.roster.places[index];
         debug_assert!(place.get().is_none(), "places are taken in order");
@@ -102,6 +108,11 @@ impl Vacancies<'_> {
         self.vacant.push(None);
         self.roster.len.store(index + 1, Release);
         Some((index, queues))
+    }
+
+    /// Whether nobody works in this place.
+    pub(super) fn is_vacant(&self, index: usize) -> bool {
+        self.vacant.get(index).is_some_and(Option::is_some)
     }
 
     /// A worker has ended, or was not started.

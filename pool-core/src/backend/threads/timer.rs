@@ -5,7 +5,7 @@
 //! the deadline, and this thread looks at all seats when the first one is due. A task that is done
 //! in time leaves nothing behind, however long its limit.
 
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle as Thread;
 use std::time::{Duration, Instant};
@@ -188,6 +188,11 @@ impl Timer {
         drop(retries);
     }
 
+    /// When the first task comes that was kept for another run.
+    pub(super) fn next_retry(&self) -> Option<Instant> {
+        self.lock().entries.next_if(Due::is_retry)
+    }
+
     /// The pool's last worker has ended.
     pub(super) fn stop(&self) {
         self.lock().thread = Life::Over;
@@ -252,7 +257,8 @@ impl Due {
                 }
             }
             Self::Start(job) => {
-                pool.count_timeout(pool.refuse(&job, TaskError::expired(job.name())));
+                let refused = pool.refuse(&job, TaskError::expired(job.name()));
+                pool.timed_out.fetch_add(u64::from(refused), Relaxed);
             }
         }
     }
@@ -265,7 +271,7 @@ fn look(pool: &Shared, now: Instant) -> Option<Instant> {
         match deadline {
             // Waking runs foreign code; no seat is locked.
             Some(at) if at <= now => {
-                pool.count_timeout(job.head().abandon(Abandon::TimedOut));
+                pool.count_late(job.head().abandon(Abandon::TimedOut));
             }
             Some(at) if !job.head().is_resolved() => {
                 next = Some(next.map_or(at, |next: Instant| next.min(at)));

@@ -24,7 +24,7 @@ use super::Shared;
 use super::sleep::spin_until;
 use crate::TaskError;
 use crate::blocked;
-use crate::cell::Job;
+use crate::cell::{Job, counts_in};
 
 /// How long the jobs of a batch should take together. So long at most one of them waits behind
 /// another one although a worker is free.
@@ -157,6 +157,9 @@ pub(super) fn run(shared: &Arc<Shared>, queues: Queues, index: usize) {
         stack: queues.stack,
     }));
     blocked::works_for(Some(Arc::clone(&shared.blocked)));
+    if let Some(own) = shared.workers.get(index) {
+        counts_in(Some(own.ledger.clone()));
+    }
     let mut worker = Worker {
         shared,
         index,
@@ -165,7 +168,11 @@ pub(super) fn run(shared: &Arc<Shared>, queues: Queues, index: usize) {
         taken: 0,
         since: Instant::now(),
         looks: 0,
-        ran: 0,
+        // It may be the place of one that has ended.
+        ran: shared
+            .workers
+            .get(index)
+            .map_or(0, |own| own.ran.load(Relaxed)),
         seen: Vec::new(),
     };
     if worker.run() == End::Left {
@@ -196,9 +203,9 @@ struct Worker<'a> {
     since: Instant,
     looks: u32,
     /// How many jobs this worker has begun.
-    ran: u32,
+    ran: u64,
     /// How many each other worker had begun at the last look.
-    seen: Vec<u32>,
+    seen: Vec<u64>,
 }
 
 impl Worker<'_> {
@@ -213,7 +220,7 @@ impl Worker<'_> {
             // Before the look: what was submitted before the pool was closed is seen by it.
             let ending = shared.is_ending();
             if let Some(job) = self.find() {
-                self.ran = self.ran.wrapping_add(1);
+                self.ran += 1;
                 if let Some(own) = shared.workers.get(place) {
                     own.ran.store(self.ran, Relaxed);
                 }
@@ -227,6 +234,7 @@ impl Worker<'_> {
                     || shared.has_work() || shared.is_ending() || place >= shared.workers.target();
                 if !spin_until(ready) {
                     shared.sleepers.sleep(self.index, &parker, ready);
+                    self.note_time(Instant::now());
                 }
             }
         }
@@ -340,6 +348,13 @@ impl Worker<'_> {
             self.size = fitting.clamp(1, (2 * self.size).min(MAX_BATCH));
         }
         self.since = now;
+    }
+
+    /// The next job starts now.
+    fn note_time(&self, now: Instant) {
+        if let Some(own) = self.shared.workers.get(self.index) {
+            own.ledger.starts(self.ran + 1, now);
+        }
     }
 }
 

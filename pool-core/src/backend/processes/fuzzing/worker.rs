@@ -184,7 +184,12 @@ impl Worker {
         let Progress { ran, bytes } = chunk.progress;
         let facts = Facts {
             kind: Reply::Output as u32,
-            task: Finished { ran, nanos: 1 }.to_word(),
+            task: Finished {
+                ran,
+                failed: 0,
+                nanos: 1,
+            }
+            .to_word(),
             len: bytes,
             offset: chunk.room.offset,
         };
