@@ -16,6 +16,7 @@ usage: pool-benches peers [--python] [--json FILE] [--svg FILE] [--quick] [--onl
        pool-benches faults [FIGURE]...
        pool-benches macro-cost
        pool-benches progress
+       pool-benches stats
        pool-benches list
 
   --python     also multiprocessing.Pool, ProcessPoolExecutor, loky and joblib, with `python3`
@@ -26,16 +27,18 @@ usage: pool-benches peers [--python] [--json FILE] [--svg FILE] [--quick] [--onl
   faults       what faults cost: kill, deadline, cancel, memory, resize, shutdown; some minutes
   macro-cost   what the attribute adds to a build of 500 functions; some minutes
   progress     what a progress display costs a map of tiny tasks; a minute and a half
+  stats        what it costs to look at a pool; about a minute
   list         the rows, what they mean, and who runs in them
 ";
 
-/// What the program was started for. All but `peers`, `macro-cost`, `progress` and `list` are for
-/// itself.
+/// What the program was started for. All but `peers`, `macro-cost`, `progress`, `stats` and
+/// `list` are for itself.
 pub(crate) enum Command {
     Help,
     List,
     MacroCost,
     Progress,
+    Stats,
     Peers(Options),
     Sample {
         group: String,
@@ -74,6 +77,7 @@ impl Command {
             "list" => Ok(Self::List),
             "macro-cost" => Ok(Self::MacroCost),
             "progress" => Ok(Self::Progress),
+            "stats" => Ok(Self::Stats),
             "peers" => Options::parse(args).map(Self::Peers),
             "sample" => Ok(Self::Sample {
                 group: word("a group")?,

@@ -14,6 +14,7 @@ mod goals;
 mod group;
 mod groups;
 mod limits;
+mod looks;
 mod machine;
 mod macro_cost;
 mod peers;
@@ -58,6 +59,7 @@ fn run(command: args::Command) -> Result<(), Fault> {
         }
         args::Command::MacroCost => macro_cost::run(),
         args::Command::Progress => progress::run(),
+        args::Command::Stats => looks::run(),
         args::Command::Peers(options) => peers_run(&options),
         args::Command::Sample {
             group,
