@@ -17,7 +17,7 @@ const HELP: &str = "\
 Draws a part of the Mandelbrot set, each row of the picture a task, and writes it as a PNG.
 
 usage: mandelbrot [--backend inline|threads|processes]... [--size WIDTHxHEIGHT]
-                  [--at X,Y,WIDTH] [FILE]
+                  [--at X,Y,WIDTH] [--quiet] [FILE]
 
   FILE             the picture; without it, mandelbrot.png
   --backend NAME   inline, threads or processes; can be given several times
@@ -25,6 +25,7 @@ usage: mandelbrot [--backend inline|threads|processes]... [--size WIDTHxHEIGHT]
   --size WxH       of the picture, in pixels, each from 1 to 20000; without it, 1200x800
   --at X,Y,WIDTH   the part of the plane: its middle and its width; without it,
                    -0.7459,0.1162,0.0075
+  --quiet          show no progress
   --help           print this
 
 The pictures of the backends have to be the same, byte for byte. Exit code: 0 if they are, 1 if
@@ -94,8 +95,10 @@ fn steps(re: f64, im: f64) -> Option<f64> {
     None
 }
 
-fn draw(view: View, pool: &Pool) -> Result<Vec<u8>, TaskError> {
+fn draw(view: View, pool: &Pool, quiet: bool) -> Result<Vec<u8>, TaskError> {
     let rows = pool.map((0..view.size.1).map(|y| row::task(view, y)));
+    let rows = rows.title(pool.backend().to_string());
+    let rows = if quiet { rows } else { rows.progress() };
     Ok(rows.collect::<Result<Vec<_>, _>>()?.concat())
 }
 
@@ -117,7 +120,7 @@ fn main() -> anyhow::Result<()> {
     for &backend in &options.backends {
         let pool = Pool::builder().backend(backend).build()?;
         let begin = Instant::now();
-        let pixels = draw(view, &pool)?;
+        let pixels = draw(view, &pool, options.quiet)?;
         let seconds = begin.elapsed().as_secs_f64();
         let workers = pool.workers();
         say(format_args!("{backend:<9} {workers:>8} {seconds:>8.3}"));
@@ -142,6 +145,7 @@ fn main() -> anyhow::Result<()> {
 struct Options {
     backends: Vec<Backend>,
     view: View,
+    quiet: bool,
     file: PathBuf,
 }
 
@@ -153,6 +157,7 @@ fn parse(mut parser: lexopt::Parser) -> Result<Options, lexopt::Error> {
             middle: (-0.7459, 0.1162),
             width: 0.0075,
         },
+        quiet: false,
         file: "mandelbrot.png".into(),
     };
     let mut file = None;
@@ -163,6 +168,7 @@ fn parse(mut parser: lexopt::Parser) -> Result<Options, lexopt::Error> {
             Long("at") => {
                 (options.view.middle, options.view.width) = parser.value()?.parse_with(place)?;
             }
+            Long("quiet") => options.quiet = true,
             Long("help") | Short('h') => pool_examples::help(HELP),
             Value(path) if file.is_none() => file = Some(path),
             other => return Err(other.unexpected()),
@@ -235,6 +241,7 @@ mod tests {
             "--at",
             "-0.75,0,3",
             "--backend=threads",
+            "--quiet",
             "a.png",
         ]);
         let options = options.expect("valid");
@@ -244,6 +251,7 @@ mod tests {
             (options.view.middle, options.view.width),
             ((-0.75, 0.0), 3.0)
         );
+        assert!(options.quiet);
         assert_eq!(options.file, PathBuf::from("a.png"));
         assert_eq!(parsed(&[]).expect("valid").backends.len(), 3);
     }

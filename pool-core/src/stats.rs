@@ -36,7 +36,8 @@ pub struct Stats {
     pub workers: usize,
     /// Tasks that wait for a worker. Those of a map that travel together count as one.
     pub queued: usize,
-    /// Workers that run a task whose handle has no outcome yet.
+    /// Workers that run a task whose handle has no outcome yet; inline, tasks that run in the threads
+    /// that submit them.
     pub running: usize,
     /// Workers that still run a task whose handle has one already: it was cancelled, or its
     /// deadline has passed. On threads they come back only when the task returns.

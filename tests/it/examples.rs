@@ -151,8 +151,11 @@ fn mandelbrot_writes_the_same_picture_on_every_backend() {
     let (all, ended) = draw("all.png", &[]);
     for backend in BACKENDS {
         assert!(ended.out.contains(backend), "{}", ended.describe());
+        let last = format!("{backend}: 100 % (40 of 40)");
+        assert!(ended.err.contains(&last), "{}", ended.describe());
         assert_eq!(draw("one.png", &["--backend", backend]).0, all, "{backend}");
     }
+    assert_eq!(draw("quiet.png", &["--quiet"]).1.err, "");
     assert_ne!(draw("other.png", &["--at", "0,0,4"]).0, all);
     run(example("mandelbrot").args(["--size", "60"]), 2);
     run(

@@ -139,15 +139,24 @@ pub(crate) fn run_callbacks(on: &On) {
 }
 
 pub(crate) fn of_nothing_are_over_at_once(on: &On) {
+    let gate = Gate::new();
     let pool = on.pool();
-    for _ in 0..5 {
-        let error = pool
-            .submit(nap::task(20).timeout(Duration::ZERO))
-            .join()
-            .unwrap_err();
+    for number in 0..5 {
+        let late = match on.inline() {
+            // Looked at when it returns.
+            true => pool.submit(sleeps::task(20).timeout(Duration::ZERO)),
+            false => pool.submit(gate.hold_or_stop(number).timeout(Duration::ZERO)),
+        };
+        let error = late.join().unwrap_err();
         assert!(error.is_timeout(), "{error}");
         assert_eq!(pool.submit(add::task(1, 1)).join().unwrap(), 2);
     }
+}
+
+#[pool_task]
+fn sleeps(ms: u64) -> bool {
+    nap(ms);
+    false
 }
 
 pub(crate) fn cost_only_the_task_that_is_late(on: &On) {
