@@ -10,6 +10,7 @@ mod chart;
 mod child;
 mod driver;
 mod faults;
+mod figures;
 mod goals;
 mod group;
 mod groups;
@@ -35,7 +36,7 @@ fn main() -> ExitCode {
     pool_core::init();
     procspawn::init();
     let outcome = match std::env::args().nth(1).as_deref() {
-        Some("faults") => faults::run(),
+        Some("faults") => faults::CHAPTER.run(),
         _ => args::Command::parse().and_then(run),
     };
     match outcome {

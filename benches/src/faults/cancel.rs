@@ -5,24 +5,24 @@ use std::time::{Duration, Instant};
 
 use pool_core::{Backend, Pool, pool_task};
 
-use super::{Figure, Row, Taker, tell, wait_until};
 use crate::Fault;
+use crate::figures::{Figure, Row, Taker, tell, wait_until};
 use crate::group::Unit;
 use crate::tasks::add;
 
 pub(super) static CANCEL: Figure = Figure {
     name: "cancel",
     rows: &[
-        Row {
-            name: "cancel.threads",
-            title: "cancel of 100,000 queued tasks, threads: all of them",
-            unit: Unit::Seconds,
-        },
-        Row {
-            name: "cancel.processes",
-            title: "cancel of 100,000 queued tasks, processes: all of them",
-            unit: Unit::Seconds,
-        },
+        Row::new(
+            "cancel.threads",
+            "cancel of 100,000 queued tasks, threads: all of them",
+            Unit::Seconds,
+        ),
+        Row::new(
+            "cancel.processes",
+            "cancel of 100,000 queued tasks, processes: all of them",
+            Unit::Seconds,
+        ),
     ],
     taker: Taker::Itself(|_| {
         for _ in 0..ROUNDS {
@@ -36,16 +36,16 @@ pub(super) static CANCEL: Figure = Figure {
 pub(super) static PYTHON: Figure = Figure {
     name: "cancel.python",
     rows: &[
-        Row {
-            name: "cancel.py.threads",
-            title: "Python ThreadPoolExecutor: cancel of 100,000 futures",
-            unit: Unit::Seconds,
-        },
-        Row {
-            name: "cancel.py.processes",
-            title: "Python ProcessPoolExecutor: cancel of 100,000 futures",
-            unit: Unit::Seconds,
-        },
+        Row::new(
+            "cancel.py.threads",
+            "Python ThreadPoolExecutor: cancel of 100,000 futures",
+            Unit::Seconds,
+        ),
+        Row::new(
+            "cancel.py.processes",
+            "Python ProcessPoolExecutor: cancel of 100,000 futures",
+            Unit::Seconds,
+        ),
     ],
     taker: Taker::Python("cancel"),
 };

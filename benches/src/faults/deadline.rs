@@ -10,30 +10,30 @@ use std::time::Duration;
 use pool_core::{Backend, Pool, TaskExt, pool_task};
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
-use super::notes::{Notes, Start};
-use super::{Figure, Row, Taker, tell};
 use crate::Fault;
+use crate::figures::notes::{Notes, Start};
+use crate::figures::{Figure, Row, Taker, tell};
 use crate::group::Unit;
 use crate::tasks::now;
 
 pub(super) static IDLE: Figure = Figure {
     name: "deadline.idle",
     rows: &[
-        Row {
-            name: "late.threads",
-            title: "deadline of 20 ms, threads: how late the handle resolves",
-            unit: Unit::Seconds,
-        },
-        Row {
-            name: "late.processes",
-            title: "deadline of 20 ms, processes: how late the handle resolves",
-            unit: Unit::Seconds,
-        },
-        Row {
-            name: "dead.processes",
-            title: "how late the worker is dead, after a grace of 20 ms",
-            unit: Unit::Seconds,
-        },
+        Row::new(
+            "late.threads",
+            "deadline of 20 ms, threads: how late the handle resolves",
+            Unit::Seconds,
+        ),
+        Row::new(
+            "late.processes",
+            "deadline of 20 ms, processes: how late the handle resolves",
+            Unit::Seconds,
+        ),
+        Row::new(
+            "dead.processes",
+            "how late the worker is dead, after a grace of 20 ms",
+            Unit::Seconds,
+        ),
     ],
     taker: Taker::Itself(|notes| {
         rounds(notes, ["late.threads", "late.processes", "dead.processes"])
@@ -43,21 +43,21 @@ pub(super) static IDLE: Figure = Figure {
 pub(super) static LOAD: Figure = Figure {
     name: "deadline.load",
     rows: &[
-        Row {
-            name: "late.threads.load",
-            title: "the same beside two busy loops: threads, handle",
-            unit: Unit::Seconds,
-        },
-        Row {
-            name: "late.processes.load",
-            title: "beside two busy loops: processes, handle",
-            unit: Unit::Seconds,
-        },
-        Row {
-            name: "dead.processes.load",
-            title: "beside two busy loops: processes, death of the worker",
-            unit: Unit::Seconds,
-        },
+        Row::new(
+            "late.threads.load",
+            "the same beside two busy loops: threads, handle",
+            Unit::Seconds,
+        ),
+        Row::new(
+            "late.processes.load",
+            "beside two busy loops: processes, handle",
+            Unit::Seconds,
+        ),
+        Row::new(
+            "dead.processes.load",
+            "beside two busy loops: processes, death of the worker",
+            Unit::Seconds,
+        ),
     ],
     taker: Taker::Itself(|notes| {
         const ROWS: [&str; 3] = [

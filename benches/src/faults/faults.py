@@ -1,29 +1,20 @@
 """What faults cost Python's executors: the values of one figure of `pool-benches faults`.
 
-usage: faults.py kill|cancel|shutdown FOLDER
+usage: chapter.py kill|cancel|shutdown FOLDER
 """
 
 import os
 import signal
-import sys
 import time
 from concurrent import futures
 from concurrent.futures.process import BrokenProcessPool
 
-clock = time.perf_counter
-
-
-def tell(row, seconds):
-    print(f"@value {row} {seconds!r}")
+from figures import add, clock, take, tell
 
 
 def hold(path):
     while os.path.exists(path):
         time.sleep(0.001)
-
-
-def add(a, b):
-    return a + b
 
 
 def kill(_folder):
@@ -86,4 +77,4 @@ def shutdown(_folder):
 
 
 if __name__ == "__main__":
-    {"kill": kill, "cancel": cancel, "shutdown": shutdown}[sys.argv[1]](sys.argv[2])
+    take(kill, cancel, shutdown)

@@ -8,33 +8,33 @@ use std::time::{Duration, Instant};
 use pool_core::{Backend, Pool, pool_task};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{Figure, Row, Taker, tell, wait_until};
 use crate::Fault;
+use crate::figures::{Figure, Row, Taker, tell, wait_until};
 use crate::group::Unit;
 
 pub(super) static KILL: Figure = Figure {
     name: "kill",
     rows: &[
-        Row {
-            name: "kill.idle",
-            title: "SIGKILL of the only worker, idle, until its replacement has done a task",
-            unit: Unit::Seconds,
-        },
-        Row {
-            name: "kill.busy",
-            title: "the same in the middle of a task",
-            unit: Unit::Seconds,
-        },
-        Row {
-            name: "kill.true",
-            title: "beside it: start and wait for `true`",
-            unit: Unit::Seconds,
-        },
-        Row {
-            name: "kill.itself",
-            title: "beside it: start and wait for the workers' program, which does nothing",
-            unit: Unit::Seconds,
-        },
+        Row::new(
+            "kill.idle",
+            "SIGKILL of the only worker, idle, until its replacement has done a task",
+            Unit::Seconds,
+        ),
+        Row::new(
+            "kill.busy",
+            "the same in the middle of a task",
+            Unit::Seconds,
+        ),
+        Row::new(
+            "kill.true",
+            "beside it: start and wait for `true`",
+            Unit::Seconds,
+        ),
+        Row::new(
+            "kill.itself",
+            "beside it: start and wait for the workers' program, which does nothing",
+            Unit::Seconds,
+        ),
     ],
     taker: Taker::Itself(|_| {
         let pool = Pool::builder()
@@ -55,11 +55,11 @@ pub(super) static KILL: Figure = Figure {
 
 pub(super) static PYTHON: Figure = Figure {
     name: "kill.python",
-    rows: &[Row {
-        name: "kill.python",
-        title: "Python ProcessPoolExecutor: SIGKILL, broken, a new one, its first result",
-        unit: Unit::Seconds,
-    }],
+    rows: &[Row::new(
+        "kill.python",
+        "Python ProcessPoolExecutor: SIGKILL, broken, a new one, its first result",
+        Unit::Seconds,
+    )],
     taker: Taker::Python("kill"),
 };
 

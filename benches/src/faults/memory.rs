@@ -6,24 +6,20 @@ use std::path::Path;
 
 use pool_core::{Backend, Pool, pool_task};
 
-use super::notes::Notes;
-use super::{Figure, Row, Taker, tell};
 use crate::Fault;
+use crate::figures::notes::Notes;
+use crate::figures::{Figure, Row, Taker, tell};
 use crate::group::Unit;
 
 pub(super) static MEMORY: Figure = Figure {
     name: "memory",
     rows: &[
-        Row {
-            name: "memory.beyond",
-            title: "limit of 200 MiB: what the task had allocated beyond it when it was killed",
-            unit: Unit::Bytes,
-        },
-        Row {
-            name: "memory.told",
-            title: "the same as the error tells it",
-            unit: Unit::Bytes,
-        },
+        Row::new(
+            "memory.beyond",
+            "limit of 200 MiB: what the task had allocated beyond it when it was killed",
+            Unit::Bytes,
+        ),
+        Row::new("memory.told", "the same as the error tells it", Unit::Bytes),
     ],
     taker: Taker::Itself(|notes| {
         let pool = Pool::builder()

@@ -6,25 +6,25 @@ use std::time::{Duration, Instant};
 
 use pool_core::{Backend, Pool, pool_task};
 
-use super::notes::{Notes, Start};
-use super::{Figure, Row, Taker, WAIT, tell, wait_until};
 use crate::Fault;
+use crate::figures::notes::{Notes, Start};
+use crate::figures::{Figure, Row, Taker, WAIT, tell, wait_until};
 use crate::group::Unit;
 use crate::tasks::{add, now};
 
 pub(super) static RESIZE: Figure = Figure {
     name: "resize",
     rows: &[
-        Row {
-            name: "resize.threads",
-            title: "resize from 1 to 2 until two tasks run side by side, threads",
-            unit: Unit::Seconds,
-        },
-        Row {
-            name: "resize.processes",
-            title: "resize from 1 to 2 until two tasks run side by side, processes",
-            unit: Unit::Seconds,
-        },
+        Row::new(
+            "resize.threads",
+            "resize from 1 to 2 until two tasks run side by side, threads",
+            Unit::Seconds,
+        ),
+        Row::new(
+            "resize.processes",
+            "resize from 1 to 2 until two tasks run side by side, processes",
+            Unit::Seconds,
+        ),
     ],
     taker: Taker::Itself(|notes| {
         let one = |backend| Pool::builder().backend(backend).workers(1).build();
@@ -41,16 +41,16 @@ pub(super) static RESIZE: Figure = Figure {
 pub(super) static SHUTDOWN: Figure = Figure {
     name: "shutdown",
     rows: &[
-        Row {
-            name: "shutdown.threads",
-            title: "shutdown of an idle pool of two workers, threads",
-            unit: Unit::Seconds,
-        },
-        Row {
-            name: "shutdown.processes",
-            title: "shutdown of an idle pool of two workers, processes",
-            unit: Unit::Seconds,
-        },
+        Row::new(
+            "shutdown.threads",
+            "shutdown of an idle pool of two workers, threads",
+            Unit::Seconds,
+        ),
+        Row::new(
+            "shutdown.processes",
+            "shutdown of an idle pool of two workers, processes",
+            Unit::Seconds,
+        ),
     ],
     taker: Taker::Itself(|_| {
         for _ in 0..ROUNDS {
@@ -63,11 +63,11 @@ pub(super) static SHUTDOWN: Figure = Figure {
 
 pub(super) static PYTHON: Figure = Figure {
     name: "shutdown.python",
-    rows: &[Row {
-        name: "shutdown.python",
-        title: "Python ProcessPoolExecutor: shutdown, idle, two workers",
-        unit: Unit::Seconds,
-    }],
+    rows: &[Row::new(
+        "shutdown.python",
+        "Python ProcessPoolExecutor: shutdown, idle, two workers",
+        Unit::Seconds,
+    )],
     taker: Taker::Python("shutdown"),
 };
 

@@ -8,43 +8,43 @@ use crate::Fault;
 use crate::tasks::now;
 
 /// A folder of such files.
-pub(super) struct Notes {
+pub(crate) struct Notes {
     folder: PathBuf,
 }
 
 impl Notes {
-    pub(super) fn in_folder(folder: impl Into<PathBuf>) -> Self {
+    pub(crate) fn in_folder(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),
         }
     }
 
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 }
 
 /// That a task has started: when, and in which process.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Start {
+pub(crate) struct Start {
     /// Nanoseconds of [`now`].
-    pub(super) at: u64,
-    pub(super) pid: u32,
+    pub(crate) at: u64,
+    pub(crate) pid: u32,
 }
 
 impl Start {
     /// For the task, as its first statement.
-    pub(super) fn note(path: &Path) -> io::Result<()> {
+    pub(crate) fn note(path: &Path) -> io::Result<()> {
         let at = now();
         fs::write(path, format!("{at} {}\n", std::process::id()))
     }
 
     /// What the task has noted; once, so that the next one finds no old note.
-    pub(super) fn take(path: &Path) -> Result<Self, Fault> {
+    pub(crate) fn take(path: &Path) -> Result<Self, Fault> {
         let mut text = String::new();
         super::wait_until("a task notes that it has started", || {
             text = fs::read_to_string(path).unwrap_or_default();
