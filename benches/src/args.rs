@@ -14,6 +14,7 @@ Measures pool-core beside its peers and the limits of the machine.
 
 usage: pool-benches peers [--python] [--json FILE] [--svg FILE] [--quick] [--only ROW]...
        pool-benches faults [FIGURE]...
+       pool-benches futures [FIGURE]...
        pool-benches macro-cost
        pool-benches progress
        pool-benches stats
@@ -25,6 +26,8 @@ usage: pool-benches peers [--python] [--json FILE] [--svg FILE] [--quick] [--onl
   --quick      fewer and shorter samples: about a minute
   --only ROW   only the groups of rows whose name starts so: `trip`, `submit.1m`; may be repeated
   faults       what faults cost: kill, deadline, cancel, memory, resize, shutdown; some minutes
+  futures      as_completed, wait, and maps as they come, endless, beside each other, as streams:
+               completed, endless, fair, unordered, stream; some minutes
   macro-cost   what the attribute adds to a build of 500 functions; some minutes
   progress     what a progress display costs a map of tiny tasks; a minute and a half
   stats        what it costs to look at a pool; about a minute

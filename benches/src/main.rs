@@ -11,6 +11,7 @@ mod child;
 mod driver;
 mod faults;
 mod figures;
+mod futures;
 mod goals;
 mod group;
 mod groups;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
     procspawn::init();
     let outcome = match std::env::args().nth(1).as_deref() {
         Some("faults") => faults::CHAPTER.run(),
+        Some("futures") => futures::CHAPTER.run(),
         _ => args::Command::parse().and_then(run),
     };
     match outcome {

@@ -124,7 +124,7 @@ impl Chapter {
 
         println!("{}\n", machine.text());
         println!(
-            "| {:<28} | {:<76} | {:>9} | {:>9} | {:>5} | elsewhere |",
+            "| {:<36} | {:<80} | {:>9} | {:>9} | {:>5} | elsewhere |",
             "row", "what", "median", "p99", "n"
         );
         println!("|---|---|---|---|---|---|");
@@ -162,7 +162,7 @@ impl Row {
 
     fn line(&self, outcome: &Outcome, others: Option<f64>) -> String {
         let begin = format!(
-            "| {:<28} | {:<76} |",
+            "| {:<36} | {:<80} |",
             format!("`{}`", self.name),
             self.title
         );
@@ -210,7 +210,7 @@ mod tests {
     use super::*;
     use crate::child::Failure;
 
-    const CHAPTERS: [&Chapter; 1] = [&crate::faults::CHAPTER];
+    const CHAPTERS: [&Chapter; 2] = [&crate::faults::CHAPTER, &crate::futures::CHAPTER];
 
     const ROW: Row = Row::new("kill.idle", "title", Unit::Seconds);
 
