@@ -82,6 +82,9 @@ pub(crate) struct Completions {
     free: Vec<usize>,
     /// One job of each pool.
     pools: Vec<Awaited>,
+    /// Whether one of the pools is that of the process that this one was forked from. Asked once a
+    /// pool, for it may take a system call.
+    has_orphans: bool,
     patience: Patience,
     search: Search,
 }
@@ -94,6 +97,7 @@ impl Completions {
             jobs: Vec::new(),
             free: Vec::new(),
             pools: Vec::new(),
+            has_orphans: false,
             patience: Patience::new(),
             search: Search::default(),
         }
@@ -119,8 +123,9 @@ impl Completions {
         let is_known = |pool: &Awaited| Arc::ptr_eq(&pool.0, engine);
         if !self.pools.iter().rev().any(is_known) {
             self.pools.push((EngineRef::clone(engine), job.clone()));
+            self.has_orphans |= engine.is_forked();
         }
-        if engine.is_forked() {
+        if self.has_orphans && engine.is_forked() {
             // Nobody else will ever resolve it.
             engine.wait(job, Some(Instant::now()));
         }

@@ -16,12 +16,13 @@ use crate::seed::Seeds;
 use crate::work::{Ran, SentChunk};
 use crate::{Pool, Task, TaskError, WithOptions};
 
-/// How many tasks of a map are in flight for each worker at least, unless [`Map::in_flight`] says
-/// otherwise: enough to keep a worker busy while the consumer is busy elsewhere, few enough that
-/// an endless input stays cheap.
+/// How many tasks of a map are in flight for each worker, unless [`Map::in_flight`] says otherwise:
+/// enough to keep a worker busy while the consumer is busy elsewhere, few enough that an endless
+/// input stays cheap. Fewer of tasks that take long ([`Pace::ahead`]).
 ///
 /// [`Map::in_flight`]: super::Map::in_flight
 const IN_FLIGHT_PER_WORKER: usize = 64;
+const MIN_IN_FLIGHT: usize = 4;
 
 /// With a window so large, half of it keeps a worker busy.
 const AMPLE_PER_WORKER: usize = 16;
@@ -151,7 +152,8 @@ impl<I: Iterator<Item: Task>> Flow<I> {
     fn bound(&self) -> usize {
         let workers = self.pool.workers();
         let wanted = self.in_flight.unwrap_or_else(|| {
-            (workers * IN_FLIGHT_PER_WORKER).max(workers * CHUNKS_PER_WORKER * self.pace.chunk)
+            let each = self.pace.ahead(MIN_IN_FLIGHT, IN_FLIGHT_PER_WORKER);
+            workers * each.max(CHUNKS_PER_WORKER * self.pace.chunk)
         });
         // As many as may wait, and one for each worker.
         let limit = self.pool.queue_limit();

@@ -45,8 +45,10 @@ type Outcome<T> = Result<<T as Task>::Output, TaskError>;
 /// options (a timeout, retries, …) are sent by themselves.
 ///
 /// An input iterator that panics does so in `next`; the pool and what was submitted are not touched,
-/// and the map can be asked on. Several maps may share a pool: each has its own window, so none keeps
-/// back another. A map may run inside of a task, on the task's own pool too.
+/// and the map can be asked on. Several maps may share a pool: each has its own window, of a tenth of
+/// a second of work for each worker at most (and four tasks at least), so none waits for the whole of
+/// another. They share it by tasks, not by time: a map of long ones gets more of it. A map may run
+/// inside of a task, on the task's own pool too.
 ///
 /// How many results there will be is known (`size_hint`, `ExactSizeIterator`) where the input knows
 /// it, unless the map may end early (`E` is [`Early`]).

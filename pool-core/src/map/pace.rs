@@ -12,6 +12,9 @@ const CHUNK_TIME: Duration = Duration::from_micros(150);
 const RUN_TIME: Duration = Duration::from_micros(5);
 const MAX_RUN: usize = 64;
 
+/// How much work waits for each worker: another map on the same pool waits behind it.
+const AHEAD_TIME: Duration = Duration::from_millis(100);
+
 /// The consumer of a batch sleeps until so much work has been done, to be woken once for many short
 /// tasks.
 const NAP_TIME: Duration = Duration::from_micros(200);
@@ -61,6 +64,14 @@ impl Pace {
         }
     }
 
+    /// How many tasks are to be in flight for each worker.
+    pub(super) fn ahead(&self, least: usize, most: usize) -> usize {
+        match self.nanos {
+            0 => most,
+            _ => self.fitting(AHEAD_TIME, most).max(least),
+        }
+    }
+
     /// How many tasks are done while the consumer sleeps.
     pub(super) fn nap(&self) -> usize {
         match self.nanos {
@@ -91,8 +102,11 @@ mod tests {
         }
         pace.learn(100, Duration::from_micros(1_000));
         assert_eq!((pace.chunk, pace.run()), (15, 1));
+        assert_eq!(pace.ahead(4, 64), 64);
+        pace.learn(1, Duration::from_millis(10));
+        assert_eq!((pace.chunk, pace.ahead(4, 64)), (1, 10));
         pace.learn(1, Duration::from_millis(50));
-        assert_eq!((pace.chunk, pace.run()), (1, 1));
+        assert_eq!((pace.chunk, pace.run(), pace.ahead(4, 64)), (1, 1, 4));
         pace.learn(0, Duration::ZERO);
         assert_eq!(pace.chunk, 1);
     }
