@@ -85,7 +85,7 @@
 //! | `processes` | yes | [`Pool::processes`] (Linux) |
 //! | `signals` | yes | [`Pool::shutdown_on_interrupt`]; part of `processes` |
 //! | `default-processes` | no | [`Pool::new`] means processes unless `POOL_BACKEND` says otherwise |
-//! | `async` | no | [`Map::into_stream`]: a `futures_core::Stream`. Handles are futures without it |
+//! | `async` | no | `Map::into_stream`: a `futures_core::Stream`. Handles are futures without it |
 //! | `tokio` | no | `runtime = "tokio"`: an `async fn` that needs tokio's reactor |
 //! | `progress` | no | `Map::progress`: bars on a terminal, lines elsewhere |
 //! | `conformance` | no | `pool_core::conformance`: what any backend has to survive, as tests |

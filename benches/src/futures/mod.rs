@@ -71,7 +71,7 @@ fn pool(backend: Backend) -> Result<Pool, Fault> {
     Ok(pool)
 }
 
-/// The sum of what [`add`](crate::tasks::add) returns for the numbers up to here and 1.
+/// The sum of what `add` returns for the numbers up to here and 1.
 fn sum_to(items: u64) -> u64 {
     items * (items + 1) / 2
 }
