@@ -10,6 +10,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "async")]
+use crate::asynchronous;
 use crate::backend::{EngineRef, Help};
 use crate::blocked;
 use crate::cell::{Job, Notice};
@@ -87,6 +89,8 @@ pub(crate) struct Completions {
     has_orphans: bool,
     patience: Patience,
     search: Search,
+    /// Where somebody polls: those that were added since a poll has last found nothing.
+    unwatched: Option<Vec<usize>>,
 }
 
 impl Completions {
@@ -100,6 +104,7 @@ impl Completions {
             has_orphans: false,
             patience: Patience::new(),
             search: Search::default(),
+            unwatched: None,
         }
     }
 
@@ -132,6 +137,7 @@ impl Completions {
         let head = job.head();
         let inbox: Arc<Inbox> = Arc::clone(&self.inbox);
         head.waiters.add_notice(inbox, number, &head.state);
+        self.unwatched.iter_mut().for_each(|new| new.push(number));
         number
     }
 
@@ -194,9 +200,14 @@ impl Completions {
             }
         }
         // Whoever polls does not look for itself until it is woken.
-        for (engine, job) in self.jobs.iter().flatten() {
-            if job.head().state.watch(true) {
+        let all = || (0..self.jobs.len()).collect();
+        let new = self.unwatched.replace(Vec::new()).unwrap_or_else(all);
+        for number in new {
+            if let Some((engine, job)) = &self.jobs[number]
+                && job.head().state.watch(true)
+            {
                 engine.watch(job);
+                asynchronous::awaits(engine, job);
             }
         }
         self.try_next()
@@ -224,7 +235,7 @@ impl Completions {
             let mut longest = limit;
             // Who waits for a limited time only cannot run a task for as long as it takes.
             if limit.is_none() {
-                match self.search.look(&self.jobs) {
+                match self.search.look(&self.jobs, true) {
                     Ok(left) => return Some(left),
                     Err(Help::Never) => {}
                     Err(_) => longest = Some(LOOK_EVERY),

@@ -22,8 +22,9 @@ pub(crate) struct Search {
 
 impl Search {
     /// A job that nobody but the calling thread may be able to run, which is counted among those
-    /// who wait; else whether it may come to that.
-    pub(crate) fn look(&mut self, jobs: &[Option<Awaited>]) -> Result<Awaited, Help> {
+    /// who wait; else whether it may come to that. A thread that waits for nothing else is `free`: it
+    /// runs what its own pool has not begun, as `join` does.
+    pub(crate) fn look(&mut self, jobs: &[Option<Awaited>], free: bool) -> Result<Awaited, Help> {
         if !blocked::is_worker() || jobs.is_empty() {
             return Err(Help::Never);
         }
@@ -38,7 +39,9 @@ impl Search {
             let Some((engine, job)) = &jobs[at % jobs.len()] else {
                 continue;
             };
+            let own = || free && job.head().state.is_queued() && engine.is_own_thread();
             match engine.needs_help(job) {
+                Help::Perhaps if own() => return Ok((EngineRef::clone(engine), job.clone())),
                 Help::Now => return Ok((EngineRef::clone(engine), job.clone())),
                 Help::Perhaps => help = Help::Perhaps,
                 Help::Never => {}

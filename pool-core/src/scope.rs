@@ -12,18 +12,20 @@ use crate::completions::Completions;
 use crate::{JoinHandle, Pool, Task, TaskError, TaskErrorKind};
 
 impl Pool {
-    /// Runs code that submits tasks, and returns when all of them are finished: none goes on after
-    /// it.
+    /// Runs code that submits tasks, and returns when all of them have an outcome. One that was
+    /// cancelled while it ran has it at once, as with [`JoinHandle::cancel`]: a worker process that
+    /// does not heed that is killed after the pool's grace, a thread goes on until the task returns.
     ///
-    /// The first task that ends without a result cancels all others of the scope, running ones too,
-    /// as soon as the code joins it, or else when the code has returned; its error is the scope's.
-    /// A task's own `Err` is its result. A task that the code itself [cancels](ScopedHandle::cancel)
-    /// is no failure.
+    /// The first task that is found to have ended without a result cancels all others of the scope,
+    /// running ones too: as soon as the code joins it, or else when the code has returned. Its error
+    /// is the scope's. A task's own `Err` is its result, and that of the code cancels nothing:
+    /// [`Scope::cancel`] does. A task that the code itself [cancels](ScopedHandle::cancel) is no
+    /// failure.
     ///
     /// Tasks own their arguments, so unlike those of `std::thread::scope` they borrow nothing.
     ///
     /// # Errors
-    /// The error of the task that failed first.
+    /// The error of the first task that was found to have failed.
     ///
     /// # Panics
     /// When the code panics: with its panic, after all tasks were cancelled and are finished.
@@ -183,7 +185,9 @@ impl Group {
     fn fails(&self, index: usize, error: TaskError) {
         {
             let mut state = self.state();
-            if state.failed.is_some() || state.is_cancelled || state.members[index].is_excused {
+            // What the code itself has cancelled, or a failure.
+            let is_excused = state.is_cancelled || state.members[index].is_excused;
+            if state.failed.is_some() || is_excused && error.is_cancelled() {
                 return;
             }
             state.failed = Some(error);

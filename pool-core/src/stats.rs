@@ -162,6 +162,9 @@ impl Failures {
 /// "2 panicked, 1 worker lost"; nothing where there are none.
 impl fmt::Display for Failures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.iter().next().is_none() {
+            return f.write_str("none");
+        }
         for (at, (kind, count)) in self.iter().enumerate() {
             let comma = if at > 0 { ", " } else { "" };
             write!(f, "{comma}{count} {}", kind.in_words())?;
@@ -278,6 +281,6 @@ mod tests {
         // In the wrong order, and of no time, there is nothing.
         assert_eq!(early.since(&late), Interval::default());
         assert_eq!(Interval::default().tasks_per_second(), 0.0);
-        assert_eq!(Failures::default().to_string(), "");
+        assert_eq!(Failures::default().to_string(), "none");
     }
 }

@@ -98,6 +98,8 @@ behaviours! {
         a_cancel_is_noticed on [threads, processes] "inline, submit runs the task";
         a_kill_is_noticed on [threads, processes] "inline, submit runs the task";
         inside_of_a_task_it_ends on all;
+        inside_of_a_task_nobody_else_is_needed on [threads]
+            "a worker process does not have the pools of its parent";
         a_mix_of_long_and_short_ones_ends on all;
     }
     scope {
@@ -112,6 +114,7 @@ behaviours! {
         a_panic_of_the_code_cancels_all_and_waits on [threads, processes]
             "inline, submit runs the task";
         a_cancel_is_no_failure on [threads, processes] "inline, submit runs the task";
+        a_cancel_excuses_no_failure on all;
         a_pool_that_was_shut_down_fails_it on all;
         scopes_nest on all;
         its_handles_are_futures on all;
@@ -134,6 +137,8 @@ behaviours! {
         a_handle_cancels_when_it_is_dropped_if_it_was_told_to on [threads, processes]
             "inline, submit runs the task";
         a_select_that_drops_a_handle_loses_nothing on all;
+        inside_of_a_task_of_the_same_pool_they_end on [inline, threads]
+            "a worker process does not have the pools of its parent";
     }
     map {
         keeps_the_order on all;

@@ -68,7 +68,7 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 /// counted among those who wait, and nobody else may be left. That is looked at now and then.
 fn sleep(awaited: &mut Awaiting, bell: &Bell) -> Option<Awaited> {
     blocked::during(|| {
-        let found = awaited.search.look(&awaited.jobs);
+        let found = awaited.search.look(&awaited.jobs, false);
         if found.is_ok() || bell.rung.load(SeqCst) {
             return found.ok();
         }

@@ -323,16 +323,17 @@ impl fmt::Display for Finding {
             } => {
                 let (is, its) = (
                     verb(*workers, "is", "are"),
-                    verb(*workers, "a task", "tasks"),
+                    verb(
+                        *workers,
+                        "a task that was cancelled or is late, until it returns",
+                        "tasks that were cancelled or are late, until they return",
+                    ),
                 );
                 let workers = some(*workers, "worker");
-                write!(
-                    f,
-                    "{workers} {is} held by {its} that was cancelled or is late"
-                )?;
+                write!(f, "{workers} {is} held by {its}")?;
                 f.write_str(match are_killed {
-                    true => ", until the grace is over",
-                    false => ", until it returns: a thread cannot be stopped",
+                    true => " or the grace is over",
+                    false => ": a thread cannot be stopped",
                 })
             }
             Self::Busy {

@@ -128,7 +128,7 @@ fn workers_that_are_held_up_are_told() {
     assert!(said(&late)[0].contains("a thread cannot be stopped"));
     let mut late = busy(pool(Backend::Processes, 1), &[1]);
     late.workers[0].state = WorkerState::Overdue;
-    assert!(said(&late)[0].contains("until the grace is over"));
+    assert!(said(&late)[0].contains("until it returns or the grace is over"));
 }
 
 #[test]

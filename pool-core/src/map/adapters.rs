@@ -24,7 +24,7 @@ pub struct WithInput<I: Iterator<Item: Task>, E = Whole> {
 }
 
 /// A task that has no result, and why.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Failed<T> {
     /// A copy of the task, made by serializing it. `None` where that was not possible.
     pub input: Option<T>,
@@ -38,7 +38,16 @@ impl<T> fmt::Display for Failed<T> {
     }
 }
 
-impl<T: fmt::Debug> Error for Failed<T> {
+// Tasks need not be `Debug`: their names are in the error.
+impl<T> fmt::Debug for Failed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Failed")
+            .field("error", &self.error)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T> Error for Failed<T> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.error.source()
     }

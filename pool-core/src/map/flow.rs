@@ -23,6 +23,7 @@ use crate::{Pool, Task, TaskError, WithOptions};
 /// [`Map::in_flight`]: super::Map::in_flight
 const IN_FLIGHT_PER_WORKER: usize = 64;
 const MIN_IN_FLIGHT: usize = 4;
+const FIRST_IN_FLIGHT: usize = 8;
 
 /// With a window so large, half of it keeps a worker busy.
 const AMPLE_PER_WORKER: usize = 16;
@@ -152,7 +153,13 @@ impl<I: Iterator<Item: Task>> Flow<I> {
     fn bound(&self) -> usize {
         let workers = self.pool.workers();
         let wanted = self.in_flight.unwrap_or_else(|| {
-            let each = self.pace.ahead(MIN_IN_FLIGHT, IN_FLIGHT_PER_WORKER);
+            // Until it is known how long they take: more and more.
+            let unknown = FIRST_IN_FLIGHT + self.next_out / workers;
+            let each = match self.pace.ahead() {
+                Some(tasks) => tasks.max(MIN_IN_FLIGHT),
+                None => unknown,
+            };
+            let each = each.min(IN_FLIGHT_PER_WORKER);
             workers * each.max(CHUNKS_PER_WORKER * self.pace.chunk)
         });
         // As many as may wait, and one for each worker.

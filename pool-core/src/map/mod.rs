@@ -127,7 +127,9 @@ impl<I: Iterator<Item: Task>, E> Map<I, E> {
         self
     }
 
-    /// Bounds how many tasks are submitted and not yet returned by `next`; at least one.
+    /// Bounds how many tasks are submitted and not yet returned by `next`; at least one. Without it
+    /// there are up to 64 for each worker, or as many as go in four chunks, and of tasks that take
+    /// long as many as run in a tenth of a second, but four.
     #[must_use]
     pub fn in_flight(mut self, tasks: usize) -> Self {
         self.flow.in_flight = Some(tasks.max(1));
@@ -207,13 +209,13 @@ impl<I: Iterator<Item: Task>, E> Map<I, E> {
     }
 
     /// Returns each result with the index of its input, which in an [`unordered`](Self::unordered)
-    /// map is not known otherwise.
+    /// map is not known otherwise. Comes last: the result has no more options.
     #[must_use]
     pub fn with_index(self) -> WithIndex<I, E> {
         WithIndex::new(self.flow)
     }
 
-    /// Returns each error with the task that it is of.
+    /// Returns each error with the task that it is of. Comes last: the result has no more options.
     ///
     /// ```
     /// use pool_core::{Pool, pool_task};
@@ -237,7 +239,8 @@ impl<I: Iterator<Item: Task>, E> Map<I, E> {
 
     /// The results as a stream, for any executor. It is a map in every other way: ordered or not,
     /// bounded by what is in flight (nothing is submitted unless the stream is polled), and dropping
-    /// it cancels what has not started. Polling it does not block, unless the input does.
+    /// it cancels what has not started. Polling it does not block, unless the input does, or the pool
+    /// is inline.
     ///
     /// ```
     /// use futures_core::Stream;

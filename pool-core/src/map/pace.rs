@@ -64,12 +64,9 @@ impl Pace {
         }
     }
 
-    /// How many tasks are to be in flight for each worker.
-    pub(super) fn ahead(&self, least: usize, most: usize) -> usize {
-        match self.nanos {
-            0 => most,
-            _ => self.fitting(AHEAD_TIME, most).max(least),
-        }
+    /// How many tasks are to be in flight for each worker, if that is known.
+    pub(super) fn ahead(&self) -> Option<usize> {
+        (self.nanos > 0).then(|| self.fitting(AHEAD_TIME, usize::MAX))
     }
 
     /// How many tasks are done while the consumer sleeps.
@@ -94,7 +91,7 @@ mod tests {
     #[test]
     fn the_pace_grows_by_steps_and_falls_at_once() {
         let mut pace = Pace::adaptive();
-        assert_eq!(pace.run(), 1);
+        assert_eq!((pace.run(), pace.ahead()), (1, None));
         for expected in [4, 16, 64, 256, 1024, 4096, 4096] {
             pace.learn(10, Duration::from_nanos(100));
             assert_eq!(pace.chunk, expected);
@@ -102,11 +99,11 @@ mod tests {
         }
         pace.learn(100, Duration::from_micros(1_000));
         assert_eq!((pace.chunk, pace.run()), (15, 1));
-        assert_eq!(pace.ahead(4, 64), 64);
+        assert_eq!(pace.ahead(), Some(10_000));
         pace.learn(1, Duration::from_millis(10));
-        assert_eq!((pace.chunk, pace.ahead(4, 64)), (1, 10));
+        assert_eq!((pace.chunk, pace.ahead()), (1, Some(10)));
         pace.learn(1, Duration::from_millis(50));
-        assert_eq!((pace.chunk, pace.run(), pace.ahead(4, 64)), (1, 1, 4));
+        assert_eq!((pace.chunk, pace.run(), pace.ahead()), (1, 1, Some(2)));
         pace.learn(0, Duration::ZERO);
         assert_eq!(pace.chunk, 1);
     }

@@ -90,11 +90,13 @@ impl Live {
     }
 
     fn show(&self, stage: ProgressStage) {
+        // Before the lock: a look at a pool may run wakers and callbacks.
+        let running = self.pool.running();
         let mut shows = lock(&self.shows);
         if shows.all.is_empty() {
             return;
         }
-        let state = self.state(&mut shows.speed, stage);
+        let state = self.state(&mut shows.speed, stage, running);
         for mut show in std::mem::take(&mut shows.all) {
             // One that panics is printed by the hook, and not called again.
             if panics::catch(|| show(&state)).is_ok() && !state.is_over() {
@@ -105,7 +107,7 @@ impl Live {
         }
     }
 
-    fn state(&self, speed: &mut Speed, stage: ProgressStage) -> ProgressState {
+    fn state(&self, speed: &mut Speed, stage: ProgressStage, running: usize) -> ProgressState {
         let failed = self.failed.load(Relaxed);
         let done = self.done.load(Relaxed);
         let elapsed = self.begin.elapsed();
@@ -118,7 +120,7 @@ impl Live {
             done,
             failed: failed.min(done),
             total: self.total,
-            running: self.pool.running(),
+            running,
             elapsed,
             rate,
             eta: self

@@ -140,3 +140,19 @@ pub(crate) fn its_handles_are_futures(on: &On) {
     });
     assert_eq!(sum.unwrap(), 3);
 }
+
+/// What has failed before is not excused by a cancel that comes too late.
+pub(crate) fn a_cancel_excuses_no_failure(on: &On) {
+    let pool = on.pool();
+    for all in [false, true] {
+        let ended = pool.scope(|s| {
+            let failed = s.submit(boom::task("before"));
+            pool_tests::until("it has failed", || failed.is_finished());
+            match all {
+                true => s.cancel(),
+                false => assert!(!failed.cancel()),
+            }
+        });
+        assert_eq!(ended.unwrap_err().message(), Some("before"));
+    }
+}

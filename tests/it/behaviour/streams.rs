@@ -3,11 +3,12 @@
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 
 use futures_util::future::{Either, select};
 use futures_util::{StreamExt, TryStreamExt};
-use pool_core::pool_task;
+use pool_core::{Pool, pool_task};
 use pool_tests::gate::Gate;
 use pool_tests::tasks::{add, boom};
 
@@ -230,4 +231,29 @@ pub(crate) fn a_select_that_drops_a_handle_loses_nothing(on: &On) {
         }
         assert_eq!(all, (0..500).collect::<Vec<_>>());
     });
+}
+
+/// The pool of the task below, which is its own.
+static OWN: Mutex<Option<Pool>> = Mutex::new(None);
+
+#[pool_task]
+async fn streams(unordered: bool) -> u64 {
+    let pool = OWN.lock().unwrap().clone().unwrap();
+    let map = pool.map((0..50).map(uneven::task));
+    let map = if unordered { map.unordered() } else { map };
+    let stream = map.into_stream();
+    stream
+        .map(Result::unwrap)
+        .fold(0, |sum, i| async move { sum + i })
+        .await
+}
+
+/// The only worker polls for what nobody else can run.
+pub(crate) fn inside_of_a_task_of_the_same_pool_they_end(on: &On) {
+    let pool = on.pool_of(1);
+    *OWN.lock().unwrap() = Some(pool.clone());
+    for unordered in [false, true] {
+        assert_eq!(pool.submit(streams::task(unordered)).join().unwrap(), 1_225);
+    }
+    *OWN.lock().unwrap() = None;
 }

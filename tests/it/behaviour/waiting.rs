@@ -310,3 +310,29 @@ pub(crate) fn a_mix_of_long_and_short_ones_ends(on: &On) {
         assert_eq!(sum, 1_124_250);
     }
 }
+
+/// A worker runs what it waits for, also where another one could and is busy with something else.
+pub(crate) fn inside_of_a_task_nobody_else_is_needed(on: &On) {
+    let gate = Gate::new();
+    let pool = on.pool_of(2);
+    let busy = pool.submit(gate.hold(0));
+    let _ = gate.wait_for(0);
+    *OWN.lock().unwrap() = Some(pool.clone());
+    assert_eq!(pool.submit(waits_for::task(50)).join().unwrap(), (50, 100));
+    let scoped = pool.submit(scopes::task(20));
+    assert_eq!(scoped.join().unwrap(), 40);
+    *OWN.lock().unwrap() = None;
+    assert!(!busy.is_finished());
+    gate.open();
+}
+
+#[pool_task]
+fn scopes(count: u32) -> u32 {
+    let pool = OWN.lock().unwrap().clone().unwrap();
+    let scoped = pool.scope(|s| {
+        let all: Vec<_> = (0..count).map(|i| s.submit(one::task(i))).collect();
+        all.len() as u32
+    });
+    let map = pool.map((0..count).map(one::task)).unordered();
+    scoped.unwrap() + map.map(Result::unwrap).sum::<u32>()
+}

@@ -221,6 +221,11 @@ impl Book {
         if !self.has_chunk() || self.part(seq).cut || slot.state() != SlotState::Running {
             return;
         }
+        // Between two tasks it is not stuck, and the rest that it would hand back would come behind
+        // what waits in the lane.
+        if slot.span().started == Progress::of(slot.note()).ran {
+            return;
+        }
         let Span { started, end } = slot.cut();
         // After the cut: nothing starts any more, so at most the task that runs is added.
         let progress = Progress::of(slot.note());

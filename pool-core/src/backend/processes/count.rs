@@ -85,8 +85,10 @@ impl Book {
     pub(super) fn take_sample(&self, seq: u64, stamp: Stamp, ran: u64) {
         let (now, clock) = (Instant::now(), monotonic_nanos());
         let age = clock.checked_sub(self.lane.slot(seq).note());
-        let Some(age) = age.filter(|age| ran <= *age) else {
-            // It cannot be.
+        // It is no older than its worker.
+        let oldest = self.life.age(now);
+        let Some(age) = age.filter(|age| ran <= *age && Duration::from_nanos(*age) <= oldest)
+        else {
             return;
         };
         if let Some(start) = now.checked_sub(Duration::from_nanos(age)) {

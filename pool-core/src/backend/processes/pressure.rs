@@ -110,7 +110,8 @@ impl Hub {
             finished: self.before.0 + books().map(Book::finished).sum::<u64>(),
             workers: books().filter(|book| !book.life.is_stopped()).count(),
             queued,
-            running: busy - overdue,
+            // A worker may have written other states between the two looks.
+            running: busy.saturating_sub(overdue),
             overdue,
             queue_peak: self.queue.peak.0,
             queue_bytes,

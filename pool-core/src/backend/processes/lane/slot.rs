@@ -188,6 +188,10 @@ impl Slot {
         self.span.store(span.to_word(), Relaxed);
     }
 
+    pub(crate) fn span(&self) -> Span {
+        Span::of(self.span.load(Acquire))
+    }
+
     /// Lets the worker start no more tasks of the chunk that it runs; the span before.
     pub(crate) fn cut(&self) -> Span {
         let cut = |word| {
