@@ -368,8 +368,9 @@ impl Pool {
     /// Takes no more tasks, cancels those that have not started, waits for the running ones for
     /// `grace`, and then kills what is left. `true`: nothing had to be killed.
     ///
-    /// It does not wait any longer than that, nor does a later drop of the pool: a task on a
-    /// thread that was given up goes on until it returns or the program ends.
+    /// After the kill it waits for up to two seconds more until the workers are gone, and then no
+    /// longer, nor does a later drop of the pool: a task on a thread that was given up goes on until
+    /// it returns or the program ends.
     ///
     /// ```
     /// use pool_core::{Pool, pool_task};
@@ -399,7 +400,8 @@ impl Pool {
     }
 
     /// Takes no more tasks, cancels every task that has no outcome, and ends the workers at once:
-    /// worker processes are killed, threads end after the task they run.
+    /// worker processes are killed, threads end after the task they run. Waits until they have ended,
+    /// however long the task of a thread takes; [`shutdown_timeout`](Self::shutdown_timeout) gives up.
     pub fn kill(&self) {
         self.inner.engine.kill();
         self.inner.engine.wait_until_ended(None);
