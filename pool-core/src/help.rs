@@ -36,15 +36,20 @@ impl Search {
             false => Help::Never,
         };
         for at in first..first + looks {
-            let Some((engine, job)) = &jobs[at % jobs.len()] else {
+            let Some(awaited) = &jobs[at % jobs.len()] else {
                 continue;
             };
-            let own = || free && job.head().state.is_queued() && engine.is_own_thread();
-            match engine.needs_help(job) {
-                Help::Perhaps if own() => return Ok((EngineRef::clone(engine), job.clone())),
-                Help::Now => return Ok((EngineRef::clone(engine), job.clone())),
-                Help::Perhaps => help = Help::Perhaps,
-                Help::Never => {}
+            let (engine, job) = awaited;
+            let now = match engine.needs_help(job) {
+                Help::Now => true,
+                Help::Perhaps => {
+                    help = Help::Perhaps;
+                    free && job.head().state.is_queued() && engine.is_own_thread()
+                }
+                Help::Never => false,
+            };
+            if now {
+                return Ok(awaited.clone());
             }
         }
         Err(help)

@@ -124,6 +124,7 @@ mod help;
 mod initializer;
 mod map;
 mod nesting;
+mod numbers;
 mod output;
 mod panics;
 mod patience;

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::backend::{self, Engine, EngineRef, Entry};
@@ -205,7 +205,7 @@ impl Pool {
     /// # Ok::<(), pool_core::Error>(())
     /// ```
     pub fn try_submit<T: Task>(&self, task: T) -> Result<JoinHandle<T::Output>, T> {
-        if self.inner.engine.reserve() {
+        if self.reserve() {
             Ok(self.submit_work(task, true))
         } else {
             Err(task)
@@ -262,9 +262,13 @@ impl Pool {
         self.inner.engine.reserve()
     }
 
-    #[cfg(feature = "async")]
-    pub(crate) fn watch_room(&self, waker: &std::task::Waker) {
-        self.inner.engine.watch_room(waker);
+    /// Reserves room for one job; without any the waker is woken when there is.
+    pub(crate) fn reserve_or_wake(&self, waker: &Waker) -> bool {
+        self.reserve() || {
+            self.inner.engine.watch_room(waker);
+            // Room may have been made before the waker was there.
+            self.reserve()
+        }
     }
 
     /// Submits a job, for which room is reserved or not.
@@ -427,14 +431,7 @@ impl<T: Task> Future for Submit<T> {
     /// When it is polled again after it was ready.
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let engine = &this.pool.inner.engine;
-        let mut reserved = engine.reserve();
-        if !reserved {
-            engine.watch_room(context.waker());
-            // Room may have been made before the waker was there.
-            reserved = engine.reserve();
-        }
-        if !reserved {
+        if !this.pool.reserve_or_wake(context.waker()) {
             return Poll::Pending;
         }
         let Some(task) = this.task.take() else {

@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use std::time::Duration;
 
 use super::{Description, WorkerInfo, WorkerState};
-use crate::{Backend, Stats};
+use crate::{Backend, Stats, numbers};
 
 /// No line is longer.
 const WIDTH: usize = 80;
@@ -206,15 +206,7 @@ pub(super) fn wrap(text: &str, indent: usize) -> String {
 
 /// A number with commas.
 pub(super) fn count(number: impl TryInto<u64>) -> String {
-    let digits = number.try_into().unwrap_or(u64::MAX).to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    numbers::count(number.try_into().unwrap_or(u64::MAX))
 }
 
 /// At most seven characters.

@@ -49,9 +49,9 @@ pub(super) struct Flow<I: Iterator<Item: Task>> {
     /// Has it instead where results come as they are ready.
     pub(super) unordered: Option<Unordered<I::Item>>,
     /// The index of the next result that the window gives.
-    next_out: usize,
+    pub(super) next_out: usize,
     /// How many tasks are submitted and not returned.
-    ahead: usize,
+    pub(super) ahead: usize,
     pub(super) in_flight: Option<usize>,
     pub(super) bytes: Option<Bytes>,
     pace: Pace,
@@ -63,7 +63,7 @@ pub(super) struct Flow<I: Iterator<Item: Task>> {
     /// Whether it must not block: then there is [room](Self::has_room) for each job beforehand.
     pub(super) is_async: bool,
     /// Whether room for the next job is reserved.
-    has_room: bool,
+    pub(super) has_room: bool,
 }
 
 /// A part of the window: tasks that come after one another.
@@ -153,11 +153,10 @@ impl<I: Iterator<Item: Task>> Flow<I> {
     fn bound(&self) -> usize {
         let workers = self.pool.workers();
         let wanted = self.in_flight.unwrap_or_else(|| {
-            // Until it is known how long they take: more and more.
-            let unknown = FIRST_IN_FLIGHT + self.next_out / workers;
             let each = match self.pace.ahead() {
                 Some(tasks) => tasks.max(MIN_IN_FLIGHT),
-                None => unknown,
+                // Until it is known how long they take: more and more.
+                None => FIRST_IN_FLIGHT + self.next_out / workers,
             };
             let each = each.min(IN_FLIGHT_PER_WORKER);
             workers * each.max(CHUNKS_PER_WORKER * self.pace.chunk)
@@ -201,7 +200,7 @@ impl<I: Iterator<Item: Task>> Flow<I> {
     }
 
     /// Whether a job may be submitted now.
-    pub(super) fn finds_room(&mut self) -> bool {
+    fn finds_room(&mut self) -> bool {
         if self.is_async && !self.has_room {
             self.has_room = self.pool.reserve();
             return self.has_room;
@@ -213,17 +212,6 @@ impl<I: Iterator<Item: Task>> Flow<I> {
     #[cfg(feature = "async")]
     pub(super) fn is_at_end(&self) -> bool {
         self.ahead == 0 && self.input.is_none() && self.read.is_empty() && self.held.is_none()
-    }
-
-    /// Whether nothing is in flight.
-    #[cfg(feature = "async")]
-    pub(super) fn is_stuck(&self) -> bool {
-        self.ahead == 0
-    }
-
-    #[cfg(feature = "async")]
-    pub(super) fn next_out(&self) -> usize {
-        self.next_out
     }
 
     /// How many tasks a chunk may have so that every worker gets some of what is left.

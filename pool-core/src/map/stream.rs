@@ -69,13 +69,12 @@ impl<I: Iterator<Item: Task>> Flow<I> {
             if self.poll_sent(context) {
                 continue;
             }
-            if !self.is_stuck() {
+            if self.ahead > 0 {
                 return Poll::Pending;
             }
-            // Nothing is in flight, and there is no room in the queue.
-            self.pool.watch_room(context.waker());
-            // Some may have been made before the waker was there.
-            if !self.finds_room() {
+            // There was no room in the queue.
+            self.has_room = self.pool.reserve_or_wake(context.waker());
+            if !self.has_room {
                 return Poll::Pending;
             }
         }
@@ -84,10 +83,7 @@ impl<I: Iterator<Item: Task>> Flow<I> {
     fn take_ready(&mut self) -> Option<(usize, Outcome<I::Item>)> {
         match &mut self.unordered {
             Some(unordered) => unordered.ready.pop_front(),
-            None => {
-                let index = self.next_out();
-                self.next_ready().map(|outcome| (index, outcome))
-            }
+            None => self.next_ready().map(|outcome| (self.next_out, outcome)),
         }
     }
 

@@ -1,25 +1,14 @@
-//! Numbers for people.
+//! Shares, rates and times for people.
 
 use std::time::Duration;
+
+pub(super) use crate::numbers::count;
 
 /// How many of a hundred, rounded down; all of nothing is 100.
 pub(super) fn percent(done: u64, total: u64) -> u8 {
     let hundredths = u128::from(done) * 100;
     let percent = hundredths.checked_div(u128::from(total)).unwrap_or(100);
     u8::try_from(percent.min(100)).unwrap_or(100)
-}
-
-/// `1,234,567`
-pub(super) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// `1,234/s`, `3.2/s`; what is slower goes by the minute or the hour.
@@ -79,12 +68,6 @@ mod tests {
         assert_eq!(percent(0, 0), 100);
         // An input that was longer than it said.
         assert_eq!(percent(u64::MAX, 1), 100);
-    }
-
-    #[test]
-    fn counts_have_commas() {
-        let counts = [0, 12, 999, 1_000, 123_456, 1_234_567].map(count);
-        assert_eq!(counts, ["0", "12", "999", "1,000", "123,456", "1,234,567"]);
     }
 
     #[test]

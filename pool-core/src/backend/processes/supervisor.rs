@@ -139,7 +139,7 @@ impl Supervisor {
         });
         for index in look.kill {
             if self.fleet.condemn(index) {
-                self.kill(index, ITS_TASK);
+                self.kill(index, Some(ITS_TASK));
             }
         }
         let mut actions = Vec::new();
@@ -211,7 +211,7 @@ impl Supervisor {
         for action in actions {
             match action {
                 Action::Start(index) => self.start(index),
-                Action::Kill(index) => self.kill(index, NOT_IN_TIME),
+                Action::Kill(index) => self.kill(index, Some(NOT_IN_TIME)),
                 Action::Serve(index) => self.serve(index),
                 Action::Built => self.report(Ok(())),
                 Action::Break(error) => {
@@ -225,9 +225,9 @@ impl Supervisor {
         }
     }
 
-    fn kill(&mut self, index: usize, why: &'static str) {
+    fn kill(&mut self, index: usize, why: Option<&'static str>) {
         if let Some(process) = &mut self.processes[index] {
-            process.killed_for.get_or_insert(why);
+            process.killed_for = process.killed_for.or(why);
             kill_group(&process.child);
         }
     }
@@ -337,11 +337,8 @@ impl Supervisor {
                 Heard::End => {
                     // It is ending, or has closed what it must not; its death says which.
                     let _ = epoll::delete(&self.epoll, &process.socket);
-                    if !self.fleet.is_ending()
-                        && self.fleet.condemn(index)
-                        && let Some(process) = &self.processes[index]
-                    {
-                        kill_group(&process.child);
+                    if !self.fleet.is_ending() && self.fleet.condemn(index) {
+                        self.kill(index, None);
                     }
                     return;
                 }
