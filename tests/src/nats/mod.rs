@@ -7,6 +7,7 @@
 
 mod jetstream;
 mod launch;
+mod options;
 mod ports;
 mod probe;
 mod proxy;
@@ -17,7 +18,8 @@ mod trio;
 mod wire;
 
 pub use jetstream::queue_name;
+pub use options::Options;
 pub use probe::{Message, Probe};
 pub use proxy::Proxy;
-pub use server::{Options, Server};
+pub use server::Server;
 pub use trio::Trio;

@@ -106,8 +106,10 @@ impl Probe {
             options["pass"] = password.into();
         }
         let inbox = &probe.inbox;
-        probe.send(format!("CONNECT {options}\r\nSUB {inbox}.* 1\r\n").as_bytes())?;
-        probe.flush()?;
+        // One write: what a server that refuses has not read would cost its answer.
+        let hello = format!("CONNECT {options}\r\nSUB {inbox}.* 1\r\nPING\r\n");
+        probe.send(hello.as_bytes())?;
+        probe.wait_for_pong()?;
         Ok(probe)
     }
 
@@ -159,13 +161,19 @@ impl Probe {
     /// It has refused something, or does not answer.
     pub fn flush(&mut self) -> io::Result<()> {
         self.send(b"PING\r\n")?;
+        self.wait_for_pong()
+    }
+
+    fn wait_for_pong(&mut self) -> io::Result<()> {
         let end = Instant::now() + PATIENCE;
         let mut refused = None;
         loop {
-            match self.event(end)? {
-                Event::Pong => return refused.map_or(Ok(()), Err),
-                Event::Message(message) => self.kept.push_back(message),
-                Event::Error(text) => refused = Some(denied(text)),
+            match self.event(end) {
+                Ok(Event::Pong) => return refused.map_or(Ok(()), Err),
+                Ok(Event::Message(message)) => self.kept.push_back(message),
+                Ok(Event::Error(text)) => refused = Some(denied(text)),
+                // A server says why before it closes the connection.
+                Err(error) => return Err(refused.unwrap_or(error)),
             }
         }
     }
