@@ -92,6 +92,21 @@ plug() { # HOST
     on "$1" ip link set eth0 up
 }
 
+# Whether a server's first word comes through.
+reaches() { # HOST SERVER
+    on "$1" timeout 1 bash -c 'read -r line <"/dev/tcp/$0/4222" && [[ $line = INFO* ]]' \
+        "${ADDRESS[$2]}" 2>/dev/null
+}
+
+# A network that is not as it should be would prove nothing.
+expect_reach() { # HOST SERVER
+    until_true 10 "$1 reaches $2" reaches "$1" "$2"
+}
+
+expect_parted() { # HOST SERVER
+    ! reaches "$1" "$2" || die "$1 reaches $2, and should not"
+}
+
 # One question to a server, asked on a host; prints the answer. No answer is a failure without words.
 ask() { # HOST SERVER SUBJECT [PAYLOAD]
     on "$1" timeout 5 bash -s "${ADDRESS[$2]}" "$3" "${4-}" 2>/dev/null <<'END'

@@ -88,6 +88,14 @@ end_all() {
     RUNNING=()
 }
 
+# Sleeps such that a signal ends this at once.
+pause() { # SECONDS
+    sleep "$1" &
+    RUNNING[$!]=pause
+    wait "$!"
+    unset "RUNNING[$!]"
+}
+
 until_true() { # SECONDS WHAT COMMAND...
     local end=$((SECONDS + $1)) what=$2
     shift 2
@@ -115,21 +123,43 @@ leave() {
 break_minority() {
     part n3 n1 n2 w1 c1
     part w2 n1 n2 w1 c1
+    expect_parted c1 n3
+    expect_parted w2 n1
+    expect_reach w2 n3
 }
 mend_minority() {
     heal n3
     heal w2
+    expect_reach c1 n3
+    expect_reach w2 n1
 }
-break_submitter() { unplug c1; }
-mend_submitter() { plug c1; }
-break_agent() { unplug w2; }
-mend_agent() { plug w2; }
+break_submitter() {
+    unplug c1
+    expect_parted c1 n1
+}
+mend_submitter() {
+    plug c1
+    expect_reach c1 n1
+}
+break_agent() {
+    unplug w2
+    expect_parted w2 n1
+    expect_reach w1 n1
+}
+mend_agent() {
+    plug w2
+    expect_reach w2 n1
+}
 break_leader() {
     until_true 30 "the queue has a leader" find_leader
     say "$LEADER leads the queue"
     part "$LEADER"
+    expect_parted c1 "$LEADER"
 }
-mend_leader() { heal "$LEADER"; }
+mend_leader() {
+    heal "$LEADER"
+    expect_reach c1 "$LEADER"
+}
 
 # Adds a line to the table.
 FAILED=0
@@ -158,10 +188,10 @@ scenario() { # NAME
     start c1 "$name.c1" env POOL_NATS="$URLS" POOL_NATS_REPLICAS=3 \
         timeout --foreground "$LIMIT" bash -c "exec $SUBMITTER"
     submitter=$STARTED
-    sleep "$WARM"
+    pause "$WARM"
     say "the network breaks"
     "break_$name"
-    sleep "$FAULT"
+    pause "$FAULT"
     kill -0 "$submitter" 2>/dev/null || say "the map is over already: more TASKS would tell more"
     healed=${EPOCHREALTIME/./}
     "mend_$name"

@@ -250,7 +250,10 @@ impl Server {
     /// When it does not run.
     #[track_caller]
     pub fn stop(&mut self) {
-        proc::signal(self.pid(), Signal::STOP);
+        let pid = self.pid();
+        proc::signal(pid, Signal::STOP);
+        // One thread after the other stops; until then it may still answer.
+        until("all threads are stopped", || proc::threads_are_stopped(pid));
         self.stopped = true;
     }
 
