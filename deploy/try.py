@@ -278,6 +278,17 @@ async def replies(clients):
     stream = await web.api(f"STREAM.INFO.{S}")
     check("the stream is still there", "error" not in stream, stream)
 
+    # The server itself answers wherever it is told to. That no permission helps is no failure of
+    # nats/users.conf, but the reason why docs/cluster.md calls the account the wall.
+    await web.nc.request(TASKS, b"task", timeout=5)
+    task = await worker.pull()
+    await worker.nc.publish(task.reply, b"+WPI", reply=f"$JS.API.STREAM.DELETE.{S}")
+    await worker.settle()
+    await asyncio.sleep(0.5)
+    stream = await web.api(f"STREAM.INFO.{S}")
+    can = "can" if "error" in stream else "cannot"
+    print(f"note an agent with malice {can} delete the stream, by the answer to an acknowledgement")
+
 
 async def single(folder):
     at = port()
