@@ -341,6 +341,7 @@ async def cluster(folder):
     environment = {
         n: {
             "NATS_NAME": n, "NATS_LISTEN": f"127.0.0.1:{ports[n]}",
+            "NATS_ADVERTISE": f"127.0.0.1:{ports[n]}",
             "NATS_HTTP": f"127.0.0.1:{port()}", "NATS_ROUTES_LISTEN": f"127.0.0.1:{routes[n]}",
             "NATS_ROUTES": "[%s]" % ", ".join(f"nats-route://127.0.0.1:{p}" for p in routes.values()),
             "NATS_STORE": str(folder / n / "data"), "NATS_CA": str(certificates / "ca.pem"),
