@@ -24,6 +24,9 @@ const GONE_AFTER: Duration = Duration::from_secs(60);
 /// A submitter that has said nothing for so long is asked whether it is there, as often.
 const HELLO_AFTER: Duration = Duration::from_secs(5);
 
+/// Between two findings that it is not there it was not there, if they are not further apart.
+const LAPSE: Duration = Duration::from_secs(15);
+
 /// For how long it is believed that a submitter is not there.
 const ABSENT_FOR: Duration = Duration::from_millis(500);
 
@@ -227,14 +230,25 @@ impl Table {
 
     /// Nobody listens to it.
     fn absent(&mut self, client: usize, now: Instant) {
+        let was_gone = self.is_gone(client);
         let client = &mut self.clients[client];
-        let since = client.absent.map_or(now, |(since, _)| since);
+        let since = match client.absent {
+            // Else it may have been there in between.
+            Some((since, found)) if was_gone || now - found < LAPSE => since,
+            _ => now,
+        };
         client.absent = Some((since, now));
     }
 
-    fn is_gone(&self, client: usize, now: Instant) -> bool {
+    /// Whether nobody has listened to it for so long, as often as it was tried.
+    fn is_gone(&self, client: usize) -> bool {
         let absent = self.clients[client].absent;
-        absent.is_some_and(|(since, _)| now.saturating_duration_since(since) >= GONE_AFTER)
+        absent.is_some_and(|(since, found)| found - since >= GONE_AFTER)
+    }
+
+    fn is_absent(&self, client: usize, now: Instant) -> bool {
+        let absent = self.clients[client].absent;
+        absent.is_some_and(|(_, found)| now.saturating_duration_since(found) < ABSENT_FOR)
     }
 
     /// The connection is there again: others may not be yet.
@@ -265,12 +279,11 @@ impl Table {
         if self.drains {
             return self.acks.push(Ack::Back(ack, Duration::ZERO));
         }
-        if self.is_gone(client, now) {
-            return self.acks.push(Ack::Done(ack));
-        }
-        let absent = self.clients[client].absent;
-        if absent.is_some_and(|(_, at)| now.saturating_duration_since(at) < ABSENT_FOR) {
-            return self.acks.push(Ack::Back(ack, ABSENT_DELAY));
+        if self.is_absent(client, now) {
+            return self.acks.push(match self.is_gone(client) {
+                true => Ack::Done(ack),
+                false => Ack::Back(ack, ABSENT_DELAY),
+            });
         }
         let key = (client, order.run);
         match self.held.get_mut(&key) {
@@ -506,12 +519,15 @@ impl Table {
         self.absent(client, now);
         match asked {
             Asked::Leave(keys) => {
-                let gone = self.is_gone(client, now);
+                let gone = self.is_gone(client);
                 for key in keys {
-                    self.forget_and_ack(key, |ack| Ack::Back(ack, ABSENT_DELAY));
-                }
-                if gone {
-                    self.drop_client(client);
+                    self.forget_and_ack(
+                        key,
+                        match gone {
+                            true => Ack::Done,
+                            false => |ack| Ack::Back(ack, ABSENT_DELAY),
+                        },
+                    );
                 }
             }
             // Said again after a while.
@@ -554,7 +570,7 @@ impl Table {
             if self.clients[client].has == 0 {
                 continue;
             }
-            if self.is_gone(client, now) {
+            if self.is_gone(client) {
                 self.drop_client(client);
                 continue;
             }

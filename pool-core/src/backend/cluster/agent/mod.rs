@@ -5,6 +5,8 @@
 //! ([`take_over`]), or a thread of a pool that wants one ([`Local`]).
 
 mod held;
+#[cfg(test)]
+mod held_tests;
 mod pulls;
 mod relay;
 mod service;
