@@ -405,6 +405,14 @@ impl Link {
             tracing::warn!(subject = %message.subject, "a message that makes no sense");
             return;
         };
+        if let ToSubmitter::Ask { agent, .. }
+        | ToSubmitter::Done { agent, .. }
+        | ToSubmitter::Back { agent, .. } = &said
+            && !names::is_token(agent)
+        {
+            tracing::warn!(agent, "an agent with an impossible name");
+            return;
+        }
         match said {
             ToSubmitter::Ask { agent, runs } => {
                 let verdicts: Vec<_> = self.shared.with(|desk, _| {
