@@ -642,6 +642,8 @@ impl Link {
     fn turned(&mut self, turn: Turn) {
         let now = Instant::now();
         match turn {
+            // The first time, of which we know.
+            Turn::Connected if self.is_connected => {}
             Turn::Connected => {
                 self.refusals = 0;
                 self.is_connected = true;

@@ -636,6 +636,8 @@ impl Service {
     fn turned(&mut self, turn: Turn) {
         let now = Instant::now();
         match turn {
+            // The first time, of which we know.
+            Turn::Connected if self.is_connected => {}
             Turn::Connected => {
                 tracing::info!("connected again");
                 self.is_connected = true;
