@@ -11,6 +11,8 @@ mod pulls;
 mod relay;
 mod service;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;
 
 use std::io::Write;
