@@ -73,7 +73,9 @@ impl PoolBuilder {
         self
     }
 
-    /// The number of workers, from 1 to [`MAX_WORKERS`](crate::MAX_WORKERS). The inline backend ignores it.
+    /// The number of workers, from 1 to [`MAX_WORKERS`](crate::MAX_WORKERS). The inline backend ignores
+    /// it; on a cluster it is that of a local agent (`Nats::local_agent`), and each agent elsewhere
+    /// decides for itself.
     ///
     /// Unless set it is what the environment variable `POOL_WORKERS` says, and without that as many
     /// as the process may use CPUs, by its affinity mask and the quotas of its control groups. In a
@@ -130,7 +132,8 @@ impl PoolBuilder {
     /// When it fails, by a panic, an `Err`, or a deadline, the pool is broken: everything that was
     /// submitted and all later submits are [`Rejected`](crate::TaskErrorKind::Rejected) with its
     /// text. Its deadline is its `timeout`, 60 s unless it has one. A worker process that dies in
-    /// it is started again some times, like one that cannot be started.
+    /// it is started again some times, like one that cannot be started. On a cluster it is for a local
+    /// agent only, and an error without one.
     ///
     /// ```
     /// use pool_core::{Pool, TaskExt, pool_task};
@@ -238,6 +241,7 @@ impl PoolBuilder {
     ///   a `POOL_WORKERS` that is no number of workers;
     /// * [`Error::Unavailable`] for a backend that this build does not have;
     /// * [`Error::DuplicateTask`] when two tasks have one name;
+    /// * on a cluster, [`Error::Cluster`]: no server, no permission, or no sense in what is set;
     /// * on processes, [`Error::NotInitialized`], [`Error::TooDeep`], [`Error::Spawn`] and
     ///   [`Error::WorkerStart`]. No worker is left behind.
     pub fn build(self) -> Result<Pool, Error> {

@@ -1,8 +1,8 @@
 //! One function, several places to run it.
 //!
 //! Mark an ordinary function with [`#[pool_task]`](macro@pool_task). The same body then runs in
-//! the calling thread, on a pool of threads, or in crash-isolated worker processes, and the call
-//! site does not change: swapping threads for processes is one word.
+//! the calling thread, on a pool of threads, in crash-isolated worker processes, or on those of other
+//! machines, and the call site does not change: swapping threads for processes is one word.
 //!
 //! ```
 //! use pool_core::{Pool, pool_task};
@@ -15,7 +15,7 @@
 //!
 //! #[pool_core::main]
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     let pool = Pool::processes()?; // or threads()?, or inline()
+//!     let pool = Pool::processes()?; // or threads()?, inline(), cluster("nats://…")?
 //!
 //!     let one = pool.submit(primes_below::task(100));
 //!     assert_eq!(one.join()?, 25);
@@ -37,7 +37,9 @@
 //! * A **door** is where a worker process comes in: a worker is this very executable, started
 //!   again, and [`#[pool_core::main]`](macro@main), [`init()`] or
 //!   [`#[pool_core::test]`](macro@test) is where it turns into a worker instead of running the
-//!   program once more. Only the process backend needs one.
+//!   program once more. Threads and the inline backend need none.
+//! * An **agent** is this very executable on another machine, started with `POOL_WORKER=nats://…`: its
+//!   door turns it into a pool of worker processes for everybody's tasks.
 //!
 //! # Which backend
 //!
@@ -46,9 +48,10 @@
 //! | [`Pool::inline`] | is an error | ends the program | is checked at the end | nothing |
 //! | [`Pool::threads`] | is an error | ends the program | is reported, the task goes on | a tenth of a microsecond |
 //! | [`Pool::processes`] | is an error | is an error; the worker is replaced | kills the worker, which is replaced | a third of a microsecond |
+//! | `Pool::cluster` | is an error | the same on the agent's machine | the same on the agent's machine | a third of a millisecond alone, a quarter of a microsecond in a map |
 //!
 //! [`Pool::new`] leaves the choice to the environment variable `POOL_BACKEND` (`inline`,
-//! `threads`, `processes`) and then to the Cargo feature `default-processes`. A pool named in code
+//! `threads`, `processes`, `cluster`) and then to the Cargo feature `default-processes`. A pool named in code
 //! comes before the `backend = "…"` of a function, which `f::spawn(…)` uses, and that before
 //! `POOL_BACKEND`.
 //!
@@ -87,6 +90,7 @@
 //! | `default-processes` | no | [`Pool::new`] means processes unless `POOL_BACKEND` says otherwise |
 //! | `async` | no | `Map::into_stream`: a `futures_core::Stream`. Handles are futures without it |
 //! | `tokio` | no | `runtime = "tokio"`: an `async fn` that needs tokio's reactor |
+//! | `cluster` | no | `Pool::cluster`: agents on other machines, over NATS JetStream; includes `async` and `tokio` |
 //! | `progress` | no | `Map::progress`: bars on a terminal, lines elsewhere |
 //! | `conformance` | no | `pool_core::conformance`: what any backend has to survive, as tests |
 
