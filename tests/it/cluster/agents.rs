@@ -9,6 +9,7 @@ cases! {
     a_task_may_run_for_longer_than_its_lease within 110;
     a_stopped_agent_is_lost_and_its_late_outcome_ignored within 110;
     agents_that_are_replaced_during_a_map_cost_nothing;
+    agents_that_are_killed_during_a_map_cost_time_only;
     the_second_signal_ends_an_agent_at_once;
     agents_of_another_build_see_no_task;
 }
@@ -67,6 +68,8 @@ mod cases {
 
     #[pool_task]
     fn crashes() {
+        // The first is taken for the end of a stack, by a handler that then steps aside.
+        proc::signal(process::id(), Signal::SEGV);
         proc::signal(process::id(), Signal::SEGV);
         sleep(secs(60));
     }
@@ -171,6 +174,25 @@ mod cases {
             agents.push(agent(&url));
         }
         assert_eq!(load.end(), Outcomes::all(400));
+        until_queue_is_empty(&mut server.probe());
+    }
+
+    pub(super) fn agents_that_are_killed_during_a_map_cost_time_only() {
+        let server = Server::start();
+        let url = server.url();
+        let pool = pool(&url);
+        let mut agents = vec![agent(&url), agent(&url)];
+        let mut load = Load::idempotent(&pool, 300, 20);
+        load.wait_for(20);
+        load.fault();
+        for _ in 0..2 {
+            agents.remove(0).kill();
+            agents.push(agent(&url));
+        }
+        let outcomes = load.end();
+        assert_eq!((outcomes.right, &outcomes.failed[..]), (300, &[][..]));
+        // Those on the four seats of the two, and no others.
+        assert!(outcomes.twice <= 2 * SEATS, "{outcomes:?}");
         until_queue_is_empty(&mut server.probe());
     }
 

@@ -179,9 +179,17 @@ pub(crate) fn agent_of(command: &Command) -> Program {
 /// Waits until the queue has nothing, as far as the server knows.
 #[track_caller]
 pub(crate) fn until_queue_is_empty(probe: &mut Probe) {
-    until_within(PATIENCE + secs(15), "the queue is empty", || {
-        probe.queue_len(NS) == Some(0)
-    });
+    let end = Instant::now() + PATIENCE + secs(15);
+    while probe.queue_len(NS) != Some(0) {
+        if Instant::now() > end {
+            let stream = probe.stream_info(NS);
+            let consumers = probe.consumers(NS);
+            let mut say = |consumer: &String| probe.consumer_info(NS, consumer);
+            let consumers: Vec<_> = consumers.iter().map(&mut say).collect();
+            panic!("the queue is not empty: {stream:?}, {consumers:?}");
+        }
+        sleep(ms(20));
+    }
 }
 
 /// What became of a map.
