@@ -40,6 +40,9 @@ const MIN_QUEUE_BYTES: i64 = 1 << 20;
 /// How long a task may wait in it.
 const QUEUE_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// A build that no agent has served for so long is forgotten.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(30 * 24 * 3600);
+
 const MAX_ACK_PENDING: i64 = 100_000;
 const MAX_WAITING: i64 = 8_192;
 
@@ -238,6 +241,11 @@ pub(super) async fn set_up(client: &Client, nats: &Nats, names: &Names) -> Resul
         max_ack_pending: MAX_ACK_PENDING,
         max_waiting: MAX_WAITING,
         filter_subject: names.build_queue(),
+        inactive_threshold: match client.is_server_compatible(2, 10, 0) {
+            true => FORGOTTEN_AFTER,
+            // Older ones have lost consumers by it that were in use.
+            false => Duration::ZERO,
+        },
         ..pull::Config::default()
     };
     stream

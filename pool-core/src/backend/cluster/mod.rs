@@ -122,6 +122,12 @@ pub(super) fn start(config: Config, nats: Option<Nats>) -> Result<EngineRef, Err
         None => Nats::from_env()?,
     };
     nats.check()?;
+    if config.initializer.is_some() && !nats.local_agent {
+        let why = "an initializer runs in the workers of this program's own agent only, and there is \
+                   none (Nats::local_agent); agents of other machines do what they need before their \
+                   door";
+        return Err(Error::cluster(why));
+    }
     let catalog = crate::catalog::Catalog::get()?;
     let abi = names::abi(catalog.digest(), &nats.version);
     let now = Instant::now();

@@ -44,6 +44,9 @@ const FIRST_WHO: Duration = Duration::from_millis(200);
 /// How long the last words may take.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
+/// How many messages the server is asked to delete together.
+const MAX_DELETES: usize = 64;
+
 /// How often it is looked whether the agent of a pool has ended with it.
 const END_LOOK: Duration = Duration::from_millis(5);
 
@@ -273,8 +276,11 @@ impl Link {
         if !self.is_connected {
             return is_busy.then_some(now + TICK).into_iter().chain(next).min();
         }
-        let says = self.shared.with(|desk, _| std::mem::take(&mut desk.says));
-        for say in says {
+        let (says, is_published) = self.shared.with(|desk, _| {
+            let is_published = desk.stats().queued > 0;
+            (std::mem::take(&mut desk.says), is_published)
+        });
+        for say in few(says, is_published) {
             self.say(say).await;
         }
         let mut more = true;
@@ -411,6 +417,14 @@ impl Link {
             tracing::warn!(subject = %message.subject, "a message that makes no sense");
             return;
         };
+        if let ToSubmitter::Ask { agent, .. }
+        | ToSubmitter::Done { agent, .. }
+        | ToSubmitter::Back { agent, .. } = &said
+            && !names::is_token(agent)
+        {
+            tracing::warn!(agent, "an agent with an impossible name");
+            return;
+        }
         match said {
             ToSubmitter::Ask { agent, runs } => {
                 let verdicts: Vec<_> = self.shared.with(|desk, _| {
@@ -640,6 +654,8 @@ impl Link {
     fn turned(&mut self, turn: Turn) {
         let now = Instant::now();
         match turn {
+            // The first time, of which we know.
+            Turn::Connected if self.is_connected => {}
             Turn::Connected => {
                 self.refusals = 0;
                 self.is_connected = true;
@@ -718,6 +734,19 @@ impl Link {
     }
 }
 
+/// The same without many requests to delete a message each, which a server takes badly: it is asked
+/// once for all of them where that is possible. Messages that stay are dropped by whoever gets them.
+fn few(mut says: Vec<Say>, is_published: bool) -> Vec<Say> {
+    let is_delete = |say: &Say| matches!(say, Say::Delete(_));
+    if says.iter().filter(|say| is_delete(say)).count() > MAX_DELETES {
+        says.retain(|say| !is_delete(say));
+        if !is_published {
+            says.push(Say::Purge);
+        }
+    }
+    says
+}
+
 #[derive(Deserialize)]
 struct Ack {
     error: Option<Refusal>,
@@ -770,4 +799,17 @@ fn warn(what: &str) {
     tracing::warn!("{what}");
     // Standard error may be closed.
     let _ = writeln!(std::io::stderr(), "pool-core: {what}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_messages_are_deleted_by_one_request_or_left() {
+        let deletes = |count: u64| (0..count).map(Say::Delete).collect::<Vec<_>>();
+        assert_eq!(few(deletes(64), true).len(), 64);
+        assert_eq!(few(deletes(65), false), [Say::Purge]);
+        assert_eq!(few(deletes(65), true), []);
+    }
 }

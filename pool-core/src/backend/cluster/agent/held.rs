@@ -24,6 +24,12 @@ const GONE_AFTER: Duration = Duration::from_secs(60);
 /// A submitter that has said nothing for so long is asked whether it is there, as often.
 const HELLO_AFTER: Duration = Duration::from_secs(5);
 
+/// A submitter that has nothing here is forgotten after so long.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
+
+/// Between two findings that it is not there it was not there, if they are not further apart.
+const LAPSE: Duration = Duration::from_secs(15);
+
 /// For how long it is believed that a submitter is not there.
 const ABSENT_FOR: Duration = Duration::from_millis(500);
 
@@ -131,7 +137,9 @@ pub(super) struct Table {
     ahead: usize,
     /// How many messages may wait here that nobody was asked for.
     parked: usize,
-    clients: Vec<Client>,
+    /// By their numbers here.
+    clients: HashMap<usize, Client>,
+    next_client: usize,
     by_name: HashMap<String, usize>,
     held: HashMap<Key, Held>,
     ready: VecDeque<Key>,
@@ -161,7 +169,8 @@ impl Table {
             max_payload: usize::MAX,
             ahead: 0,
             parked: seats,
-            clients: Vec::new(),
+            clients: HashMap::new(),
+            next_client: 0,
             by_name: HashMap::new(),
             held: HashMap::new(),
             ready: VecDeque::new(),
@@ -186,7 +195,7 @@ impl Table {
     }
 
     pub(super) fn client_name(&self, client: usize) -> &str {
-        &self.clients[client].name
+        self.clients.get(&client).map_or("", |client| &client.name)
     }
 
     pub(super) fn busy(&self) -> usize {
@@ -222,40 +231,67 @@ impl Table {
         if let Some(&client) = self.by_name.get(name) {
             return client;
         }
-        self.clients.push(Client {
+        let client = self.next_client;
+        self.next_client += 1;
+        let state = Client {
             name: name.to_owned(),
             heard: now,
             absent: None,
             asked: now,
             has: 0,
-        });
-        self.by_name.insert(name.to_owned(), self.clients.len() - 1);
-        self.clients.len() - 1
+        };
+        self.clients.insert(client, state);
+        self.by_name.insert(name.to_owned(), client);
+        client
+    }
+
+    /// Forgets who has had nothing here for long.
+    fn forget_clients(&mut self, now: Instant) {
+        let is_known = |client: &Client| {
+            let last = client.absent.map_or(client.heard, |(_, found)| found);
+            client.has > 0 || now.saturating_duration_since(last) < FORGOTTEN_AFTER
+        };
+        self.clients.retain(|_, client| is_known(client));
+        let clients = &self.clients;
+        self.by_name
+            .retain(|_, client| clients.contains_key(client));
     }
 
     /// A client has said something.
     pub(super) fn heard(&mut self, name: &str, now: Instant) -> usize {
         let client = self.client(name, now);
-        self.clients[client].heard = now;
-        self.clients[client].absent = None;
+        self.client_spoke(client, now);
         client
     }
 
     /// Nobody listens to it.
     fn absent(&mut self, client: usize, now: Instant) {
-        let client = &mut self.clients[client];
-        let since = client.absent.map_or(now, |(since, _)| since);
+        let was_gone = self.is_gone(client);
+        let Some(client) = self.clients.get_mut(&client) else {
+            return;
+        };
+        let since = match client.absent {
+            // Else it may have been there in between.
+            Some((since, found)) if was_gone || now - found < LAPSE => since,
+            _ => now,
+        };
         client.absent = Some((since, now));
     }
 
-    fn is_gone(&self, client: usize, now: Instant) -> bool {
-        let absent = self.clients[client].absent;
-        absent.is_some_and(|(since, _)| now.saturating_duration_since(since) >= GONE_AFTER)
+    /// Whether nobody has listened to it for so long, as often as it was tried.
+    fn is_gone(&self, client: usize) -> bool {
+        let absent = self.clients.get(&client).and_then(|client| client.absent);
+        absent.is_some_and(|(since, found)| found - since >= GONE_AFTER)
+    }
+
+    fn is_absent(&self, client: usize, now: Instant) -> bool {
+        let absent = self.clients.get(&client).and_then(|client| client.absent);
+        absent.is_some_and(|(_, found)| now.saturating_duration_since(found) < ABSENT_FOR)
     }
 
     /// The connection is there again: others may not be yet.
     pub(super) fn connected(&mut self, now: Instant) {
-        for client in &mut self.clients {
+        for client in self.clients.values_mut() {
             client.absent = None;
             client.heard = now;
         }
@@ -281,12 +317,11 @@ impl Table {
         if self.drains {
             return self.acks.push(Ack::Back(ack, Duration::ZERO));
         }
-        if self.is_gone(client, now) {
-            return self.acks.push(Ack::Done(ack));
-        }
-        let absent = self.clients[client].absent;
-        if absent.is_some_and(|(_, at)| now.saturating_duration_since(at) < ABSENT_FOR) {
-            return self.acks.push(Ack::Back(ack, ABSENT_DELAY));
+        if self.is_absent(client, now) {
+            return self.acks.push(match self.is_gone(client) {
+                true => Ack::Done(ack),
+                false => Ack::Back(ack, ABSENT_DELAY),
+            });
         }
         let key = (client, order.run);
         match self.held.get_mut(&key) {
@@ -312,7 +347,9 @@ impl Table {
                     next_part: 1,
                 };
                 self.held.insert(key, held);
-                self.clients[client].has += 1;
+                if let Some(client) = self.clients.get_mut(&client) {
+                    client.has += 1;
+                }
                 self.ready.push_back(key);
             }
         }
@@ -320,7 +357,9 @@ impl Table {
 
     fn forget(&mut self, key: Key) -> Option<Held> {
         let held = self.held.remove(&key)?;
-        self.clients[key.0].has -= 1;
+        if let Some(client) = self.clients.get_mut(&key.0) {
+            client.has -= 1;
+        }
         if matches!(held.stage, Stage::Asking | Stage::Fetching) {
             self.busy -= 1;
         }
@@ -351,7 +390,9 @@ impl Table {
         // Random, so that nobody else can answer.
         let number = crate::seed::random();
         self.questions.insert(number, (client, asked, now));
-        self.clients[client].asked = now;
+        if let Some(client) = self.clients.get_mut(&client) {
+            client.asked = now;
+        }
         number
     }
 
@@ -502,8 +543,10 @@ impl Table {
     }
 
     fn client_spoke(&mut self, client: usize, now: Instant) {
-        self.clients[client].heard = now;
-        self.clients[client].absent = None;
+        if let Some(client) = self.clients.get_mut(&client) {
+            client.heard = now;
+            client.absent = None;
+        }
     }
 
     fn was_heard(&mut self, key: Key, part: u32) {
@@ -526,12 +569,15 @@ impl Table {
         self.absent(client, now);
         match asked {
             Asked::Leave(keys) => {
-                let gone = self.is_gone(client, now);
+                let gone = self.is_gone(client);
                 for key in keys {
-                    self.forget_and_ack(key, |ack| Ack::Back(ack, ABSENT_DELAY));
-                }
-                if gone {
-                    self.drop_client(client);
+                    self.forget_and_ack(
+                        key,
+                        match gone {
+                            true => Ack::Done,
+                            false => |ack| Ack::Back(ack, ABSENT_DELAY),
+                        },
+                    );
                 }
             }
             // Said again after a while.
@@ -570,16 +616,17 @@ impl Table {
         }
         self.return_parked(now);
         let mut hellos = Vec::new();
-        for client in 0..self.clients.len() {
-            if self.clients[client].has == 0 {
-                continue;
-            }
-            if self.is_gone(client, now) {
+        self.forget_clients(now);
+        let busy = self.clients.iter().filter(|(_, client)| client.has > 0);
+        let busy: Vec<(usize, Instant)> = busy
+            .map(|(number, client)| (*number, client.heard.max(client.asked)))
+            .collect();
+        for (client, last) in busy {
+            if self.is_gone(client) {
                 self.drop_client(client);
                 continue;
             }
-            let state = &self.clients[client];
-            let quiet = now.saturating_duration_since(state.heard.max(state.asked));
+            let quiet = now.saturating_duration_since(last);
             if quiet >= HELLO_AFTER {
                 hellos.push((client, self.ask(client, Asked::Hello, now)));
             }

@@ -5,9 +5,13 @@
 //! ([`take_over`]), or a thread of a pool that wants one ([`Local`]).
 
 mod held;
+#[cfg(test)]
+mod held_tests;
 mod pulls;
 mod relay;
 mod service;
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod tests;
 

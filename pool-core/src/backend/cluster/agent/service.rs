@@ -61,6 +61,17 @@ struct Running {
     returns: bool,
 }
 
+impl Running {
+    /// Takes it out of the local pool, if it has not started there.
+    fn hand_back(&mut self) {
+        if !self.handle.is_running() && !self.handle.is_resolved() {
+            self.handle.cancel_queued();
+            // Else it has started this moment, and whatever becomes of it is its outcome.
+            self.returns = self.handle.is_resolved();
+        }
+    }
+}
+
 pub(super) struct Service {
     nats: Nats,
     names: Names,
@@ -488,7 +499,8 @@ impl Service {
         let args = Args::from(&held.body[..]);
         match relay::submit(&self.pool, order.task, args, options) {
             Some(handle) => {
-                let number = self.enter(key, 0, handle);
+                let number = handle.enter(&mut self.completions);
+                self.enter(number, key, 0, handle);
                 self.table.started(key, number, now);
                 tracing::debug!(job = key.1.job, run = key.1.run, "starts");
             }
@@ -496,8 +508,7 @@ impl Service {
         }
     }
 
-    fn enter(&mut self, key: Key, part: u32, handle: JoinHandle<Relayed>) -> usize {
-        let number = handle.enter(&mut self.completions);
+    fn enter(&mut self, number: usize, key: Key, part: u32, handle: JoinHandle<Relayed>) {
         let running = Running {
             key,
             part,
@@ -505,17 +516,13 @@ impl Service {
             returns: false,
         };
         self.running.insert(number, running);
-        number
     }
 
     /// Hands back what has waited here for too long, beside seats that are taken.
     fn hand_back(&mut self, now: Instant) {
         for number in self.table.overdue(now) {
-            if let Some(part) = self.running.get_mut(&number)
-                && !part.handle.is_running()
-            {
-                part.returns = true;
-                part.handle.cancel_queued();
+            if let Some(part) = self.running.get_mut(&number) {
+                part.hand_back();
             }
         }
     }
@@ -567,18 +574,17 @@ impl Service {
         let chunk = chunk.map(|facts| {
             let mut others = Vec::with_capacity(facts.others.len());
             for (job, tasks) in facts.others {
-                if let Some(handle) = relay::part(&self.pool, job)
-                    && self.table.get(key).is_some()
-                {
-                    let number = self.enter(key, 0, handle);
-                    let Some(part) = self.table.divided(key, number) else {
-                        continue;
-                    };
-                    if let Some(running) = self.running.get_mut(&number) {
-                        running.part = part;
-                    }
-                    others.push((part, tasks as u32));
-                }
+                let Some(handle) = relay::part(&self.pool, job) else {
+                    continue;
+                };
+                let number = handle.enter(&mut self.completions);
+                let Some(part) = self.table.divided(key, number) else {
+                    // Nobody wants it any more.
+                    handle.give_up(true);
+                    continue;
+                };
+                self.enter(number, key, part, handle);
+                others.push((part, tasks as u32));
             }
             Chunk {
                 ran: facts.ran as u32,
@@ -631,6 +637,8 @@ impl Service {
     fn turned(&mut self, turn: Turn) {
         let now = Instant::now();
         match turn {
+            // The first time, of which we know.
+            Turn::Connected if self.is_connected => {}
             Turn::Connected => {
                 tracing::info!("connected again");
                 self.is_connected = true;
@@ -669,9 +677,8 @@ impl Service {
                     let is_whole = part.part == 0;
                     let held = self.table.get(part.key);
                     let is_single = held.is_some_and(|held| held.order.chunk == 0);
-                    if is_whole && is_single && !part.handle.is_running() {
-                        part.returns = true;
-                        part.handle.cancel_queued();
+                    if is_whole && is_single {
+                        part.hand_back();
                     }
                 }
             }

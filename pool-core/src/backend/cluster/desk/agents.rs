@@ -22,6 +22,9 @@ const SILENT_TIME: Duration = Duration::from_secs(15);
 /// An agent that has not answered for so long has no free seats for us.
 const PRESENT_TIME: Duration = Duration::from_secs(8);
 
+/// An agent that has nothing of ours is forgotten after so long.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
+
 /// When it is said that there are no agents.
 const WARN_AFTER: Duration = Duration::from_secs(5);
 
@@ -45,7 +48,9 @@ struct Agent {
 
 pub(super) struct Agents {
     abi: String,
-    all: Vec<Agent>,
+    /// By their numbers here.
+    all: HashMap<usize, Agent>,
+    next: usize,
     by_name: HashMap<Arc<str>, usize>,
     /// What agents of all builds have said of themselves, and when.
     present: HashMap<String, (Present, Instant)>,
@@ -73,7 +78,8 @@ impl Agents {
     pub(super) fn new(abi: &str, no_worker_timeout: Option<Duration>, now: Instant) -> Self {
         Self {
             abi: abi.to_owned(),
-            all: Vec::new(),
+            all: HashMap::new(),
+            next: 0,
             by_name: HashMap::new(),
             present: HashMap::new(),
             seen: 0,
@@ -87,33 +93,39 @@ impl Agents {
 
     /// An agent has said something.
     pub(super) fn heard(&mut self, name: &str, now: Instant) -> usize {
-        if let Some(&index) = self.by_name.get(name) {
-            let agent = &mut self.all[index];
+        let known = self.by_name.get(name).copied();
+        if let Some((number, agent)) =
+            known.and_then(|number| Some((number, self.all.get_mut(&number)?)))
+        {
             agent.heard = now;
             agent.deaf_since = None;
-            return index;
+            return number;
         }
         let name: Arc<str> = name.into();
-        let index = self.all.len();
-        self.by_name.insert(Arc::clone(&name), index);
-        self.all.push(Agent {
+        let number = self.next;
+        self.next += 1;
+        self.by_name.insert(Arc::clone(&name), number);
+        let agent = Agent {
             name,
             has: 0,
             heard: now,
             deaf_since: None,
             roll: None,
-        });
-        index
+        };
+        self.all.insert(number, agent);
+        number
     }
 
     pub(super) fn name(&self, agent: usize) -> Arc<str> {
-        Arc::clone(&self.all[agent].name)
+        let agent = self.all.get(&agent);
+        agent.map_or_else(|| Arc::from(""), |agent| Arc::clone(&agent.name))
     }
 
     /// It was given a job, or one is over.
     pub(super) fn gave(&mut self, agent: usize, sign: isize) {
-        let has = &mut self.all[agent].has;
-        *has = has.saturating_add_signed(sign);
+        if let Some(agent) = self.all.get_mut(&agent) {
+            agent.has = agent.has.saturating_add_signed(sign);
+        }
     }
 
     /// Those with jobs that are gone.
@@ -123,10 +135,11 @@ impl Agents {
             let silent = now.saturating_duration_since(agent.heard);
             deaf.is_some_and(|deaf| deaf >= DEAF_TIME) || silent >= SILENT_TIME
         };
-        let all = self.all.iter().enumerate();
-        let lost: Vec<_> = all
+        let lost: Vec<_> = self
+            .all
+            .iter()
             .filter(|(_, agent)| agent.has > 0 && is_lost(agent))
-            .map(|(index, _)| index)
+            .map(|(number, _)| *number)
             .collect();
         self.lost += lost.len() as u64;
         lost
@@ -150,6 +163,15 @@ impl Agents {
 
     pub(super) fn lost_count(&self) -> u64 {
         self.lost
+    }
+
+    /// Forgets who has had nothing of ours for long.
+    pub(super) fn forget_idle(&mut self, now: Instant) {
+        self.all.retain(|_, agent| {
+            agent.has > 0 || now.saturating_duration_since(agent.heard) < FORGOTTEN_AFTER
+        });
+        let all = &self.all;
+        self.by_name.retain(|_, number| all.contains_key(number));
     }
 
     fn forget_absent(&mut self, now: Instant) {
@@ -186,8 +208,9 @@ impl Desk {
     /// An agent has said who it is.
     pub(in super::super) fn present(&mut self, agent: Present, now: Instant) {
         let agents = &mut self.agents;
-        if let Some(&known) = agents.by_name.get(agent.agent.as_str()) {
-            let known = &mut agents.all[known];
+        agents.forget_idle(now);
+        let known = agents.by_name.get(agent.agent.as_str());
+        if let Some(known) = known.and_then(|known| agents.all.get_mut(known)) {
             known.heard = now;
             known.deaf_since = None;
         }
@@ -255,8 +278,10 @@ impl Desk {
             let last = agent.roll.map(|(_, at)| now.saturating_duration_since(at));
             agent.has > 0 && last.is_none_or(|last| last >= ROLL_EVERY)
         };
-        let due: Vec<usize> = (0..self.agents.all.len())
-            .filter(|index| is_due(&self.agents.all[*index]))
+        let all = self.agents.all.iter();
+        let due: Vec<usize> = all
+            .filter(|(_, agent)| is_due(agent))
+            .map(|(number, _)| *number)
             .collect();
         if !self.is_connected || due.is_empty() {
             return Vec::new();
@@ -264,12 +289,15 @@ impl Desk {
         let mut rolls: HashMap<usize, Roll> = HashMap::new();
         for agent in due {
             self.agents.rolls += 1;
-            let (number, agents) = (self.agents.rolls, &mut self.agents.all);
-            agents[agent].roll = Some((number, now));
+            let number = self.agents.rolls;
+            let Some(told) = self.agents.all.get_mut(&agent) else {
+                continue;
+            };
+            told.roll = Some((number, now));
             rolls.insert(
                 agent,
                 Roll {
-                    agent: Arc::clone(&agents[agent].name),
+                    agent: Arc::clone(&told.name),
                     number,
                     wanted: Vec::new(),
                     unwanted: Vec::new(),
@@ -302,15 +330,14 @@ impl Desk {
         now: Instant,
         after: &mut After,
     ) {
-        let all = self.agents.all.iter_mut().enumerate();
+        let mut all = self.agents.all.iter_mut();
         let asked = |agent: &Agent| agent.roll.filter(|(roll, _)| *roll == number);
-        let Some((agent, sent)) = all
-            .filter_map(|(index, agent)| Some((index, asked(agent)?.1)))
-            .next()
-        else {
+        let Some((agent, known, sent)) = all.find_map(|(index, agent)| {
+            let (_, sent) = asked(agent)?;
+            Some((*index, agent, sent))
+        }) else {
             return;
         };
-        let known = &mut self.agents.all[agent];
         known.heard = now;
         known.deaf_since = None;
         for part in unknown {
@@ -330,7 +357,7 @@ impl Desk {
     /// Nobody listens to the agent that this roll was for.
     pub(in super::super) fn roll_unheard(&mut self, number: u64, now: Instant) {
         let asked = |agent: &&mut Agent| agent.roll.is_some_and(|(roll, _)| roll == number);
-        if let Some(agent) = self.agents.all.iter_mut().find(asked) {
+        if let Some(agent) = self.agents.all.values_mut().find(asked) {
             agent.deaf_since.get_or_insert(now);
         }
     }
@@ -343,7 +370,7 @@ impl Desk {
         self.short_looks = 0;
         self.unacked.values_mut().for_each(|at| *at = now);
         if is_connected {
-            for agent in &mut self.agents.all {
+            for agent in self.agents.all.values_mut() {
                 agent.heard = now;
                 agent.deaf_since = None;
                 agent.roll = None;
@@ -357,7 +384,7 @@ impl Desk {
             }
         } else {
             // Silence says nothing from here on.
-            for agent in &mut self.agents.all {
+            for agent in self.agents.all.values_mut() {
                 agent.deaf_since = None;
             }
         }

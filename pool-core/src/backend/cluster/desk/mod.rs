@@ -737,7 +737,11 @@ impl Desk {
         entry.seq = None;
         let run = entry.part.run;
         self.says.extend(seq.map(Say::Delete));
-        self.at(at, Due::Again(run));
+        if again.after.is_zero() {
+            self.publish_next(index, run);
+        } else {
+            self.at(at, Due::Again(run));
+        }
         after.wake = true;
     }
 
@@ -846,9 +850,11 @@ impl Desk {
             self.orphans.remove(&run);
             self.publish_again(run);
         }
-        let lost = self.agents.lost(now);
-        for agent in lost {
-            self.lost(agent, now, after);
+        // Who hears nothing at all cannot tell who is gone.
+        if self.is_connected {
+            for agent in self.agents.lost(now) {
+                self.lost(agent, now, after);
+            }
         }
         let hold = self.hold_until.filter(|at| *at > now);
         [self.agenda.next(), hold].into_iter().flatten().min()
@@ -877,11 +883,16 @@ impl Desk {
                     && let Some(entry) = self.entry(index)
                     && matches!(entry.state, State::Backoff { .. })
                 {
-                    self.set_state(index, State::Waiting);
-                    self.waiting.push_back(run);
+                    self.publish_next(index, run);
                 }
             }
         }
+    }
+
+    /// Its next run is to be published.
+    fn publish_next(&mut self, index: u32, run: Run) {
+        self.set_state(index, State::Waiting);
+        self.waiting.push_back(run);
     }
 
     // ---- numbers ----

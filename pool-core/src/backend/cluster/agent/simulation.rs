@@ -1,0 +1,656 @@
+//! Submitter and agents as they are, with a queue, a network and a clock that are not: every fault
+//! that the protocol has to survive, thousands of times in a second, from a seed.
+//!
+//! What is true of the network is kept: what one side says to another arrives in order, or not at
+//! all. The queue delivers again what is not acknowledged, forgets leases when it crashes, and now
+//! and then loses everything.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ::bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::super::connection::LEASE;
+use super::super::desk::{After, Cancelled, Desk, Say};
+use super::super::wire::{self, Failure, Fate, Order, Part, Payload, Run, Verdict};
+use super::held::{Ack, Key, Outcome, Question, Table};
+use crate::backend::{Config, ProcessConfig};
+use crate::cell::{Claimed, Handle, JobCell};
+use crate::codec::{self, Reply};
+use crate::seed::Seeds;
+use crate::tally::Tally;
+use crate::task::Options;
+use crate::{Task, TaskError, TaskErrorKind, WithOptions};
+
+#[derive(Serialize, Deserialize)]
+struct Number(u32);
+
+impl Task for Number {
+    type Output = u32;
+    const NAME: &'static str = "number";
+
+    fn run(self) -> u32 {
+        self.0
+    }
+}
+
+/// How long a step is.
+const STEP: Duration = Duration::from_millis(20);
+
+/// One message of a hundred is lost, and so on.
+const LOSS: u64 = 1;
+
+struct Chance {
+    seeds: Seeds,
+    at: usize,
+}
+
+impl Chance {
+    fn new(seed: u64) -> Self {
+        Self {
+            seeds: Seeds::new(seed),
+            at: 0,
+        }
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.at += 1;
+        self.seeds.of(self.at) % limit
+    }
+
+    /// Whether it happens that happens so many times in a hundred thousand.
+    fn happens(&mut self, times: u64) -> bool {
+        self.below(100_000) < times
+    }
+}
+
+/// A message in the queue.
+struct Queued {
+    seq: u64,
+    order: Order,
+    body: Bytes,
+    /// Not delivered before.
+    not_before: Instant,
+}
+
+/// What goes to the submitter, and what it answers.
+enum ToSubmitter {
+    Ask(u64, Vec<Run>),
+    Done(u64, Vec<(Part, Fate, Bytes)>),
+    Back(u64, Vec<Run>),
+    Hello(u64),
+    Roll(u64, Vec<Part>),
+}
+
+enum ToAgent {
+    Verdicts(u64, Vec<Verdict>),
+    Heard(u64),
+    Stop(Part, bool),
+    Roll(u64, Vec<Part>, Vec<Part>),
+}
+
+struct Agent {
+    name: String,
+    table: Table,
+    /// What runs: until when.
+    running: BTreeMap<usize, (Key, u32, Instant)>,
+    next_number: usize,
+    /// Stopped until then.
+    frozen_until: Option<Instant>,
+    inbox: VecDeque<(Instant, ToAgent)>,
+    outbox: VecDeque<(Instant, ToSubmitter)>,
+    drains: bool,
+}
+
+struct World {
+    chance: Chance,
+    now: Instant,
+    desk: Desk,
+    tally: Arc<Tally>,
+    queue: Vec<Queued>,
+    last_seq: u64,
+    acks: VecDeque<(Instant, Run, u64)>,
+    agents: Vec<Agent>,
+    agents_born: usize,
+    /// Nobody reaches the servers until then.
+    dark_until: Option<Instant>,
+    /// By job: which tasks they are.
+    jobs: HashMap<u64, u32>,
+    handles: Vec<(u32, bool, Handle<u32>)>,
+    next_task: u32,
+    starts: HashMap<Run, u32>,
+    /// Tasks that were cancelled before they had leave to start.
+    never: HashSet<u32>,
+    has_faults: bool,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let config = Config {
+            workers: 1,
+            grace: STEP,
+            start_timeout: STEP,
+            queue: None,
+            queue_bytes: None,
+            initializer: None,
+            processes: ProcessConfig::default(),
+            nats: None,
+        };
+        let (now, tally) = (Instant::now(), Arc::new(Tally::new()));
+        Self {
+            chance: Chance::new(seed),
+            now,
+            desk: Desk::new(&config, None, "00ff", Arc::clone(&tally), now),
+            tally,
+            queue: Vec::new(),
+            last_seq: 0,
+            acks: VecDeque::new(),
+            agents: Vec::new(),
+            agents_born: 0,
+            dark_until: None,
+            jobs: HashMap::new(),
+            handles: Vec::new(),
+            next_task: 0,
+            starts: HashMap::new(),
+            never: HashSet::new(),
+            has_faults: true,
+        }
+    }
+
+    fn with<R>(&mut self, work: impl FnOnce(&mut Desk, Instant, &mut After) -> R) -> R {
+        let mut after = After::default();
+        let result = work(&mut self.desk, self.now, &mut after);
+        after.wake_watchers();
+        result
+    }
+
+    fn is_dark(&self) -> bool {
+        self.dark_until.is_some_and(|until| until > self.now)
+    }
+
+    fn is_lost(&mut self) -> bool {
+        self.has_faults && self.chance.below(100) < LOSS
+    }
+
+    /// When something arrives that is said now, after all that was said before.
+    fn arrival(&mut self, last: Option<Instant>) -> Instant {
+        let delay = STEP * self.chance.below(3) as u32;
+        (self.now + delay).max(last.unwrap_or(self.now))
+    }
+
+    fn born(&mut self) {
+        self.agents_born += 1;
+        self.agents.push(Agent {
+            name: format!("agent{}", self.agents_born),
+            table: Table::new(2),
+            running: BTreeMap::new(),
+            next_number: 0,
+            frozen_until: None,
+            inbox: VecDeque::new(),
+            outbox: VecDeque::new(),
+            drains: false,
+        });
+    }
+
+    fn step(&mut self) {
+        self.now += STEP;
+        if self.has_faults {
+            self.faults();
+            self.user();
+        }
+        self.submitter();
+        for index in 0..self.agents.len() {
+            self.agent(index);
+        }
+        self.agents
+            .retain(|agent| !(agent.drains && agent.table.is_empty()));
+        while self.agents.len() < 2 {
+            self.born();
+        }
+    }
+
+    fn faults(&mut self) {
+        let some = self.chance.below(self.agents.len().max(1) as u64) as usize;
+        if self.chance.happens(300) && !self.agents.is_empty() {
+            self.agents.remove(some);
+        } else if self.chance.happens(300) && !self.agents.is_empty() {
+            let time = STEP * self.chance.below(2_000) as u32;
+            self.agents[some].frozen_until = Some(self.now + time);
+        } else if self.chance.happens(200) && !self.agents.is_empty() {
+            self.agents[some].drains = true;
+            self.agents[some].table.drain();
+        }
+        if self.chance.happens(200) {
+            // The servers crash: leases and what is under way are lost.
+            let time = STEP * self.chance.below(500) as u32;
+            self.dark_until = Some(self.now + time);
+            self.acks.clear();
+            for agent in &mut self.agents {
+                agent.inbox.clear();
+                agent.outbox.clear();
+            }
+            for queued in &mut self.queue {
+                queued.not_before = self.now;
+            }
+            self.with(|desk, now, _| desk.connected(false, now));
+        }
+        if self.chance.happens(30) {
+            self.queue.clear();
+        }
+        if self.chance.happens(100) && !self.queue.is_empty() {
+            // A copy, as of a publish whose acknowledgement was lost.
+            let at = self.chance.below(self.queue.len() as u64) as usize;
+            let (order, body) = (self.queue[at].order, self.queue[at].body.clone());
+            self.enqueue(order, body);
+        }
+    }
+
+    fn enqueue(&mut self, order: Order, body: Bytes) -> u64 {
+        self.last_seq += 1;
+        self.queue.push(Queued {
+            seq: self.last_seq,
+            order,
+            body,
+            not_before: self.now,
+        });
+        self.last_seq
+    }
+
+    /// Submits and cancels.
+    fn user(&mut self) {
+        if self.chance.happens(30_000) && self.next_task < 400 {
+            let task = self.next_task;
+            self.next_task += 1;
+            let is_idempotent = self.chance.below(3) == 0;
+            let options = Options {
+                idempotent: is_idempotent,
+                ..Options::default()
+            };
+            let (handle, job) = JobCell::new(WithOptions::new(Number(task), options));
+            let job = Claimed::new(job).unwrap();
+            self.with(|desk, _, after| assert!(desk.submit(job, false, None, after).is_ok()));
+            self.handles.push((task, is_idempotent, handle));
+        }
+        if self.chance.happens(2_000) && !self.handles.is_empty() {
+            let at = self.chance.below(self.handles.len() as u64) as usize;
+            let (task, job) = (self.handles[at].0, self.handles[at].2.job().clone());
+            let (ran, cancelled) = self.with(|desk, _, after| {
+                let ran = desk.is_running(&job);
+                (ran, desk.cancel(&job, true, after))
+            });
+            let has_started = self
+                .starts
+                .iter()
+                .any(|(run, count)| *count > 0 && self.jobs.get(&run.job) == Some(&task));
+            if cancelled == Cancelled::Yes && !ran && !has_started {
+                self.never.insert(task);
+            }
+        }
+    }
+
+    fn submitter(&mut self) {
+        if self.dark_until.is_some_and(|until| until <= self.now) {
+            self.dark_until = None;
+            self.with(|desk, now, _| desk.connected(true, now));
+            for agent in &mut self.agents {
+                agent.table.connected(self.now);
+            }
+        }
+        self.with(|desk, now, after| desk.tick(now, after));
+        if self.is_dark() {
+            return;
+        }
+        let says = std::mem::take(&mut self.desk.says);
+        for say in says {
+            match say {
+                Say::Stop {
+                    agent,
+                    part,
+                    running,
+                } => self.tell(&agent, ToAgent::Stop(part, running)),
+                Say::Delete(seq) => self.queue.retain(|queued| queued.seq != seq),
+                Say::Purge => self.queue.clear(),
+            }
+        }
+        while let Some((run, message)) = self.with(|desk, now, _| desk.next_order(now)) {
+            let (order, body) = wire::decode::<Order>(&message).unwrap();
+            let task: u32 = codec::decode(&body).unwrap();
+            self.jobs.insert(run.job, task);
+            if self.is_lost() {
+                continue;
+            }
+            let seq = self.enqueue(order, body);
+            if !self.is_lost() {
+                let at = self.arrival(self.acks.back().map(|ack| ack.0));
+                self.acks.push_back((at, run, seq));
+            }
+        }
+        while self.acks.front().is_some_and(|ack| ack.0 <= self.now) {
+            let (_, run, seq) = self.acks.pop_front().unwrap();
+            self.desk.acked(run, seq);
+        }
+        for roll in self.with(|desk, now, _| desk.rolls(now)) {
+            if self.agents.iter().any(|agent| *agent.name == *roll.agent) {
+                self.tell(
+                    &roll.agent,
+                    ToAgent::Roll(roll.number, roll.wanted, roll.unwanted),
+                );
+            } else {
+                self.with(|desk, now, _| desk.roll_unheard(roll.number, now));
+            }
+        }
+        // Every five seconds.
+        if self.chance.below(250) == 0 {
+            let found = self.queue.len();
+            self.with(|desk, now, _| desk.looked(found, now));
+        }
+    }
+
+    fn tell(&mut self, name: &str, message: ToAgent) {
+        if self.is_lost() {
+            return;
+        }
+        let Some(at) = self.agents.iter().position(|agent| agent.name == name) else {
+            return;
+        };
+        let arrival = self.arrival(self.agents[at].inbox.back().map(|last| last.0));
+        self.agents[at].inbox.push_back((arrival, message));
+    }
+
+    fn agent(&mut self, index: usize) {
+        // What runs goes on, also where the agent is stopped.
+        let now = self.now;
+        if self.agents[index]
+            .frozen_until
+            .is_some_and(|until| until > now)
+        {
+            return;
+        }
+        self.agents[index].frozen_until = None;
+        if self.is_dark() {
+            self.run(index);
+            return;
+        }
+        while self.agents[index]
+            .inbox
+            .front()
+            .is_some_and(|message| message.0 <= now)
+        {
+            let (_, message) = self.agents[index].inbox.pop_front().unwrap();
+            self.agent_hears(index, message);
+        }
+        self.run(index);
+        for (client, number) in self.agents[index].table.tick(now) {
+            assert_eq!(client, 0);
+            self.say(index, ToSubmitter::Hello(number));
+        }
+        self.pull(index);
+        while let Some((_, number, question)) = self.agents[index].table.next_question(now) {
+            let message = match question {
+                Question::Ask(runs) => ToSubmitter::Ask(number, runs),
+                Question::Back(runs) => ToSubmitter::Back(number, runs),
+                Question::Hello => ToSubmitter::Hello(number),
+                Question::Done(parts) => ToSubmitter::Done(number, self.outcomes(index, &parts)),
+            };
+            self.say(index, message);
+        }
+        for ack in std::mem::take(&mut self.agents[index].table.acks) {
+            if !self.is_lost() {
+                self.ack(ack);
+            }
+        }
+        for (number, _) in std::mem::take(&mut self.agents[index].table.stops) {
+            if let Some((key, part, _)) = self.agents[index].running.remove(&number) {
+                self.ends(index, key, part, Err(TaskErrorKind::Cancelled));
+            }
+        }
+        while self.agents[index]
+            .outbox
+            .front()
+            .is_some_and(|message| message.0 <= now)
+        {
+            let (_, message) = self.agents[index].outbox.pop_front().unwrap();
+            self.submitter_hears(index, message);
+        }
+    }
+
+    fn say(&mut self, index: usize, message: ToSubmitter) {
+        if self.is_lost() {
+            return;
+        }
+        let arrival = self.arrival(self.agents[index].outbox.back().map(|last| last.0));
+        self.agents[index].outbox.push_back((arrival, message));
+    }
+
+    fn ack(&mut self, ack: Ack) {
+        let (to, delay) = match ack {
+            Ack::Done(to) => (to, None),
+            Ack::Renew(to) => (to, Some(LEASE)),
+            Ack::Back(to, delay) => (to, Some(delay)),
+        };
+        let seq: u64 = to.parse().unwrap();
+        match delay {
+            None => self.queue.retain(|queued| queued.seq != seq),
+            Some(delay) => {
+                if let Some(queued) = self.queue.iter_mut().find(|queued| queued.seq == seq) {
+                    queued.not_before = self.now + delay;
+                }
+            }
+        }
+    }
+
+    fn pull(&mut self, index: usize) {
+        let (wanted, _) = self.agents[index].table.wants();
+        for _ in 0..wanted {
+            let now = self.now;
+            let Some(queued) = self
+                .queue
+                .iter_mut()
+                .find(|queued| queued.not_before <= now)
+            else {
+                return;
+            };
+            queued.not_before = now + LEASE;
+            let (seq, order, body) = (queued.seq, queued.order, queued.body.clone());
+            let ack = seq.to_string().into();
+            self.agents[index]
+                .table
+                .came("client", order, body, seq, ack, now);
+        }
+    }
+
+    fn agent_hears(&mut self, index: usize, message: ToAgent) {
+        let now = self.now;
+        let agent = &mut self.agents[index];
+        match message {
+            ToAgent::Heard(number) => agent.table.answered(number, now),
+            ToAgent::Verdicts(number, verdicts) => {
+                for key in agent.table.judged(number, &verdicts, now) {
+                    self.starts(index, key);
+                }
+            }
+            ToAgent::Stop(part, running) => {
+                let client = agent.table.heard("client", now);
+                agent.table.stop(client, &[part], running);
+            }
+            ToAgent::Roll(number, wanted, unwanted) => {
+                let client = agent.table.heard("client", now);
+                let unknown = agent.table.roll(client, &wanted, &unwanted, true, now);
+                self.say(index, ToSubmitter::Roll(number, unknown));
+            }
+        }
+    }
+
+    fn starts(&mut self, index: usize, key: Key) {
+        let held = self.agents[index].table.get(key).unwrap();
+        if held.is_stopped {
+            return self.ends(index, key, 0, Err(TaskErrorKind::Cancelled));
+        }
+        let task: u32 = codec::decode(&held.body).unwrap();
+        let starts = self.starts.entry(key.1).or_default();
+        *starts += 1;
+        assert_eq!(*starts, 1, "{:?} of task {task} has started twice", key.1);
+        assert!(!self.never.contains(&task), "task {task} was cancelled");
+        let takes = STEP * self.chance.below(100) as u32;
+        let agent = &mut self.agents[index];
+        agent.next_number += 1;
+        let number = agent.next_number;
+        agent.table.started(key, number, self.now);
+        agent.running.insert(number, (key, task, self.now + takes));
+    }
+
+    fn run(&mut self, index: usize) {
+        let now = self.now;
+        let done: Vec<usize> = self.agents[index]
+            .running
+            .iter()
+            .filter(|(_, (_, _, until))| *until <= now)
+            .map(|(number, _)| *number)
+            .collect();
+        for number in done {
+            if let Some((key, task, _)) = self.agents[index].running.remove(&number) {
+                self.ends(index, key, 0, Ok(task));
+            }
+        }
+    }
+
+    fn ends(&mut self, index: usize, key: Key, part: u32, result: Result<u32, TaskErrorKind>) {
+        let part = if result.is_err() { 0 } else { part };
+        let (fate, payload) = match result {
+            Ok(task) => {
+                let payload = codec::to_vec(&task).unwrap();
+                let fate = Fate::Answer {
+                    reply: Reply::Output as u32,
+                    worker: 1,
+                    payload: Payload::Here(payload.len() as u32),
+                    chunk: None,
+                };
+                (fate, payload.into())
+            }
+            Err(kind) => {
+                let failure = Failure::of(&TaskError::new(kind, ""));
+                (Fate::Failed(failure), Bytes::new())
+            }
+        };
+        let outcome = Outcome {
+            fate,
+            payload,
+            is_large: false,
+        };
+        self.agents[index].table.done(key, part, outcome, self.now);
+    }
+
+    fn outcomes(&self, index: usize, parts: &[Part]) -> Vec<(Part, Fate, Bytes)> {
+        use super::held::PartState;
+        let table = &self.agents[index].table;
+        let outcome = |part: &Part| match table.get((0, part.run))?.parts.get(&part.part)? {
+            PartState::Done(outcome) => {
+                Some((*part, outcome.fate.clone(), outcome.payload.clone()))
+            }
+            PartState::Running(_) => None,
+        };
+        parts.iter().filter_map(outcome).collect()
+    }
+
+    fn submitter_hears(&mut self, index: usize, message: ToSubmitter) {
+        let name = self.agents[index].name.clone();
+        match message {
+            ToSubmitter::Ask(number, runs) => {
+                let verdicts = self.with(|desk, now, _| {
+                    let ask = |run| desk.ask(&name, run, now);
+                    runs.into_iter().map(ask).collect()
+                });
+                self.tell(&name, ToAgent::Verdicts(number, verdicts));
+            }
+            ToSubmitter::Done(number, outcomes) => {
+                self.with(|desk, now, after| {
+                    for (part, fate, payload) in outcomes {
+                        desk.done(&name, part, fate, &payload, now, after);
+                    }
+                });
+                self.tell(&name, ToAgent::Heard(number));
+            }
+            ToSubmitter::Back(number, runs) => {
+                self.with(|desk, now, after| {
+                    for run in runs {
+                        desk.back(&name, run, now, after);
+                    }
+                });
+                self.tell(&name, ToAgent::Heard(number));
+            }
+            ToSubmitter::Hello(number) => self.tell(&name, ToAgent::Heard(number)),
+            ToSubmitter::Roll(number, unknown) => {
+                self.with(|desk, now, after| desk.roll_answered(number, &unknown, now, after));
+            }
+        }
+    }
+
+    /// What each task has come to.
+    fn check(mut self) -> (u32, u32) {
+        let (mut results, mut lost) = (0, 0);
+        for (task, is_idempotent, handle) in self.handles.drain(..) {
+            match handle.into_outcome() {
+                Ok(value) => {
+                    assert_eq!(value, task);
+                    results += 1;
+                }
+                Err(error) if error.is_cancelled() => {}
+                Err(error) => {
+                    assert!(error.is_worker_lost(), "{error}");
+                    assert!(!is_idempotent || error.attempt() == 3, "{error}");
+                    lost += 1;
+                }
+            }
+        }
+        let stats = self.desk.stats();
+        assert_eq!((stats.queued, stats.running, stats.overdue), (0, 0, 0));
+        assert_eq!(stats.finished, u64::from(results));
+        assert_eq!(Arc::strong_count(&self.tally), 2, "nothing else has it");
+        (results, lost)
+    }
+}
+
+/// One world from its beginning to its end: how many tasks came to a result, and were lost.
+fn simulate(seed: u64) -> (u32, u32) {
+    let mut world = World::new(seed);
+    world.born();
+    for _ in 0..4_000 {
+        world.step();
+    }
+    // The faults are over: everything comes to its end.
+    world.has_faults = false;
+    world.dark_until = world.dark_until.map(|_| world.now);
+    for agent in &mut world.agents {
+        agent.frozen_until = None;
+    }
+    let mut steps = 0;
+    while world.desk.is_busy() {
+        world.step();
+        steps += 1;
+        assert!(steps < 20_000, "{} are not done", world.desk.stats().queued);
+    }
+    world.check()
+}
+
+#[test]
+fn whatever_fails_nothing_is_lost_and_nothing_starts_twice() {
+    let first = std::env::var("POOL_SIMULATION_SEED").ok();
+    let first: u64 = first.map_or(0, |seed| seed.parse().expect("a number"));
+    let worlds = if cfg!(debug_assertions) { 20 } else { 2_000 };
+    let (mut results, mut lost) = (0, 0);
+    for seed in first..first + worlds {
+        let all = std::panic::catch_unwind(|| simulate(seed));
+        let Ok(all) = all else {
+            panic!("POOL_SIMULATION_SEED={seed} shows it again");
+        };
+        results += all.0;
+        lost += all.1;
+    }
+    // Else nothing was tried.
+    assert!(
+        results > 100 * worlds as u32 && lost > 0,
+        "{results}, {lost}"
+    );
+}
