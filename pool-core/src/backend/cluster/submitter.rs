@@ -741,7 +741,7 @@ fn few(mut says: Vec<Say>, is_published: bool) -> Vec<Say> {
     if says.iter().filter(|say| is_delete(say)).count() > MAX_DELETES {
         says.retain(|say| !is_delete(say));
         if !is_published {
-            says.push(Say::Purge);
+            says.push(Say::Purge { before: None });
         }
     }
     says
@@ -809,7 +809,7 @@ mod tests {
     fn many_messages_are_deleted_by_one_request_or_left() {
         let deletes = |count: u64| (0..count).map(Say::Delete).collect::<Vec<_>>();
         assert_eq!(few(deletes(64), true).len(), 64);
-        assert_eq!(few(deletes(65), false), [Say::Purge]);
+        assert_eq!(few(deletes(65), false), [Say::Purge { before: None }]);
         assert_eq!(few(deletes(65), true), []);
     }
 }
