@@ -6,6 +6,8 @@
 mod bars;
 mod behaviour;
 mod chaos;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod conformance;
 mod cpus;
 mod doors;

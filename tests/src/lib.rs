@@ -8,6 +8,7 @@ pub mod chance;
 pub mod doctests;
 pub mod gate;
 pub mod held;
+pub mod journal;
 #[cfg(feature = "cluster")]
 pub mod nats;
 pub mod options;

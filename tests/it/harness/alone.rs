@@ -19,20 +19,28 @@ const STUCK: Duration = Duration::from_secs(60);
 
 /// Runs a behaviour on a backend: the body of a test `module::backend`.
 pub(crate) fn run(module: &str, backend: &str, behaviour: fn(&On)) {
-    if env::var_os(ALONE).is_none() {
-        return run_alone(&format!("{module}::{backend}"));
-    }
     let on = On {
         backend: backend.parse().unwrap(),
     };
-    let watchdog = Watchdog::start(STUCK);
-    if module.contains("asynchronous") {
-        // The runtime is the process's, from the first task that needs it.
-        crate::behaviour::asynchronous::start_tokio();
+    alone(module, backend, STUCK, || {
+        if module.contains("asynchronous") {
+            // The runtime is the process's, from the first task that needs it.
+            crate::behaviour::asynchronous::start_tokio();
+        }
+        let before = Held::now();
+        behaviour(&on);
+        before.assert_nothing_more();
+    });
+}
+
+/// Runs the body of a test `module::name` in a process of its own, which aborts when that takes so
+/// long.
+pub(crate) fn alone(module: &str, name: &str, stuck: Duration, body: impl FnOnce()) {
+    if env::var_os(ALONE).is_none() {
+        return run_alone(&format!("{module}::{name}"));
     }
-    let before = Held::now();
-    behaviour(&on);
-    before.assert_nothing_more();
+    let watchdog = Watchdog::start(stuck);
+    body();
     drop(watchdog);
 }
 
@@ -52,4 +60,8 @@ fn run_alone(path: &str) {
         "{name}: {}",
         ended.describe()
     );
+    // What it has measured; seen with `--show-output`.
+    for line in ended.out.lines().filter(|line| line.starts_with("time ")) {
+        println!("{name}: {line}");
+    }
 }

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use pool_core::{Backend, Pool, PoolBuilder};
 
+#[cfg(feature = "cluster")]
+pub(crate) use alone::alone;
 pub(crate) use alone::run;
 
 /// Writes a test `topic::behaviour::backend` for every behaviour and every backend on its list.

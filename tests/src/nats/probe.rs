@@ -217,7 +217,11 @@ impl Probe {
         }
     }
 
-    fn publish_to(&self, subject: &str, reply: &str, payload: &[u8]) -> io::Result<()> {
+    /// Publishes a message whose answer is to go to another subject, or nowhere.
+    ///
+    /// # Errors
+    /// As [`Probe::publish`].
+    pub fn publish_to(&self, subject: &str, reply: &str, payload: &[u8]) -> io::Result<()> {
         let mut bytes = format!("PUB {subject} {reply} {}\r\n", payload.len()).into_bytes();
         bytes.extend_from_slice(payload);
         bytes.extend_from_slice(b"\r\n");

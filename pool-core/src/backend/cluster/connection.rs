@@ -33,7 +33,7 @@ const COMMANDS: usize = 65_536;
 const MESSAGES: usize = 65_536;
 
 /// How many bytes the queue takes, where the server has room for it; else half of that, and so on
-/// down to the least.
+/// down to the least. Where it is less, half of what there is room for.
 const QUEUE_BYTES: i64 = 8 << 30;
 const MIN_QUEUE_BYTES: i64 = 1 << 20;
 
@@ -45,6 +45,10 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(30 * 24 * 3600);
 
 const MAX_ACK_PENDING: i64 = 100_000;
 const MAX_WAITING: i64 = 8_192;
+
+/// How often it is tried to make the stream while others may, and the pause between two tries.
+const SET_UP_TRIES: u32 = 3;
+const SET_UP_PAUSE: Duration = Duration::from_millis(200);
 
 /// Who connects: each has inboxes of its own, so that nobody reads another's answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -204,16 +208,25 @@ pub(super) async fn set_up(client: &Client, nats: &Nats, names: &Names) -> Resul
             with_sources(error)
         ))
     };
-    let stream = match context.get_stream(names.stream()).await {
-        Ok(stream) => stream,
-        Err(_) => {
-            make_stream(&context, nats, names)
-                .await
-                .map_err(|error| failed(&format!("no stream {}", names.stream()), &error))?;
-            context
-                .get_stream(names.stream())
-                .await
-                .map_err(|error| failed(&format!("no stream {}", names.stream()), &error))?
+    let mut tries = 1..SET_UP_TRIES;
+    let stream = loop {
+        if let Ok(stream) = context.get_stream(names.stream()).await {
+            break stream;
+        }
+        // Also where it fails: somebody else may make it at the same time, who has the room for it.
+        let made = make_stream(&context, nats, names).await;
+        match context.get_stream(names.stream()).await {
+            Ok(stream) => break stream,
+            Err(_) if made.is_err() && tries.next().is_some() => {
+                tokio::time::sleep(SET_UP_PAUSE).await;
+            }
+            Err(error) => {
+                let what = format!("no stream {}", names.stream());
+                return Err(match made {
+                    Ok(()) => failed(&what, &error),
+                    Err(error) => failed(&what, &error),
+                });
+            }
         }
     };
     let consumer = names.consumer();
@@ -261,8 +274,18 @@ async fn make_stream(
             description: Some("tasks of pool-core".into()),
             ..Config::default()
         };
-        match context.create_stream(config).await {
-            Ok(_) => return Ok(()),
+        match context.create_stream(config.clone()).await {
+            Ok(_) if max_bytes == QUEUE_BYTES => return Ok(()),
+            Ok(_) => {
+                // It would take all that there is, and other namespaces want something too.
+                let max_bytes = (max_bytes / 2).max(MIN_QUEUE_BYTES);
+                let less = Config {
+                    max_bytes,
+                    ..config
+                };
+                let _ = context.update_stream(less).await;
+                return Ok(());
+            }
             Err(error) if is_too_much(&error) && max_bytes > MIN_QUEUE_BYTES => max_bytes /= 2,
             // Somebody else made it meanwhile, with other numbers perhaps.
             Err(error) if code_of(&error) == Some(ErrorCode::STREAM_NAME_EXIST) => return Ok(()),

@@ -32,6 +32,9 @@ const WHO_EVERY: Duration = Duration::from_secs(2);
 /// How often the queue is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
+/// When it has less than it should.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
 /// How many messages are heard, and how many tasks published, before the other is done.
 const TURN: usize = 256;
 
@@ -268,7 +271,7 @@ impl Link {
         let now = Instant::now();
         let (next, is_busy) = self.shared.with(|desk, after| {
             let next = desk.tick(now, after);
-            (next, desk.is_busy())
+            (next, desk.is_watching())
         });
         if !self.is_connected {
             return is_busy.then_some(now + TICK).into_iter().chain(next).min();
@@ -380,9 +383,12 @@ impl Link {
                 let message = serde_json::json!({ "seq": seq, "no_erase": true });
                 self.to_server(subject, &message).await;
             }
-            Say::Purge => {
+            Say::Purge { before } => {
                 let subject = format!("$JS.API.STREAM.PURGE.{}", self.names.stream());
-                let message = serde_json::json!({ "filter": self.queue.as_str() });
+                let mut message = serde_json::json!({ "filter": self.queue.as_str() });
+                if let Some(before) = before {
+                    message["seq"] = before.into();
+                }
                 self.to_server(subject, &message).await;
             }
         }
@@ -612,16 +618,16 @@ impl Link {
         let Ok(info) = serde_json::from_slice::<Info>(payload) else {
             return;
         };
-        match (info.error, info.state) {
+        let found = match (info.error, info.state) {
             (Some(error), _) if error.is_missing() => {
                 self.set_up();
-                self.shared.with(|desk, _| desk.looked(0, now));
+                0
             }
-            (None, Some(state)) if !nobody => {
-                let found = state.subjects.values().sum();
-                self.shared.with(|desk, _| desk.looked(found, now));
-            }
-            _ => {}
+            (None, Some(state)) if !nobody => state.subjects.values().sum(),
+            _ => return,
+        };
+        if self.shared.with(|desk, _| desk.looked(found, now)) {
+            self.look_at = self.look_at.min(now + LOOK_AGAIN);
         }
     }
 
@@ -708,7 +714,7 @@ impl Link {
                 for say in says {
                     self.say(say).await;
                 }
-                self.say(Say::Purge).await;
+                self.say(Say::Purge { before: None }).await;
                 let _ = self.client.flush().await;
             };
             let _ = tokio::time::timeout(LAST_WORDS, last_words).await;
@@ -735,7 +741,7 @@ fn few(mut says: Vec<Say>, is_published: bool) -> Vec<Say> {
     if says.iter().filter(|say| is_delete(say)).count() > MAX_DELETES {
         says.retain(|say| !is_delete(say));
         if !is_published {
-            says.push(Say::Purge);
+            says.push(Say::Purge { before: None });
         }
     }
     says
@@ -803,7 +809,7 @@ mod tests {
     fn many_messages_are_deleted_by_one_request_or_left() {
         let deletes = |count: u64| (0..count).map(Say::Delete).collect::<Vec<_>>();
         assert_eq!(few(deletes(64), true).len(), 64);
-        assert_eq!(few(deletes(65), false), [Say::Purge]);
+        assert_eq!(few(deletes(65), false), [Say::Purge { before: None }]);
         assert_eq!(few(deletes(65), true), []);
     }
 }

@@ -44,6 +44,9 @@ const PARKED: Duration = Duration::from_millis(100);
 const QUICK: Duration = Duration::from_millis(2);
 const SLOW: Duration = Duration::from_millis(10);
 
+/// What stands before the bytes of an outcome in a message, or of a run, is less than this.
+const HEAD: usize = 32;
+
 /// How many runs may wait here for each seat, at most.
 const MAX_AHEAD: usize = 32;
 
@@ -128,6 +131,8 @@ enum Asked {
 
 pub(super) struct Table {
     seats: usize,
+    /// What the servers let through.
+    max_payload: usize,
     /// How many runs may wait here beside those on seats.
     ahead: usize,
     /// How many messages may wait here that nobody was asked for.
@@ -161,6 +166,7 @@ impl Table {
     pub(super) fn new(seats: usize) -> Self {
         Self {
             seats,
+            max_payload: usize::MAX,
             ahead: 0,
             parked: seats,
             clients: HashMap::new(),
@@ -176,6 +182,16 @@ impl Table {
             acks: Vec::new(),
             stops: Vec::new(),
         }
+    }
+
+    /// How much fits into a message.
+    pub(super) fn set_max_payload(&mut self, max_payload: usize) {
+        self.max_payload = max_payload;
+    }
+
+    /// How many runs or outcomes go together.
+    fn max_together(&self) -> usize {
+        MAX_TOGETHER.min(self.max_payload / (2 * HEAD)).max(1)
     }
 
     pub(super) fn client_name(&self, client: usize) -> &str {
@@ -382,7 +398,7 @@ impl Table {
 
     fn next_ask(&mut self, now: Instant) -> Option<(usize, Asked, Question)> {
         let mut keys = Vec::new();
-        while self.busy < self.seats + self.ahead && keys.len() < MAX_TOGETHER {
+        while self.busy < self.seats + self.ahead && keys.len() < self.max_together() {
             let Some(&key) = self.ready.front() else {
                 break;
             };
@@ -409,6 +425,10 @@ impl Table {
     fn next_done(&mut self) -> Option<(usize, Asked, Question)> {
         let mut parts = Vec::new();
         let mut bytes = 0;
+        let (most, most_bytes) = (
+            self.max_together(),
+            MAX_TOGETHER_BYTES.min(self.max_payload / 2),
+        );
         while let Some(&(key, part)) = self.unsent.front() {
             let outcome = self.held.get(&key).and_then(|held| held.parts.get(&part));
             let Some(PartState::Done(outcome)) = outcome else {
@@ -420,8 +440,8 @@ impl Table {
                 .is_some_and(|((client, _), _): &(Key, u32)| *client != key.0);
             // A large one is heard when it has been fetched, so it goes alone.
             let is_full = outcome.is_large
-                || parts.len() >= MAX_TOGETHER
-                || bytes + outcome.payload.len() > MAX_TOGETHER_BYTES;
+                || parts.len() >= most
+                || bytes + outcome.payload.len() > most_bytes;
             if is_other || is_full && !parts.is_empty() {
                 break;
             }

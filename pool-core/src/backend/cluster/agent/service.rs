@@ -162,6 +162,7 @@ impl Service {
             tick_at: now,
             broken: None,
         };
+        service.table.set_max_payload(service.client.max_payload());
         service.set_up(now);
         // So that who asks next finds us.
         let _ = service.client.flush().await;
@@ -643,6 +644,7 @@ impl Service {
                 self.is_connected = true;
                 self.refusals = 0;
                 self.pulls.forget();
+                self.table.set_max_payload(self.client.max_payload());
                 self.table.connected(now);
             }
             Turn::Disconnected => {

@@ -311,7 +311,10 @@ impl World {
                     running,
                 } => self.tell(&agent, ToAgent::Stop(part, running)),
                 Say::Delete(seq) => self.queue.retain(|queued| queued.seq != seq),
-                Say::Purge => self.queue.clear(),
+                Say::Purge { before } => {
+                    let stays = |seq| before.is_some_and(|before| seq >= before);
+                    self.queue.retain(|queued| stays(queued.seq));
+                }
             }
         }
         while let Some((run, message)) = self.with(|desk, now, _| desk.next_order(now)) {

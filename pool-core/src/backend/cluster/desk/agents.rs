@@ -31,6 +31,9 @@ const WARN_AFTER: Duration = Duration::from_secs(5);
 /// The most parts in one message: it has to fit.
 const MAX_ROLL: usize = 8_192;
 
+/// How long a part is in a message, at most: three numbers.
+const MAX_PART: usize = 20;
+
 struct Agent {
     name: Arc<str>,
     /// How many jobs it has.
@@ -302,11 +305,12 @@ impl Desk {
                 },
             );
         }
+        let most = MAX_ROLL.min(self.max_inline / MAX_PART);
         for entry in self.entries.iter().filter_map(|(_, entry)| entry.as_ref()) {
             if let State::Granted { agent, .. } = entry.state
                 && let Some(roll) = rolls.get_mut(&agent)
             {
-                if roll.wanted.len() + roll.unwanted.len() >= MAX_ROLL {
+                if roll.wanted.len() + roll.unwanted.len() >= most {
                     roll.is_whole = false;
                 } else if entry.is_unwanted {
                     roll.unwanted.push(entry.part);
@@ -360,6 +364,8 @@ impl Desk {
 
     /// The connection is there again, or gone: while it is gone nobody else can be heard.
     pub(in super::super) fn connected(&mut self, is_connected: bool, now: Instant) {
+        // Acknowledgements may be lost, or forgotten by the server.
+        self.is_unsure |= is_connected && !self.is_connected;
         self.is_connected = is_connected;
         self.short_looks = 0;
         self.unacked.values_mut().for_each(|at| *at = now);

@@ -48,7 +48,10 @@ const DEADLINE_SLACK: Duration = Duration::from_secs(1);
 /// A message of a task that has waited for so long may have been lost.
 const LOST_AFTER: Duration = Duration::from_secs(10);
 
-/// How many looks at the queue have to find too little in it.
+/// The same where there is none of ours at all.
+const ALL_LOST_AFTER: Duration = Duration::from_secs(2);
+
+/// How many looks at the queue have to find too little in it, or too much.
 const LOOKS: u32 = 2;
 
 /// To be done when the lock of the desk was given up.
@@ -85,8 +88,8 @@ pub(super) enum Say {
     },
     /// To the server: this message is not needed any more.
     Delete(u64),
-    /// To the server: none of ours is.
-    Purge,
+    /// To the server: none of ours is, or none before this number.
+    Purge { before: Option<u64> },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,6 +180,12 @@ pub(super) struct Desk {
     is_connected: bool,
     /// How often in a row there was less in the queue than there should be.
     short_looks: u32,
+    /// There may be messages in the queue that nobody will ever take out of it, and how often in a row
+    /// there were too many.
+    is_unsure: bool,
+    long_looks: u32,
+    /// The number of the last message of ours that the server has told.
+    last_seq: u64,
     tally: Arc<Tally>,
     pub(super) says: Vec<Say>,
 }
@@ -214,6 +223,9 @@ impl Desk {
             phase: Phase::Open,
             is_connected: true,
             short_looks: 0,
+            is_unsure: false,
+            long_looks: 0,
+            last_seq: 0,
             tally,
             says: Vec::new(),
         }
@@ -463,6 +475,7 @@ impl Desk {
     /// The server has a message.
     pub(super) fn acked(&mut self, run: Run, seq: u64) {
         self.unacked.remove(&run);
+        self.last_seq = seq;
         let place = self.find(run.whole());
         if let Some(entry) = place.and_then(|index| self.entry_mut(index)) {
             entry.seq = Some(seq);
@@ -494,20 +507,31 @@ impl Desk {
     /// How many messages there have to be in the queue, if that is to be known.
     pub(super) fn expects(&self) -> Option<usize> {
         let expected = self.counts.published.saturating_sub(self.unacked.len());
-        (self.is_connected && expected > 0).then_some(expected)
+        (self.is_connected && (expected > 0 || self.is_unsure)).then_some(expected)
     }
 
-    /// There are so many messages of ours in the queue.
-    pub(super) fn looked(&mut self, found: usize, now: Instant) {
-        match self.expects() {
-            Some(expected) if found < expected => self.short_looks += 1,
-            _ => self.short_looks = 0,
+    /// There are so many messages of ours in the queue. Whether to look again soon.
+    pub(super) fn looked(&mut self, found: usize, now: Instant) -> bool {
+        let Some(expected) = self.expects() else {
+            self.short_looks = 0;
+            return false;
+        };
+        self.too_many(found);
+        if found >= expected {
+            self.short_looks = 0;
+            return false;
         }
+        self.short_looks += 1;
         if self.short_looks < LOOKS {
-            return;
+            return true;
         }
         self.short_looks = 0;
-        let old = |at: Instant| now.saturating_duration_since(at) >= LOST_AFTER;
+        let limit = if found == 0 {
+            ALL_LOST_AFTER
+        } else {
+            LOST_AFTER
+        };
+        let old = |at: Instant| now.saturating_duration_since(at) >= limit;
         let lost: Vec<Run> = self
             .indices()
             .filter_map(|index| self.entry(index))
@@ -517,6 +541,32 @@ impl Desk {
         for run in lost.into_iter().rev() {
             self.publish_again(run);
         }
+        false
+    }
+
+    /// A server that was killed may still have a message that its consumer has done with. Nobody will
+    /// take it out, and one that is lost would not be missed beside it.
+    fn too_many(&mut self, found: usize) {
+        if found <= self.counts.published + self.counts.granted {
+            // Those are all wanted, unless as many are lost: the next ones tell.
+            self.is_unsure &= self.is_busy();
+            self.long_looks = 0;
+            return;
+        }
+        self.long_looks += 1;
+        if !self.is_unsure || self.long_looks < LOOKS {
+            return;
+        }
+        self.long_looks = 0;
+        let entries = self.entries.iter().filter_map(|(_, entry)| entry.as_ref());
+        let queued = entries.filter(|entry| matches!(entry.state, State::Queued { .. }));
+        let first = queued.filter_map(|entry| entry.seq).min();
+        let before = first.unwrap_or(self.last_seq + 1);
+        self.says.push(Say::Purge {
+            before: Some(before),
+        });
+        // Those that are left are none of anybody who is busy.
+        self.is_unsure &= self.is_busy();
     }
 
     // ---- what agents ask ----
@@ -753,7 +803,7 @@ impl Desk {
             };
             self.fail(entry.job, error, after);
         }
-        self.says.push(Say::Purge);
+        self.says.push(Say::Purge { before: None });
         after.wake = true;
     }
 
@@ -775,6 +825,11 @@ impl Desk {
         self.free.len() < self.entries.len()
     }
 
+    /// Whether it is to be looked what others do.
+    pub(super) fn is_watching(&self) -> bool {
+        self.is_busy() || self.is_unsure
+    }
+
     // ---- the clock ----
 
     /// What has come due; when to look again.
@@ -789,6 +844,7 @@ impl Desk {
             .filter(|(_, at)| now.saturating_duration_since(**at) >= ACK_TIME)
             .map(|(run, _)| *run)
             .collect();
+        self.is_unsure |= !late.is_empty();
         for run in late.into_iter().rev() {
             self.unacked.remove(&run);
             self.orphans.remove(&run);

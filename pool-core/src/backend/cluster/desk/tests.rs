@@ -460,9 +460,9 @@ fn messages_that_vanish_are_published_again_after_two_looks() {
     let _handle = told.submit(Options::default());
     let run = told.publish();
     told.desk.acked(run, 1);
-    told.later(9 * SECOND);
-    told.with(|desk, now, _| desk.looked(0, now));
-    told.with(|desk, now, _| desk.looked(0, now));
+    told.later(SECOND);
+    told.with(|desk, now, _| assert!(desk.looked(0, now), "soon again"));
+    told.with(|desk, now, _| assert!(!desk.looked(0, now)));
     assert_eq!(told.publish_next(), None, "it is young");
     told.later(SECOND);
     told.with(|desk, now, _| desk.looked(0, now));
@@ -471,6 +471,68 @@ fn messages_that_vanish_are_published_again_after_two_looks() {
     assert_eq!(told.publish_next(), None, "not twice in a row");
     told.with(|desk, now, _| desk.looked(0, now));
     assert_eq!(told.publish(), run);
+}
+
+#[test]
+fn where_some_have_vanished_those_that_have_waited_for_long_are_published_again() {
+    let mut told = told();
+    let _handles = [(); 2].map(|()| told.submit(Options::default()));
+    let first = told.publish();
+    told.desk.acked(first, 1);
+    told.later(9 * SECOND);
+    let second = told.publish();
+    told.desk.acked(second, 2);
+    for _ in 0..LOOKS {
+        told.with(|desk, now, _| desk.looked(1, now));
+    }
+    assert_eq!(told.publish_next(), None, "both are young");
+    told.later(SECOND);
+    for _ in 0..LOOKS {
+        told.with(|desk, now, _| desk.looked(1, now));
+    }
+    assert_eq!((told.publish(), told.publish_next()), (first, None));
+}
+
+#[test]
+fn what_a_server_has_forgotten_to_take_out_of_the_queue_is_taken_out() {
+    let mut told = told();
+    let _handles = [(); 3].map(|()| told.submit(Options::default()));
+    for seq in 1..=3 {
+        let run = told.publish();
+        told.desk.acked(run, seq);
+        if seq < 3 {
+            told.ask("a", run);
+            told.answer("a", run, 42);
+        }
+    }
+    let look = |told: &mut Told, found| {
+        for _ in 0..LOOKS {
+            told.with(|desk, now, _| desk.looked(found, now));
+        }
+        told.says()
+    };
+    assert_eq!(
+        look(&mut told, 3),
+        [],
+        "their acknowledgements are under way"
+    );
+    for is_connected in [false, true] {
+        told.with(|desk, now, _| desk.connected(is_connected, now));
+    }
+    let before = Some(3);
+    assert_eq!(
+        look(&mut told, 3),
+        [Say::Purge { before }],
+        "not what waits"
+    );
+    assert_eq!(look(&mut told, 1), []);
+    let third = told.desk.entry(2).unwrap().part.run;
+    told.ask("a", third);
+    told.answer("a", third, 42);
+    assert!(!told.desk.is_busy() && told.desk.is_watching());
+    let before = Some(4);
+    assert_eq!(look(&mut told, 1), [Say::Purge { before }]);
+    assert!(!told.desk.is_watching());
 }
 
 #[test]
@@ -595,7 +657,7 @@ fn a_kill_resolves_everything_and_stops_what_runs() {
     assert!(told.desk.is_over());
     assert!(matches!(
         told.says()[..],
-        [Say::Stop { running: true, .. }, Say::Purge]
+        [Say::Stop { running: true, .. }, Say::Purge { before: None }]
     ));
 }
 
