@@ -45,6 +45,8 @@ pub struct PoolBuilder {
     queue_bytes: Option<usize>,
     initializer: Option<Result<Initializer, String>>,
     processes: ProcessConfig,
+    #[cfg(feature = "cluster")]
+    nats: Option<crate::Nats>,
     warn_after: Option<Duration>,
 }
 
@@ -59,6 +61,8 @@ impl PoolBuilder {
             queue_bytes: None,
             initializer: None,
             processes: ProcessConfig::default(),
+            #[cfg(feature = "cluster")]
+            nats: None,
             warn_after: Some(WARN_AFTER),
         }
     }
@@ -211,6 +215,14 @@ impl PoolBuilder {
         self
     }
 
+    /// The servers of a [cluster](Pool::cluster); else those that `POOL_NATS` names. Other backends
+    /// ignore it.
+    #[cfg(feature = "cluster")]
+    pub fn nats(mut self, nats: crate::Nats) -> Self {
+        self.nats = Some(nats);
+        self
+    }
+
     /// After how long a pool that is dropped, and waits for its tasks, says on standard error what
     /// it waits for, once; 5 s unless set, never with `None`.
     pub fn warn_after(mut self, after: Option<Duration>) -> Self {
@@ -252,6 +264,25 @@ impl PoolBuilder {
         }
     }
 
+    /// The pool of an agent: worker processes, with these options.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn of_agent(config: Config) -> Self {
+        let mut processes = config.processes;
+        processes.agent = true;
+        // What the tasks start must not become agents.
+        processes.env.push(("POOL_WORKER".into(), OsString::new()));
+        Self {
+            backend: Some(Backend::Processes),
+            workers: Some(config.workers),
+            grace: config.grace,
+            start_timeout: config.start_timeout,
+            initializer: config.initializer.map(Ok),
+            processes,
+            warn_after: None,
+            ..Self::new()
+        }
+    }
+
     pub(crate) fn kind(&self) -> Result<Backend, Error> {
         if let Some(backend) = self.backend {
             return Ok(backend);
@@ -279,6 +310,8 @@ impl PoolBuilder {
                 queue_bytes: self.queue_bytes,
                 initializer: self.initializer.transpose().map_err(Error::Initializer)?,
                 processes: self.processes,
+                #[cfg(feature = "cluster")]
+                nats: self.nats,
             },
         )?;
         Ok(Pool::over(engine, self.warn_after))

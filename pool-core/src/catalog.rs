@@ -92,6 +92,11 @@ impl Entry {
         self.info.name
     }
 
+    #[cfg(feature = "cluster")]
+    pub(crate) fn info(&self) -> &TaskInfo {
+        &self.info
+    }
+
     /// Runs the task on its encoded arguments; the reply's payload goes to `out`.
     pub(crate) fn run(&self, args: &[u8], out: &mut Vec<u8>) -> Reply {
         codec::run_encoded(self.run, args, out)

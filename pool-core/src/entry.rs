@@ -28,6 +28,12 @@ pub(crate) fn door() -> Option<Door> {
     TEST_DOOR.get().or_else(|| DOOR.get().copied())
 }
 
+/// From now on workers of pools that the calling thread makes come in through this door.
+#[cfg(feature = "cluster")]
+pub(crate) fn use_door(door: Option<Door>) {
+    TEST_DOOR.set(door);
+}
+
 /// Whether this process is a worker.
 pub(crate) fn is_worker() -> bool {
     IS_WORKER.load(Relaxed)
@@ -79,6 +85,12 @@ fn go_through(door: Door) {
             IS_WORKER.store(true, Relaxed);
             take_over(token);
         }
+    }
+    #[cfg(feature = "cluster")]
+    if DOOR.get().is_none() && crate::backend::cluster::is_asked_for() {
+        let _ = DOOR.set(door);
+        TEST_DOOR.set(Some(door));
+        crate::backend::cluster::take_over();
     }
     // A later door changes nothing.
     let _ = DOOR.set(door);

@@ -66,6 +66,8 @@ pub enum Error {
         /// The system's error.
         message: String,
     },
+    /// The servers of a cluster: what is wrong with them, or with how they are named.
+    Cluster(String),
     /// `build_global` for a backend that already has its global pool.
     GlobalExists(Backend),
 }
@@ -101,6 +103,11 @@ impl Error {
             kind: error.kind(),
             message: error.to_string(),
         }
+    }
+
+    #[cfg(feature = "cluster")]
+    pub(crate) fn cluster(why: impl Into<String>) -> Self {
+        Self::Cluster(why.into())
     }
 
     pub(crate) fn signals(error: &io::Error) -> Self {
@@ -165,6 +172,7 @@ impl fmt::Display for Error {
                 )
             }
             Self::Signals { message, .. } => write!(f, "cannot listen to signals: {message}"),
+            Self::Cluster(why) => write!(f, "the cluster: {why}"),
             Self::GlobalExists(backend) => {
                 write!(f, "the global {backend} pool exists already")
             }

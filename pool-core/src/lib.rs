@@ -147,6 +147,8 @@ mod work;
 #[cfg(feature = "macros")]
 pub use attributes::{main, pool_task, test};
 pub use backend::Backend;
+#[cfg(feature = "cluster")]
+pub use backend::cluster::Nats;
 pub use builder::PoolBuilder;
 // Not public API: what the fuzz targets call.
 #[cfg(all(any(test, fuzzing), feature = "processes", not(loom)))]

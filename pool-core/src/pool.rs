@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use crate::backend::{self, Engine, EngineRef, Entry};
-use crate::cell::{Handle, JobCell};
+use crate::backend::{self, Engine, EngineRef, Entry, Parcel};
+use crate::cell::{Handle, Job, JobCell};
 use crate::description::{Description, summary};
 use crate::tally::Tally;
 use crate::work::Work;
@@ -159,6 +159,25 @@ impl Pool {
         Self::builder().backend(Backend::Processes).build()
     }
 
+    /// A pool of worker processes on other machines: agents, which are this executable, started there
+    /// with `POOL_WORKER=nats://…`. The servers are named like `nats://host:4222`, several with
+    /// commas between them; [`PoolBuilder::nats`] says more about them.
+    ///
+    /// ```no_run
+    /// let pool = pool_core::Pool::cluster("nats://127.0.0.1:4222")?;
+    /// # Ok::<(), pool_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Cluster`] where there is no server, and what [`PoolBuilder::build`] says.
+    #[cfg(feature = "cluster")]
+    pub fn cluster(url: impl Into<String>) -> Result<Self, Error> {
+        Self::builder()
+            .backend(Backend::Cluster)
+            .nats(crate::Nats::at(url))
+            .build()
+    }
+
     /// A pool with options.
     pub fn builder() -> PoolBuilder {
         PoolBuilder::new()
@@ -283,7 +302,12 @@ impl Pool {
             reserved,
             weight: if engine.weighs() { task.size() } else { 0 },
         };
-        let (handle, job) = JobCell::new(task);
+        self.enter(JobCell::new(task), entry)
+    }
+
+    /// Submits the job of a new cell.
+    pub(crate) fn enter<T>(&self, (handle, job): (Handle<T>, Job), entry: Entry) -> JoinHandle<T> {
+        let engine = &self.inner.engine;
         engine.submit(job, entry);
         JoinHandle::new(handle, engine.clone())
     }
@@ -295,6 +319,10 @@ impl Pool {
     /// Whether the calling thread may be the only one that can run what it waits for.
     pub(crate) fn needs_this_thread(&self) -> bool {
         self.inner.engine.is_own_thread() || self.inner.engine.is_stuck()
+    }
+
+    pub(crate) fn parcel(&self) -> Parcel {
+        self.inner.engine.parcel()
     }
 
     pub(crate) fn max_chunk(&self) -> Option<usize> {

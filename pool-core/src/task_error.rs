@@ -130,6 +130,12 @@ impl TaskError {
         error
     }
 
+    #[cfg(feature = "cluster")]
+    pub(crate) fn memory_is(mut self, memory: Option<(u64, u64)>) -> Self {
+        self.0.memory = memory;
+        self
+    }
+
     pub(crate) fn attempt_is(mut self, attempt: u32) -> Self {
         self.0.attempt = attempt;
         self

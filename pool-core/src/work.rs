@@ -12,9 +12,6 @@ use crate::seed::{self, Seeds};
 use crate::task::{Options, TaskInfo};
 use crate::{Task, TaskError, TaskErrorKind, panics};
 
-/// How many bytes of arguments make a chunk full.
-const MAX_BYTES: usize = 12 * 1024;
-
 /// What a task cell holds: something that a backend runs as one job.
 pub(crate) trait Work: Send + 'static {
     type Output: Send + 'static;
@@ -142,10 +139,10 @@ pub(crate) struct SentChunk<T> {
 }
 
 impl<T: Task> SentChunk<T> {
-    /// The first of these tasks, as many as there is room for; none where the first is large or does
+    /// The first of these tasks, until there are `enough` bytes; none where the first is large or does
     /// not encode.
-    pub(crate) fn of(tasks: &[T], seeds: Option<Seeds>) -> Self {
-        let (frames, len) = codec::frames(tasks, seeds, MAX_BYTES);
+    pub(crate) fn of(tasks: &[T], seeds: Option<Seeds>, enough: usize) -> Self {
+        let (frames, len) = codec::frames(tasks, seeds, enough);
         Self {
             frames,
             len,

@@ -8,6 +8,8 @@ pub mod chance;
 pub mod doctests;
 pub mod gate;
 pub mod held;
+#[cfg(feature = "cluster")]
+pub mod nats;
 pub mod options;
 pub mod proc;
 pub mod sealed;

@@ -22,7 +22,11 @@ struct Stat {
 }
 
 fn stat(pid: u32) -> Option<Stat> {
-    let line = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat_in(&format!("/proc/{pid}"))
+}
+
+fn stat_in(folder: &str) -> Option<Stat> {
+    let line = fs::read_to_string(format!("{folder}/stat")).ok()?;
     // The name is in parentheses and may contain any.
     let (_, rest) = line.rsplit_once(") ")?;
     let fields: Vec<&str> = rest.split(' ').collect();
@@ -97,6 +101,16 @@ pub fn numbers(folder: &str) -> Vec<u32> {
         .collect();
     numbers.sort_unstable();
     numbers
+}
+
+/// Whether every thread of a process is stopped by a signal.
+#[must_use]
+pub fn threads_are_stopped(pid: u32) -> bool {
+    let mut threads = numbers(&format!("/proc/{pid}/task")).into_iter();
+    threads.all(|tid| {
+        let stat = stat_in(&format!("/proc/{pid}/task/{tid}"));
+        stat.is_none_or(|stat| stat.state == 'T')
+    })
 }
 
 /// The children of a process, dead ones that nobody has waited for included.

@@ -31,7 +31,7 @@ impl Sealed {
 
 impl<'de> Deserialize<'de> for Sealed {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        let (id, pid, load, sum) = Deserialize::deserialize(input)?;
+        let (id, pid, load, sum): (_, _, _, u64) = Deserialize::deserialize(input)?;
         let sealed = Self::new(id, pid, load);
         if sealed.sum == sum {
             Ok(sealed)

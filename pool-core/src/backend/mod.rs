@@ -19,6 +19,8 @@ use crate::{Description, Error, Output, Stats, TaskError};
 
 mod agenda;
 mod callbacks;
+#[cfg(feature = "cluster")]
+pub(crate) mod cluster;
 mod ended;
 pub(crate) mod inline;
 mod kind;
@@ -127,6 +129,11 @@ pub(crate) trait Engine: Send + Sync {
         None
     }
 
+    /// How much of a map should travel as one job.
+    fn parcel(&self) -> Parcel {
+        Parcel::NEAR
+    }
+
     /// What is counted of all tasks alike.
     fn tally(&self) -> &Tally;
 
@@ -164,6 +171,23 @@ pub(crate) enum Help {
     Now,
 }
 
+/// How many tasks of a map go together, as far as that depends on how far they go.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Parcel {
+    /// How long the tasks of a chunk should run.
+    pub(crate) time: Duration,
+    /// How many bytes of arguments make it full.
+    pub(crate) bytes: usize,
+}
+
+impl Parcel {
+    /// On this machine.
+    const NEAR: Self = Self {
+        time: Duration::from_micros(150),
+        bytes: 12 * 1024,
+    };
+}
+
 /// How a job comes in.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Entry {
@@ -192,6 +216,8 @@ pub(crate) struct Config {
     /// What each worker runs first.
     pub(crate) initializer: Option<Initializer>,
     pub(crate) processes: ProcessConfig,
+    #[cfg(feature = "cluster")]
+    pub(crate) nats: Option<cluster::Nats>,
 }
 
 /// The options that only worker processes have.
@@ -209,6 +235,8 @@ pub(crate) struct ProcessConfig {
     pub(crate) current_dir: Option<PathBuf>,
     pub(crate) stdout: Output,
     pub(crate) stderr: Output,
+    /// Its tasks come from other machines.
+    pub(crate) agent: bool,
 }
 
 impl Config {
@@ -257,9 +285,15 @@ pub(crate) fn start(kind: Backend, config: Config) -> Result<EngineRef, Error> {
             backend: kind,
             hint: "enable the feature `processes` of pool-core",
         }),
+        #[cfg(feature = "cluster")]
+        Backend::Cluster => {
+            let nats = config.nats.clone();
+            cluster::start(config, nats)
+        }
+        #[cfg(not(feature = "cluster"))]
         Backend::Cluster => Err(Error::Unavailable {
             backend: kind,
-            hint: "it is not part of this version",
+            hint: "enable the feature `cluster` of pool-core",
         }),
     }
 }

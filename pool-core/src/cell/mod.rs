@@ -126,7 +126,8 @@ impl Head {
 
 /// What depends on the task's type. Every function takes a pointer to the head of a cell of that
 /// type, which the caller keeps alive.
-struct Vtable {
+#[derive(Clone, Copy)]
+pub(crate) struct Vtable {
     info: &'static TaskInfo,
     /// The type of the work.
     work: fn() -> TypeId,
@@ -143,7 +144,7 @@ struct Vtable {
     /// The contents as a remote backend sees them. The caller holds the claim and has encoded.
     remote: unsafe fn(NonNull<Head>) -> NonNull<Remote>,
     /// Makes a cell of the same type with other arguments, claimed; two pointers to it.
-    sibling: fn(Args, Options) -> NonNull<Head>,
+    sibling: fn(&'static Self, Args, Options) -> NonNull<Head>,
     /// Drops what is left of the contents. The caller owns them.
     clear: unsafe fn(NonNull<Head>),
     /// Moves the outcome to the given `Result<Output, TaskError>`. The caller has won `take`.
@@ -441,7 +442,14 @@ impl<T: Work> JobCell<T> {
     /// A new cell: the handle's pointer and the backend's.
     #[allow(clippy::new_ret_no_self)]
     pub(crate) fn new(task: T) -> (Handle<T::Output>, Job) {
-        let cell = Self::with(State::new(), Contents::Call(task));
+        Self::new_as(task, &Self::VTABLE)
+    }
+
+    /// The same under another task's name: the table is one that [`vtable_of`](Self::vtable_of) has
+    /// made.
+    pub(crate) fn new_as(task: T, vtable: &'static Vtable) -> (Handle<T::Output>, Job) {
+        debug_assert!((vtable.work)() == TypeId::of::<T>());
+        let cell = Self::with(vtable, State::new(), Contents::Call(task));
         let handle = Handle {
             job: Job(cell),
             result: PhantomData,
@@ -449,10 +457,19 @@ impl<T: Work> JobCell<T> {
         (handle, Job(cell))
     }
 
-    fn with(state: State, contents: Contents<T>) -> NonNull<Head> {
+    /// The table of work that stands for the task with these facts.
+    #[cfg(feature = "cluster")]
+    pub(crate) const fn vtable_of(info: &'static TaskInfo) -> Vtable {
+        Vtable {
+            info,
+            ..Self::VTABLE
+        }
+    }
+
+    fn with(vtable: &'static Vtable, state: State, contents: Contents<T>) -> NonNull<Head> {
         let cell = Box::new(Self {
             head: Head {
-                vtable: &Self::VTABLE,
+                vtable,
                 state,
                 note: AtomicU32::new(0),
                 waiters: Waiters::new(),
@@ -462,9 +479,9 @@ impl<T: Work> JobCell<T> {
         NonNull::from(Box::leak(cell)).cast()
     }
 
-    fn sibling(args: Args, options: Options) -> NonNull<Head> {
+    fn sibling(vtable: &'static Vtable, args: Args, options: Options) -> NonNull<Head> {
         let args = Remote::ArgsWith(Box::new((args, options)));
-        Self::with(State::claimed(), Contents::Remote(args))
+        Self::with(vtable, State::claimed(), Contents::Remote(args))
     }
 
     /// The contents, for the thread that owns them by the state word.

@@ -47,7 +47,8 @@ impl Claimed {
 
     /// A job of the same type with other arguments; the pointer is for its handle.
     pub(crate) fn sibling(&self, args: Args, options: Options) -> (Job, Self) {
-        let cell = (self.head().vtable.sibling)(args, options);
+        let vtable = self.head().vtable;
+        let cell = (vtable.sibling)(vtable, args, options);
         (Job(cell), Self { job: Job(cell) })
     }
 

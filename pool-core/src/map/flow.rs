@@ -8,6 +8,7 @@ use super::Outcome;
 use super::pace::{MAX_CHUNK, Pace};
 use super::unordered::Unordered;
 use super::waiting::Waiting;
+use crate::backend::Parcel;
 use crate::cell::drop_quietly;
 use crate::codec;
 use crate::handle::JoinHandle;
@@ -55,6 +56,7 @@ pub(super) struct Flow<I: Iterator<Item: Task>> {
     pub(super) in_flight: Option<usize>,
     pub(super) bytes: Option<Bytes>,
     pace: Pace,
+    parcel: Parcel,
     pub(super) seeds: Option<Seeds>,
     pub(super) timeout: Option<Duration>,
     pub(super) stops: Stops,
@@ -122,6 +124,7 @@ impl Bytes {
 
 impl<I: Iterator<Item: Task>> Flow<I> {
     pub(super) fn new(pool: Pool, input: I) -> Self {
+        let parcel = pool.parcel();
         Self {
             progress: None,
             pool,
@@ -135,7 +138,8 @@ impl<I: Iterator<Item: Task>> Flow<I> {
             ahead: 0,
             in_flight: None,
             bytes: None,
-            pace: Pace::adaptive(),
+            pace: Pace::adaptive(parcel.time),
+            parcel,
             seeds: None,
             timeout: None,
             stops: Stops::default(),
@@ -304,7 +308,7 @@ impl<I: Iterator<Item: Task>> Flow<I> {
     }
 
     fn submit_chunk(&mut self, len: usize) {
-        let encode = || SentChunk::of(&self.read[..len], self.seeds());
+        let encode = || SentChunk::of(&self.read[..len], self.seeds(), self.parcel.bytes);
         let chunk = self.pool.tally().encode(encode, SentChunk::len);
         let len = chunk.len();
         if len == 0 {

@@ -5,9 +5,6 @@ use std::time::Duration;
 /// The most tasks in a chunk or batch.
 pub(super) const MAX_CHUNK: usize = 4096;
 
-/// How long a chunk should run.
-const CHUNK_TIME: Duration = Duration::from_micros(150);
-
 /// How long a worker should run what it claims of a batch in one step.
 const RUN_TIME: Duration = Duration::from_micros(5);
 const MAX_RUN: usize = 64;
@@ -24,15 +21,18 @@ const NAP_TIME: Duration = Duration::from_micros(200);
 pub(super) struct Pace {
     pub(super) chunk: usize,
     is_fixed: bool,
+    /// How long a chunk should run.
+    chunk_time: Duration,
     /// How long a task takes; 0 until it is known.
     nanos: u128,
 }
 
 impl Pace {
-    pub(super) fn adaptive() -> Self {
+    pub(super) fn adaptive(chunk_time: Duration) -> Self {
         Self {
             chunk: 1,
             is_fixed: false,
+            chunk_time,
             nanos: 0,
         }
     }
@@ -41,6 +41,7 @@ impl Pace {
         Self {
             chunk,
             is_fixed: true,
+            chunk_time: Duration::ZERO,
             nanos: 0,
         }
     }
@@ -52,7 +53,7 @@ impl Pace {
         }
         self.nanos = (run_time.as_nanos() / tasks as u128).max(1);
         if !self.is_fixed {
-            self.chunk = self.fitting(CHUNK_TIME, (self.chunk * 4).min(MAX_CHUNK));
+            self.chunk = self.fitting(self.chunk_time, (self.chunk * 4).min(MAX_CHUNK));
         }
     }
 
@@ -90,7 +91,7 @@ mod tests {
 
     #[test]
     fn the_pace_grows_by_steps_and_falls_at_once() {
-        let mut pace = Pace::adaptive();
+        let mut pace = Pace::adaptive(Duration::from_micros(150));
         assert_eq!((pace.run(), pace.ahead()), (1, None));
         for expected in [4, 16, 64, 256, 1024, 4096, 4096] {
             pace.learn(10, Duration::from_nanos(100));

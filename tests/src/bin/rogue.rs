@@ -351,7 +351,7 @@ mod lives {
                 Socket::Huge => send(own, &vec![1; 100_000], flags),
                 Socket::Descriptors => Ok(send_descriptors(own, &[1])),
                 Socket::HelloAgain => {
-                    send(own, &[b"poolcore\x01\0\0\0", &[7; 16][..]].concat(), flags)
+                    send(own, &[b"poolcore\x02\0\0\0", &[7; 16][..]].concat(), flags)
                 }
                 Socket::Empty => send(own, &[], flags),
                 Socket::HalfClosed => shutdown(own, Shutdown::Write).map(|()| 0),

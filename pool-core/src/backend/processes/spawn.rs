@@ -223,6 +223,7 @@ impl Recipe {
             arena_bytes: segments.arena_bytes,
             stdout: late_stdout.is_some(),
             sharers: self.sharers,
+            agent: self.config.agent,
         };
         let mut fds = vec![
             segments.control.as_fd(),

@@ -3,7 +3,7 @@
 use crate::task::{FNV_OFFSET, fnv1a};
 
 /// Changes with every change of the lane's layout or of these messages.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 const MAGIC: [u8; 8] = *b"poolcore";
 
@@ -111,6 +111,8 @@ pub(super) struct Welcome {
     pub(super) stdout: bool,
     /// With how many processes the worker shares the CPUs, itself included.
     pub(super) sharers: u32,
+    /// The pool is an agent's: its tasks come from other machines.
+    pub(super) agent: bool,
 }
 
 /// Worker → parent: ready to serve.
@@ -145,6 +147,7 @@ impl Welcome {
             self.arena_bytes,
             u64::from(self.stdout),
             u64::from(self.sharers),
+            u64::from(self.agent),
         ])
     }
 
@@ -158,6 +161,7 @@ impl Welcome {
             arena_bytes,
             stdout,
             sharers,
+            agent,
         ] = unframe(bytes)?;
         Ok(Self {
             identity: Identity { build, catalog },
@@ -167,6 +171,7 @@ impl Welcome {
             arena_bytes,
             stdout: stdout != 0,
             sharers: u32::try_from(sharers).map_err(|_| Unreadable::Garbage)?,
+            agent: agent != 0,
         })
     }
 }
@@ -248,6 +253,7 @@ mod tests {
             arena_bytes: 1 << 36,
             stdout: false,
             sharers: 12,
+            agent: true,
         };
         assert_eq!(Welcome::decode(&welcome.encode()), Ok(welcome));
         let hello = Hello { identity: IDENTITY };

@@ -138,7 +138,12 @@ fn serve(token: Token) -> Result<(), String> {
         .map_err(|error| format!("its watching thread: {error}"))?;
     // The parent has checked that there are no duplicates.
     let catalog = Catalog::get().map_err(|error| error.to_string())?;
-    Worker::new(lane, catalog, welcome.index as usize).run();
+    let backend = match welcome.agent {
+        true => Backend::Cluster,
+        false => Backend::Processes,
+    };
+    let frame = Frame::new(backend, welcome.index as usize);
+    Worker::new(lane, catalog, frame).run();
     Ok(())
 }
 
@@ -264,12 +269,12 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(lane: &'static Lane, catalog: &'static Catalog, index: usize) -> Self {
+    fn new(lane: &'static Lane, catalog: &'static Catalog, frame: Frame) -> Self {
         Self {
             lane,
             control: lane.control.get(),
             catalog,
-            frame: Frame::new(Backend::Processes, index).probed(PROBE),
+            frame: frame.probed(PROBE),
             patience: Patience::new(),
             next: 0,
             ring: Ring::new(lane.arena_bytes),

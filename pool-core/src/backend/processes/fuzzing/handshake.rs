@@ -43,6 +43,7 @@ fn written(input: &mut Input<'_>) -> [Vec<u8>; 2] {
         sharers: input.long() as u32,
         arena_bytes: input.long(),
         stdout: input.flag(),
+        agent: input.flag(),
     };
     let hello = Hello { identity };
     assert_eq!(Welcome::decode(&welcome.encode()), Ok(welcome));

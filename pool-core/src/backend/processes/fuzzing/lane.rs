@@ -161,6 +161,8 @@ impl World {
             queue_bytes: Some(usize::MAX),
             initializer: None,
             processes: ProcessConfig::default(),
+            #[cfg(feature = "cluster")]
+            nats: None,
         };
         let shared = Arc::new(Shared::new(&config).expect("a descriptor"));
         let engine: EngineRef = Arc::new(Box::new(Processes {
@@ -287,7 +289,7 @@ impl World {
         let ids: Vec<_> = ids.collect();
         let probe = |id: &u32| Probe::new(*id, wants, load);
         let probes: Vec<_> = ids.iter().map(probe).collect();
-        let chunk = SentChunk::of(&probes, None);
+        let chunk = SentChunk::of(&probes, None, 12 * 1024);
         let sent = chunk.len();
         let (handle, job) = self.send(chunk);
         self.wait_for(Held::Chunk(handle), job, ids[..sent].to_vec());

@@ -1,0 +1,794 @@
+//! What an agent has: messages whose submitters are to be asked, runs that it was given, outcomes
+//! that nobody has heard of. Without I/O, and without a clock.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use ::bytes::Bytes;
+use async_nats::Subject;
+
+use super::super::wire::{Fate, MAX_TOGETHER, MAX_TOGETHER_BYTES, Order, Part, Run, Verdict};
+
+/// How long an answer may take.
+const ANSWER_TIME: Duration = Duration::from_secs(1);
+
+/// A lease is renewed after so long.
+const RENEW_AFTER: Duration = Duration::from_secs(5);
+
+/// How long a message waits in the queue whose submitter is not there.
+pub(super) const ABSENT_DELAY: Duration = Duration::from_secs(5);
+
+/// A submitter that nobody has listened to for so long is gone.
+const GONE_AFTER: Duration = Duration::from_secs(60);
+
+/// A submitter that has said nothing for so long is asked whether it is there, as often.
+const HELLO_AFTER: Duration = Duration::from_secs(5);
+
+/// For how long it is believed that a submitter is not there.
+const ABSENT_FOR: Duration = Duration::from_millis(500);
+
+/// A run that was given to us so short a time ago may be missing in a roll.
+const YOUNG: Duration = Duration::from_secs(3);
+
+/// A message that waits for a seat for so long goes back to the queue: another agent may have one.
+const PARKED: Duration = Duration::from_millis(100);
+
+/// A run that took so long, from its leave to its outcome, was a quick one: more of them may wait
+/// here. One that took longer than the other time was none: none may.
+const QUICK: Duration = Duration::from_millis(2);
+const SLOW: Duration = Duration::from_millis(10);
+
+/// How many runs may wait here for each seat, at most.
+const MAX_AHEAD: usize = 32;
+
+/// A submitter.
+struct Client {
+    name: String,
+    /// When it last said something, or was first heard of.
+    heard: Instant,
+    /// Since when nobody listens to it, and when that was last found.
+    absent: Option<(Instant, Instant)>,
+    asked: Instant,
+    /// How much of it is here.
+    has: usize,
+}
+
+/// A run, by the number of its submitter.
+pub(super) type Key = (usize, Run);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Its submitter is to be asked.
+    Ready,
+    /// It was asked.
+    Asking,
+    /// It has leave to start; its arguments are under way.
+    Fetching,
+    /// It runs, or its outcome is not heard.
+    Running,
+    /// It goes back, which its submitter has not heard.
+    Returning,
+}
+
+pub(super) struct Held {
+    pub(super) order: Order,
+    pub(super) body: Bytes,
+    seq: u64,
+    ack: Subject,
+    pub(super) stage: Stage,
+    since: Instant,
+    renewed: Instant,
+    /// Nobody wants it any more.
+    pub(super) is_stopped: bool,
+    /// How many rolls in a row did not have it.
+    missed: u32,
+    /// What is out of it: running, or unheard.
+    pub(super) parts: BTreeMap<u32, PartState>,
+    pub(super) next_part: u32,
+}
+
+pub(super) enum PartState {
+    /// The number of its handle.
+    Running(usize),
+    Done(Box<Outcome>),
+}
+
+/// An outcome that is not heard.
+pub(super) struct Outcome {
+    pub(super) fate: Fate,
+    /// Its bytes, behind the message or to be fetched.
+    pub(super) payload: Bytes,
+    pub(super) is_large: bool,
+}
+
+/// What is to be done with a message of the queue.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Ack {
+    /// It is over.
+    Done(Subject),
+    /// Again, after this time.
+    Back(Subject, Duration),
+    /// We have it.
+    Renew(Subject),
+}
+
+/// A question that was asked, and when.
+enum Asked {
+    Leave(Vec<Key>),
+    Heard(Vec<(Key, u32)>),
+    Back(Vec<Key>),
+    Hello,
+}
+
+pub(super) struct Table {
+    seats: usize,
+    /// How many runs may wait here beside those on seats.
+    ahead: usize,
+    /// How many messages may wait here that nobody was asked for.
+    parked: usize,
+    clients: Vec<Client>,
+    by_name: HashMap<String, usize>,
+    held: HashMap<Key, Held>,
+    ready: VecDeque<Key>,
+    unsent: VecDeque<(Key, u32)>,
+    returning: Vec<Key>,
+    questions: HashMap<u64, (usize, Asked, Instant)>,
+    /// Runs that are on their way to a seat, or on one.
+    busy: usize,
+    pub(super) drains: bool,
+    pub(super) acks: Vec<Ack>,
+    /// Parts to be stopped: with what runs, or only the rest.
+    pub(super) stops: Vec<(usize, bool)>,
+}
+
+/// What is to be asked or said.
+pub(super) enum Question {
+    Ask(Vec<Run>),
+    Done(Vec<Part>),
+    Back(Vec<Run>),
+    Hello,
+}
+
+impl Table {
+    pub(super) fn new(seats: usize) -> Self {
+        Self {
+            seats,
+            ahead: 0,
+            parked: seats,
+            clients: Vec::new(),
+            by_name: HashMap::new(),
+            held: HashMap::new(),
+            ready: VecDeque::new(),
+            unsent: VecDeque::new(),
+            returning: Vec::new(),
+            questions: HashMap::new(),
+            busy: 0,
+            drains: false,
+            acks: Vec::new(),
+            stops: Vec::new(),
+        }
+    }
+
+    pub(super) fn client_name(&self, client: usize) -> &str {
+        &self.clients[client].name
+    }
+
+    pub(super) fn busy(&self) -> usize {
+        self.busy
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.held.len()
+    }
+
+    pub(super) fn get(&self, key: Key) -> Option<&Held> {
+        self.held.get(&key)
+    }
+
+    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Held> {
+        self.held.get_mut(&key)
+    }
+
+    /// How many messages are wanted beside those that are here, and how many there can be at most.
+    pub(super) fn wants(&self) -> (usize, usize) {
+        let all = self.seats + self.ahead + self.parked;
+        match self.drains {
+            true => (0, all),
+            false => (all.saturating_sub(self.busy + self.ready.len()), all),
+        }
+    }
+
+    fn client(&mut self, name: &str, now: Instant) -> usize {
+        if let Some(&client) = self.by_name.get(name) {
+            return client;
+        }
+        self.clients.push(Client {
+            name: name.to_owned(),
+            heard: now,
+            absent: None,
+            asked: now,
+            has: 0,
+        });
+        self.by_name.insert(name.to_owned(), self.clients.len() - 1);
+        self.clients.len() - 1
+    }
+
+    /// A client has said something.
+    pub(super) fn heard(&mut self, name: &str, now: Instant) -> usize {
+        let client = self.client(name, now);
+        self.clients[client].heard = now;
+        self.clients[client].absent = None;
+        client
+    }
+
+    /// Nobody listens to it.
+    fn absent(&mut self, client: usize, now: Instant) {
+        let client = &mut self.clients[client];
+        let since = client.absent.map_or(now, |(since, _)| since);
+        client.absent = Some((since, now));
+    }
+
+    fn is_gone(&self, client: usize, now: Instant) -> bool {
+        let absent = self.clients[client].absent;
+        absent.is_some_and(|(since, _)| now.saturating_duration_since(since) >= GONE_AFTER)
+    }
+
+    /// The connection is there again: others may not be yet.
+    pub(super) fn connected(&mut self, now: Instant) {
+        for client in &mut self.clients {
+            client.absent = None;
+            client.heard = now;
+        }
+        // Their answers are lost, or will be taken as well as ever.
+        for (_, _, at) in self.questions.values_mut() {
+            *at = now;
+        }
+    }
+
+    // ---- messages of the queue ----
+
+    /// A message: `seq` is its number in the stream.
+    pub(super) fn came(
+        &mut self,
+        client: &str,
+        order: Order,
+        body: Bytes,
+        seq: u64,
+        ack: Subject,
+        now: Instant,
+    ) {
+        let client = self.client(client, now);
+        if self.drains {
+            return self.acks.push(Ack::Back(ack, Duration::ZERO));
+        }
+        if self.is_gone(client, now) {
+            return self.acks.push(Ack::Done(ack));
+        }
+        let absent = self.clients[client].absent;
+        if absent.is_some_and(|(_, at)| now.saturating_duration_since(at) < ABSENT_FOR) {
+            return self.acks.push(Ack::Back(ack, ABSENT_DELAY));
+        }
+        let key = (client, order.run);
+        match self.held.get_mut(&key) {
+            // Delivered again, since the lease was not renewed in time.
+            Some(held) if held.seq == seq => {
+                held.ack = ack;
+                held.renewed = now;
+            }
+            // Another copy.
+            Some(_) => self.acks.push(Ack::Done(ack)),
+            None => {
+                let held = Held {
+                    order,
+                    body,
+                    seq,
+                    ack,
+                    stage: Stage::Ready,
+                    since: now,
+                    renewed: now,
+                    is_stopped: false,
+                    missed: 0,
+                    parts: BTreeMap::new(),
+                    next_part: 1,
+                };
+                self.held.insert(key, held);
+                self.clients[client].has += 1;
+                self.ready.push_back(key);
+            }
+        }
+    }
+
+    fn forget(&mut self, key: Key) -> Option<Held> {
+        let held = self.held.remove(&key)?;
+        self.clients[key.0].has -= 1;
+        if matches!(held.stage, Stage::Asking | Stage::Fetching) {
+            self.busy -= 1;
+        }
+        let running = |part: &&PartState| matches!(part, PartState::Running(_));
+        self.busy -= held.parts.values().filter(running).count();
+        Some(held)
+    }
+
+    fn forget_and_ack(&mut self, key: Key, ack: fn(Subject) -> Ack) {
+        if let Some(held) = self.forget(key) {
+            self.acks.push(ack(held.ack));
+        }
+    }
+
+    // ---- questions ----
+
+    /// The next thing to be said: to which client, under which number.
+    pub(super) fn next_question(&mut self, now: Instant) -> Option<(usize, u64, Question)> {
+        let (client, asked, question) = self
+            .next_done()
+            .or_else(|| self.next_back())
+            .or_else(|| self.next_ask(now))?;
+        let number = self.ask(client, asked, now);
+        Some((client, number, question))
+    }
+
+    fn ask(&mut self, client: usize, asked: Asked, now: Instant) -> u64 {
+        // Random, so that nobody else can answer.
+        let number = crate::seed::random();
+        self.questions.insert(number, (client, asked, now));
+        self.clients[client].asked = now;
+        number
+    }
+
+    fn next_ask(&mut self, now: Instant) -> Option<(usize, Asked, Question)> {
+        let mut keys = Vec::new();
+        while self.busy < self.seats + self.ahead && keys.len() < MAX_TOGETHER {
+            let Some(&key) = self.ready.front() else {
+                break;
+            };
+            if keys.first().is_some_and(|(client, _)| *client != key.0) {
+                break;
+            }
+            self.ready.pop_front();
+            let Some(held) = self.held.get_mut(&key) else {
+                continue;
+            };
+            if held.stage != Stage::Ready {
+                continue;
+            }
+            held.stage = Stage::Asking;
+            held.since = now;
+            self.busy += 1;
+            keys.push(key);
+        }
+        let &(client, _) = keys.first()?;
+        let runs = keys.iter().map(|(_, run)| *run).collect();
+        Some((client, Asked::Leave(keys), Question::Ask(runs)))
+    }
+
+    fn next_done(&mut self) -> Option<(usize, Asked, Question)> {
+        let mut parts = Vec::new();
+        let mut bytes = 0;
+        while let Some(&(key, part)) = self.unsent.front() {
+            let outcome = self.held.get(&key).and_then(|held| held.parts.get(&part));
+            let Some(PartState::Done(outcome)) = outcome else {
+                self.unsent.pop_front();
+                continue;
+            };
+            let is_other = parts
+                .first()
+                .is_some_and(|((client, _), _): &(Key, u32)| *client != key.0);
+            // A large one is heard when it has been fetched, so it goes alone.
+            let is_full = outcome.is_large
+                || parts.len() >= MAX_TOGETHER
+                || bytes + outcome.payload.len() > MAX_TOGETHER_BYTES;
+            if is_other || is_full && !parts.is_empty() {
+                break;
+            }
+            let is_large = outcome.is_large;
+            bytes += outcome.payload.len();
+            self.unsent.pop_front();
+            parts.push((key, part));
+            if is_large {
+                break;
+            }
+        }
+        let &((client, _), _) = parts.first()?;
+        let told = parts
+            .iter()
+            .map(|&((_, run), part)| Part { run, part })
+            .collect();
+        Some((client, Asked::Heard(parts), Question::Done(told)))
+    }
+
+    fn next_back(&mut self) -> Option<(usize, Asked, Question)> {
+        let &(client, _) = self.returning.first()?;
+        let (keys, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.returning)
+            .into_iter()
+            .partition(|key| key.0 == client);
+        self.returning = others;
+        let runs = keys.iter().map(|(_, run)| *run).collect();
+        Some((client, Asked::Back(keys), Question::Back(runs)))
+    }
+
+    /// The verdicts on what was asked: the runs that start now.
+    pub(super) fn judged(&mut self, number: u64, verdicts: &[Verdict], now: Instant) -> Vec<Key> {
+        let Some((client, Asked::Leave(keys), _)) = self.questions.remove(&number) else {
+            return Vec::new();
+        };
+        self.client_spoke(client, now);
+        let mut go = Vec::new();
+        for (at, key) in keys.into_iter().enumerate() {
+            let Some(held) = self.held.get_mut(&key) else {
+                continue;
+            };
+            if held.stage != Stage::Asking {
+                continue;
+            }
+            match verdicts.get(at) {
+                Some(Verdict::Go) if self.drains => {
+                    held.stage = Stage::Returning;
+                    self.busy -= 1;
+                    self.returning.push(key);
+                }
+                Some(Verdict::Go) => {
+                    held.since = now;
+                    go.push(key);
+                }
+                Some(Verdict::Drop) => self.forget_and_ack(key, Ack::Done),
+                Some(Verdict::Elsewhere) => drop(self.forget(key)),
+                None => self.ask_again(key),
+            }
+        }
+        go
+    }
+
+    fn ask_again(&mut self, key: Key) {
+        if let Some(held) = self.held.get_mut(&key)
+            && held.stage == Stage::Asking
+        {
+            if self.drains {
+                return self.forget_and_ack(key, |ack| Ack::Back(ack, Duration::ZERO));
+            }
+            held.stage = Stage::Ready;
+            self.busy -= 1;
+            self.ready.push_front(key);
+        }
+    }
+
+    /// What was said is heard, whatever it was.
+    pub(super) fn answered(&mut self, number: u64, now: Instant) {
+        let Some((client, asked, at)) = self.questions.remove(&number) else {
+            return;
+        };
+        self.client_spoke(client, now);
+        match asked {
+            // Its answer is of another form.
+            Asked::Leave(keys) => {
+                self.questions
+                    .insert(number, (client, Asked::Leave(keys), at));
+            }
+            Asked::Heard(parts) => {
+                for (key, part) in parts {
+                    self.was_heard(key, part);
+                }
+            }
+            Asked::Back(keys) => {
+                for key in keys {
+                    self.forget_and_ack(key, |ack| Ack::Back(ack, Duration::ZERO));
+                }
+            }
+            Asked::Hello => {}
+        }
+    }
+
+    fn client_spoke(&mut self, client: usize, now: Instant) {
+        self.clients[client].heard = now;
+        self.clients[client].absent = None;
+    }
+
+    fn was_heard(&mut self, key: Key, part: u32) {
+        let Some(held) = self.held.get_mut(&key) else {
+            return;
+        };
+        if matches!(held.parts.get(&part), Some(PartState::Done(_))) {
+            held.parts.remove(&part);
+        }
+        if held.parts.is_empty() && held.stage == Stage::Running {
+            self.forget_and_ack(key, Ack::Done);
+        }
+    }
+
+    /// Nobody listens to the client.
+    pub(super) fn unheard(&mut self, number: u64, now: Instant) {
+        let Some((client, asked, _)) = self.questions.remove(&number) else {
+            return;
+        };
+        self.absent(client, now);
+        match asked {
+            Asked::Leave(keys) => {
+                let gone = self.is_gone(client, now);
+                for key in keys {
+                    self.forget_and_ack(key, |ack| Ack::Back(ack, ABSENT_DELAY));
+                }
+                if gone {
+                    self.drop_client(client);
+                }
+            }
+            // Said again after a while.
+            asked => {
+                self.questions.insert(number, (client, asked, now));
+            }
+        }
+    }
+
+    // ---- the clock ----
+
+    /// What has to be done by now; the clients that are to be asked whether they are there.
+    pub(super) fn tick(&mut self, now: Instant) -> Vec<(usize, u64)> {
+        let old = |at: &Instant| now.saturating_duration_since(*at) >= ANSWER_TIME;
+        let late: Vec<u64> = self
+            .questions
+            .iter()
+            .filter(|(_, (_, _, at))| old(at))
+            .map(|(number, _)| *number)
+            .collect();
+        for number in late {
+            match self.questions.remove(&number) {
+                Some((_, Asked::Leave(keys), _)) => {
+                    keys.into_iter().rev().for_each(|key| self.ask_again(key));
+                }
+                Some((_, Asked::Heard(parts), _)) => self.unsent.extend(parts),
+                Some((_, Asked::Back(keys), _)) => self.returning.extend(keys),
+                Some((_, Asked::Hello, _)) | None => {}
+            }
+        }
+        for held in self.held.values_mut() {
+            if now.saturating_duration_since(held.renewed) >= RENEW_AFTER {
+                held.renewed = now;
+                self.acks.push(Ack::Renew(held.ack.clone()));
+            }
+        }
+        self.return_parked(now);
+        let mut hellos = Vec::new();
+        for client in 0..self.clients.len() {
+            if self.clients[client].has == 0 {
+                continue;
+            }
+            if self.is_gone(client, now) {
+                self.drop_client(client);
+                continue;
+            }
+            let state = &self.clients[client];
+            let quiet = now.saturating_duration_since(state.heard.max(state.asked));
+            if quiet >= HELLO_AFTER {
+                hellos.push((client, self.ask(client, Asked::Hello, now)));
+            }
+        }
+        hellos
+    }
+
+    /// What waits for a seat here may find one elsewhere.
+    fn return_parked(&mut self, now: Instant) {
+        let is_old = |held: &Held| {
+            held.stage == Stage::Ready && now.saturating_duration_since(held.since) >= PARKED
+        };
+        if self.busy < self.seats {
+            return;
+        }
+        let old: Vec<Key> = self
+            .ready
+            .iter()
+            .copied()
+            .filter(|key| self.held.get(key).is_some_and(is_old))
+            .collect();
+        if !old.is_empty() {
+            self.ahead = 0;
+            self.parked = 0;
+        }
+        for key in old {
+            self.forget_and_ack(key, |ack| Ack::Back(ack, Duration::ZERO));
+        }
+        self.ready.retain(|key| self.held.contains_key(key));
+    }
+
+    /// A client is gone: nobody wants what it had here.
+    fn drop_client(&mut self, client: usize) {
+        let keys: Vec<Key> = self
+            .held
+            .keys()
+            .copied()
+            .filter(|key| key.0 == client)
+            .collect();
+        for key in keys {
+            if let Some(held) = self.held.get(&key) {
+                for part in held.parts.values() {
+                    if let PartState::Running(number) = part {
+                        self.stops.push((*number, true));
+                    }
+                }
+            }
+            self.forget_and_ack(key, Ack::Done);
+        }
+        self.questions.retain(|_, (asked, _, _)| *asked != client);
+    }
+
+    // ---- runs ----
+
+    /// Its arguments are to be fetched.
+    pub(super) fn fetches(&mut self, key: Key) {
+        if let Some(held) = self.held.get_mut(&key) {
+            held.stage = Stage::Fetching;
+        }
+    }
+
+    /// The arguments are there, or (`None`) cannot be had; whether it starts.
+    pub(super) fn fetched(&mut self, key: Key, body: Option<Bytes>, now: Instant) -> bool {
+        let drains = self.drains;
+        let Some(held) = self.held.get_mut(&key) else {
+            return false;
+        };
+        if held.stage != Stage::Fetching {
+            return false;
+        }
+        match body {
+            Some(body) if !drains => {
+                held.body = body;
+                held.since = now;
+                true
+            }
+            _ => {
+                held.stage = Stage::Returning;
+                self.busy -= 1;
+                self.returning.push(key);
+                false
+            }
+        }
+    }
+
+    /// The whole run is given to the local pool, under this number.
+    pub(super) fn started(&mut self, key: Key, number: usize, now: Instant) {
+        if let Some(held) = self.held.get_mut(&key) {
+            // It was counted while its submitter was asked.
+            held.stage = Stage::Running;
+            held.since = now;
+            held.parts.insert(0, PartState::Running(number));
+            held.body = Bytes::new();
+        }
+    }
+
+    /// A part of a chunk is a job of its own now: its number as a part.
+    pub(super) fn divided(&mut self, key: Key, number: usize) -> Option<u32> {
+        let held = self.held.get_mut(&key)?;
+        let part = held.next_part;
+        held.next_part += 1;
+        held.parts.insert(part, PartState::Running(number));
+        self.busy += 1;
+        Some(part)
+    }
+
+    /// A part has an outcome.
+    pub(super) fn done(&mut self, key: Key, part: u32, outcome: Outcome, now: Instant) {
+        let Some(held) = self.held.get_mut(&key) else {
+            return;
+        };
+        if matches!(held.stage, Stage::Asking | Stage::Fetching) {
+            // Without having run.
+            self.busy -= 1;
+            held.stage = Stage::Running;
+        }
+        let took = now.saturating_duration_since(held.since);
+        if let Some(PartState::Running(_)) =
+            held.parts.insert(part, PartState::Done(Box::new(outcome)))
+        {
+            self.busy -= 1;
+        }
+        self.unsent.push_back((key, part));
+        if took <= QUICK {
+            self.ahead = (self.ahead + 1).min(MAX_AHEAD * self.seats);
+            self.parked = self.seats + self.ahead / 2;
+        } else if took >= SLOW {
+            self.ahead /= 2;
+            self.parked = if took < PARKED { self.seats } else { 0 };
+        }
+    }
+
+    /// A run that was given to the local pool has not started there, and will not.
+    pub(super) fn returns(&mut self, key: Key) {
+        let Some(held) = self.held.get_mut(&key) else {
+            return;
+        };
+        if let Some(PartState::Running(_)) = held.parts.remove(&0) {
+            self.busy -= 1;
+        }
+        held.stage = Stage::Returning;
+        self.returning.push(key);
+    }
+
+    /// Runs that wait in the local pool although they were to start long ago, where seats are taken.
+    pub(super) fn overdue(&self, now: Instant) -> Vec<usize> {
+        let late = self.held.values().filter(|held| {
+            held.stage == Stage::Running
+                && held.order.chunk == 0
+                && now.saturating_duration_since(held.since) >= 2 * SLOW
+        });
+        late.filter_map(|held| match held.parts.get(&0) {
+            Some(PartState::Running(number)) => Some(*number),
+            _ => None,
+        })
+        .collect()
+    }
+
+    /// Whether runs may wait in the local pool.
+    pub(super) fn is_overbooked(&self) -> bool {
+        self.busy > self.seats
+    }
+
+    // ---- what submitters say ----
+
+    /// Nobody wants these any more.
+    pub(super) fn stop(&mut self, client: usize, parts: &[Part], running: bool) {
+        for part in parts {
+            let Some(held) = self.held.get_mut(&(client, part.run)) else {
+                continue;
+            };
+            if running && part.part == 0 {
+                held.is_stopped = true;
+            }
+            if let Some(PartState::Running(number)) = held.parts.get(&part.part) {
+                self.stops.push((*number, running));
+            }
+        }
+    }
+
+    /// What the submitter takes us to have: those that we have not.
+    pub(super) fn roll(
+        &mut self,
+        client: usize,
+        wanted: &[Part],
+        unwanted: &[Part],
+        is_whole: bool,
+        now: Instant,
+    ) -> Vec<Part> {
+        self.stop(client, unwanted, true);
+        let is_known = |part: &Part| match self.held.get(&(client, part.run)) {
+            None => false,
+            // What has not come so far is whole.
+            Some(held) => part.part == 0 || held.parts.contains_key(&part.part),
+        };
+        let both = wanted.iter().chain(unwanted);
+        let unknown = both.filter(|part| !is_known(part)).copied().collect();
+        if is_whole {
+            let told: std::collections::HashSet<Run> =
+                wanted.iter().chain(unwanted).map(|part| part.run).collect();
+            for (key, held) in &mut self.held {
+                let young = now.saturating_duration_since(held.since) < YOUNG;
+                if key.0 != client || held.stage != Stage::Running || young {
+                    continue;
+                }
+                held.missed = if told.contains(&key.1) {
+                    0
+                } else {
+                    held.missed + 1
+                };
+                if held.missed >= 2 {
+                    for part in held.parts.values() {
+                        if let PartState::Running(number) = part {
+                            self.stops.push((*number, true));
+                        }
+                    }
+                }
+            }
+        }
+        unknown
+    }
+
+    // ---- the end ----
+
+    /// Takes no more, and hands back what has not started.
+    pub(super) fn drain(&mut self) {
+        self.drains = true;
+        for key in std::mem::take(&mut self.ready) {
+            self.forget_and_ack(key, |ack| Ack::Back(ack, Duration::ZERO));
+        }
+    }
+}

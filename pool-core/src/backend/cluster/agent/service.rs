@@ -1,0 +1,787 @@
+//! An agent at work: carries out what the [table](super::held) decides.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use ::bytes::Bytes;
+use async_nats::{Client, HeaderMap, Message, StatusCode, Subject, Subscriber};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::super::connection::{self, Role, Turn};
+use super::super::names::{self, Names};
+use super::super::nats::Nats;
+use super::super::submitter::{Channel, next, ready};
+use super::super::wire::{
+    self, Chunk, Failure, Fate, Fetch, MAX_INLINE, Order, Part, Payload, Present, ToAgent,
+    ToSubmitter, Verdict,
+};
+use super::super::{desk, fetch};
+use super::held::{Ack, Key, Outcome, PartState, Question, Table};
+use super::pulls::{EXPIRES, HEARTBEAT, Pulls, Status};
+use super::relay::{self, Relayed};
+use crate::bytes::Bytes as Args;
+use crate::completions::Completions;
+use crate::task::Options;
+use crate::{Error, JoinHandle, Pool, TaskError, TaskErrorKind};
+
+/// How often the clock is looked at while there is something to do, and otherwise.
+const TICK: Duration = Duration::from_millis(50);
+const IDLE_TICK: Duration = Duration::from_millis(500);
+
+/// How many messages of one kind are taken before something else is done.
+const TURN: usize = 256;
+
+/// Between two looks whether the consumer is there.
+const SET_UP_EVERY: Duration = Duration::from_secs(1);
+
+/// How often in a row the servers refuse us until we believe it.
+const MAX_REFUSALS: u32 = 3;
+
+/// How long the last words may take.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// What an agent is told from inside of its program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Command {
+    /// Take no more, do what there is, and end.
+    Drain,
+    /// End.
+    Kill,
+}
+
+/// Why an agent has ended by itself.
+pub(super) type End = Result<(), Error>;
+
+/// A task in the local pool.
+struct Running {
+    key: Key,
+    part: u32,
+    handle: JoinHandle<Relayed>,
+    /// It goes back to the queue, if it has not started.
+    returns: bool,
+}
+
+pub(super) struct Service {
+    nats: Nats,
+    names: Names,
+    name: String,
+    seats: usize,
+    grace: Duration,
+    pool: Pool,
+    client: Client,
+    to_me: Subscriber,
+    to_all: Subscriber,
+    inbox: Subscriber,
+    /// What the subjects of the inbox begin with.
+    answers: String,
+    turns: UnboundedReceiver<Turn>,
+    commands: UnboundedReceiver<Command>,
+    is_connected: bool,
+    refusals: u32,
+    table: Table,
+    pulls: Pulls,
+    completions: Completions,
+    /// By their numbers there.
+    running: HashMap<usize, Running>,
+    fetched: Channel<(Key, Option<Bytes>)>,
+    set_ups: Channel<End>,
+    is_setting_up: bool,
+    set_up_at: Instant,
+    /// When a drain is over.
+    drained_by: Option<Instant>,
+    tick_at: Instant,
+    broken: Option<Error>,
+}
+
+impl Service {
+    /// Connects; with `patient`, as often as it takes.
+    pub(super) async fn open(
+        nats: Nats,
+        pool: Pool,
+        seats: usize,
+        grace: Duration,
+        patient: bool,
+        commands: UnboundedReceiver<Command>,
+    ) -> Result<Self, Error> {
+        let catalog = crate::catalog::Catalog::get()?;
+        let abi = names::abi(catalog.digest(), &nats.version);
+        let names = Names::new(&nats.namespace, abi);
+        let (client, mut turns) = connection::connect(&nats, Role::Agent, patient).await?;
+        if patient {
+            wait_for_connection(&nats, &mut turns).await?;
+        }
+        let name = names::unique();
+        let failed = |error: async_nats::SubscribeError| Error::cluster(error.to_string());
+        let answers = client.new_inbox();
+        let to_me = client
+            .subscribe(names.to_agent(&name))
+            .await
+            .map_err(failed)?;
+        let to_all = client.subscribe(names.who()).await.map_err(failed)?;
+        let inbox = client
+            .subscribe(format!("{answers}.*"))
+            .await
+            .map_err(failed)?;
+        let now = Instant::now();
+        let mut service = Self {
+            nats,
+            names,
+            name,
+            seats,
+            grace,
+            pool,
+            client,
+            to_me,
+            to_all,
+            inbox,
+            answers,
+            turns,
+            commands,
+            is_connected: true,
+            refusals: 0,
+            table: Table::new(seats),
+            pulls: Pulls::new(),
+            completions: Completions::new(),
+            running: HashMap::new(),
+            fetched: unbounded_channel(),
+            set_ups: unbounded_channel(),
+            is_setting_up: false,
+            set_up_at: now,
+            drained_by: None,
+            tick_at: now,
+            broken: None,
+        };
+        service.set_up(now);
+        // So that who asks next finds us.
+        let _ = service.client.flush().await;
+        tracing::info!(
+            agent = service.name,
+            abi = service.names.abi,
+            seats,
+            servers = service.nats.shown(),
+            "takes tasks"
+        );
+        Ok(service)
+    }
+
+    /// Serves until it is told to end, and has.
+    pub(super) async fn run(mut self) -> End {
+        loop {
+            // The connection is a task of the same thread.
+            tokio::task::yield_now().await;
+            let now = Instant::now();
+            self.look_around(now).await;
+            let is_drained = self.table.drains && self.table.is_empty();
+            let is_late = self.drained_by.is_some_and(|at| at <= now);
+            if is_drained || is_late || self.broken.is_some() {
+                return self.close(is_drained).await;
+            }
+            let tick = tokio::time::sleep_until(self.tick_at.into());
+            let completions = &mut self.completions;
+            let done =
+                std::future::poll_fn(|context| match completions.poll_next(context.waker()) {
+                    Some(number) => std::task::Poll::Ready(number),
+                    None => std::task::Poll::Pending,
+                });
+            tokio::select! {
+                number = done => self.ended(number),
+                Some(message) = next(&mut self.inbox) => self.answered(message).await,
+                Some(message) = next(&mut self.to_me) => self.heard(message).await,
+                Some(message) = next(&mut self.to_all) => self.present(message).await,
+                Some(turn) = self.turns.recv() => self.turned(turn),
+                Some((key, body)) = self.fetched.1.recv() => self.was_fetched(key, body),
+                Some(result) = self.set_ups.1.recv() => self.was_set_up(result),
+                Some(command) = self.commands.recv() => self.told(command, now),
+                () = tick => {}
+            }
+            for _ in 0..TURN {
+                let Some(message) = ready(&mut self.inbox) else {
+                    break;
+                };
+                self.answered(message).await;
+            }
+            for _ in 0..TURN {
+                let Some(message) = ready(&mut self.to_me) else {
+                    break;
+                };
+                self.heard(message).await;
+            }
+            while let Some(number) = self.completions.try_next() {
+                self.ended(number);
+            }
+        }
+    }
+
+    /// Says what is to be said, and asks for more.
+    async fn look_around(&mut self, now: Instant) {
+        if now >= self.tick_at {
+            let idle = self.table.is_empty() && self.drained_by.is_none();
+            self.tick_at = now + if idle { IDLE_TICK } else { TICK };
+            self.pulls.tick(now);
+            if self.is_connected {
+                for (client, number) in self.table.tick(now) {
+                    self.say(client, number, Question::Hello).await;
+                }
+                if self.table.is_overbooked() {
+                    self.hand_back(now);
+                }
+            }
+        }
+        for (number, running) in std::mem::take(&mut self.table.stops) {
+            if let Some(part) = self.running.get(&number) {
+                part.handle.give_up(running);
+            }
+        }
+        if !self.is_connected {
+            return;
+        }
+        while let Some((client, number, question)) = self.table.next_question(now) {
+            self.say(client, number, question).await;
+        }
+        for ack in std::mem::take(&mut self.table.acks) {
+            self.ack(ack).await;
+        }
+        let (wanted, all) = self.table.wants();
+        if let Some((number, batch)) = self.pulls.ask(wanted, all, now) {
+            let subject = format!(
+                "$JS.API.CONSUMER.MSG.NEXT.{}.{}",
+                self.names.stream(),
+                self.names.consumer()
+            );
+            let request = serde_json::json!({
+                "batch": batch,
+                "expires": nanos(EXPIRES),
+                "idle_heartbeat": nanos(HEARTBEAT),
+            });
+            let reply = format!("{}.m{number}", self.answers);
+            let message = Bytes::from(request.to_string());
+            let _ = self
+                .client
+                .publish_with_reply(subject, reply, message)
+                .await;
+        }
+    }
+
+    async fn ack(&self, ack: Ack) {
+        let (to, what) = match ack {
+            Ack::Done(to) => (to, Bytes::from_static(b"+ACK")),
+            Ack::Renew(to) => (to, Bytes::from_static(b"+WPI")),
+            Ack::Back(to, delay) if delay.is_zero() => (to, Bytes::from_static(b"-NAK")),
+            Ack::Back(to, delay) => {
+                let delay = serde_json::json!({ "delay": nanos(delay) });
+                (to, Bytes::from(format!("-NAK {delay}")))
+            }
+        };
+        // One that is lost comes again, and its submitter knows better.
+        let _ = self.client.publish(to, what).await;
+    }
+
+    async fn say(&self, client: usize, number: u64, question: Question) {
+        let agent = self.name.clone();
+        let message = match question {
+            Question::Ask(runs) => wire::encode(&ToSubmitter::Ask { agent, runs }, &[]),
+            Question::Back(runs) => wire::encode(&ToSubmitter::Back { agent, runs }, &[]),
+            Question::Hello => wire::encode(&ToSubmitter::Hello, &[]),
+            Question::Done(parts) => self.done(client, agent, &parts),
+        };
+        let to = self.names.to_submitter(self.table.client_name(client));
+        let reply = format!("{}.q{number}", self.answers);
+        let _ = self.client.publish_with_reply(to, reply, message).await;
+    }
+
+    fn done(&self, client: usize, agent: String, parts: &[Part]) -> Bytes {
+        let mut outcomes = Vec::with_capacity(parts.len());
+        let mut bytes: Vec<&[u8]> = Vec::with_capacity(parts.len());
+        for part in parts {
+            let held = self.table.get((client, part.run));
+            let Some(PartState::Done(outcome)) = held.and_then(|held| held.parts.get(&part.part))
+            else {
+                continue;
+            };
+            outcomes.push(wire::Outcome {
+                part: *part,
+                fate: outcome.fate.clone(),
+            });
+            if !outcome.is_large {
+                bytes.push(&outcome.payload);
+            }
+        }
+        wire::encode(&ToSubmitter::Done { agent, outcomes }, &bytes)
+    }
+
+    // ---- what comes ----
+
+    async fn answered(&mut self, message: Message) {
+        let now = Instant::now();
+        let what = message.subject.strip_prefix(self.answers.as_str());
+        let Some((kind, number)) = what
+            .and_then(|what| what.strip_prefix('.'))
+            .and_then(|what| what.split_at_checked(1))
+        else {
+            // A message of the queue comes under its own subject.
+            return self.pulled(message, now).await;
+        };
+        let Ok(number) = number.parse::<u64>() else {
+            return;
+        };
+        match kind {
+            "m" => self.pull_ended(number, message.status, now),
+            "q" if message.status == Some(StatusCode::NO_RESPONDERS) => {
+                self.table.unheard(number, now);
+            }
+            "q" if message.payload.is_empty() => self.table.answered(number, now),
+            "q" => {
+                if let Some((verdicts, _)) = wire::decode::<Vec<Verdict>>(&message.payload) {
+                    for key in self.table.judged(number, &verdicts, now) {
+                        self.begin(key, now);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What the server says of a request for messages.
+    fn pull_ended(&mut self, number: u64, status: Option<StatusCode>, now: Instant) {
+        let status = match status.map(u16::from) {
+            Some(100) => Status::Heartbeat,
+            Some(404 | 408) => Status::Over,
+            _ => Status::Refused,
+        };
+        if status == Status::Refused {
+            // The consumer may be gone.
+            self.set_up(now);
+        }
+        self.pulls.status(number, status, now);
+    }
+
+    /// A message of the queue.
+    async fn pulled(&mut self, message: Message, now: Instant) {
+        self.pulls.came(now);
+        let Some(ack) = message.reply.filter(|reply| reply.starts_with("$JS.ACK.")) else {
+            return;
+        };
+        let client = self.names.client_of(&message.subject).map(str::to_owned);
+        // Who copies a message of the stream to us is not the consumer.
+        let is_copy = message.headers.as_ref().is_some_and(is_copied);
+        let order = wire::decode::<Order>(&message.payload);
+        match (client, order, sequence_of(&ack)) {
+            (Some(client), Some((order, body)), Some(seq)) if !is_copy => {
+                self.table.came(&client, order, body, seq, ack, now);
+            }
+            _ => {
+                tracing::warn!(subject = %message.subject, "a message that is no task");
+                self.ack(Ack::Done(ack)).await;
+            }
+        }
+    }
+
+    async fn heard(&mut self, message: Message) {
+        let now = Instant::now();
+        if message.headers.as_ref().is_some_and(is_copied) {
+            return;
+        }
+        let Some((said, _)) = wire::decode::<ToAgent>(&message.payload) else {
+            tracing::warn!(subject = %message.subject, "a message that makes no sense");
+            return;
+        };
+        match said {
+            ToAgent::Stop {
+                client,
+                parts,
+                running,
+            } => {
+                let client = self.table.heard(&client, now);
+                self.table.stop(client, &parts, running);
+            }
+            ToAgent::Roll {
+                client,
+                wanted,
+                unwanted,
+                is_whole,
+            } => {
+                let client = self.table.heard(&client, now);
+                let unknown = self.table.roll(client, &wanted, &unwanted, is_whole, now);
+                self.reply(message.reply, wire::encode(&unknown, &[])).await;
+            }
+            ToAgent::Fetch { client, fetch } => {
+                let client = self.table.heard(&client, now);
+                let held = self.table.get((client, fetch.part.run));
+                let piece = match held.and_then(|held| held.parts.get(&fetch.part.part)) {
+                    Some(PartState::Done(outcome)) => piece_of(&outcome.payload, &fetch),
+                    _ => Bytes::new(),
+                };
+                self.reply(message.reply, piece).await;
+            }
+        }
+    }
+
+    async fn present(&mut self, message: Message) {
+        let present = Present {
+            agent: self.name.clone(),
+            abi: self.names.abi.clone(),
+            seats: self.seats as u32,
+            busy: self.table.busy() as u32,
+            host: host(),
+            pid: std::process::id(),
+            drains: self.table.drains,
+        };
+        self.reply(message.reply, wire::encode(&present, &[])).await;
+    }
+
+    async fn reply(&self, to: Option<Subject>, message: Bytes) {
+        if let Some(to) = to {
+            let _ = self.client.publish(to, message).await;
+        }
+    }
+
+    // ---- runs ----
+
+    /// A run has leave to start.
+    fn begin(&mut self, key: Key, now: Instant) {
+        let Some(held) = self.table.get(key) else {
+            return;
+        };
+        if held.is_stopped {
+            let error = TaskError::cancelled("");
+            return self.failed(key, 0, &error, now);
+        }
+        let Some(len) = held.order.stays else {
+            return self.start(key, now);
+        };
+        let part = key.1.whole();
+        self.table.fetches(key);
+        let client = self.client.clone();
+        let subject = self.names.to_submitter(self.table.client_name(key.0));
+        let done = self.fetched.0.clone();
+        tokio::spawn(async move {
+            let piece = fetch::piece(&client);
+            let message = |fetch: Fetch| wire::encode(&ToSubmitter::Fetch(fetch), &[]);
+            let body = fetch::fetch(client, subject, part, len, piece, message).await;
+            let _ = done.send((key, body));
+        });
+    }
+
+    fn was_fetched(&mut self, key: Key, body: Option<Bytes>) {
+        let now = Instant::now();
+        if self.table.get(key).is_some_and(|held| held.is_stopped) {
+            return self.failed(key, 0, &TaskError::cancelled(""), now);
+        }
+        if self.table.fetched(key, body, now) {
+            self.start(key, now);
+        }
+    }
+
+    fn start(&mut self, key: Key, now: Instant) {
+        let Some(held) = self.table.get_mut(key) else {
+            return;
+        };
+        let order = held.order;
+        let options = Options {
+            timeout: order.timeout,
+            earlier: order.attempt.saturating_sub(1),
+            chunk: order.chunk,
+            seed: order.is_seeded.then_some(0),
+            ..Options::default()
+        };
+        let args = Args::from(&held.body[..]);
+        match relay::submit(&self.pool, order.task, args, options) {
+            Some(handle) => {
+                let number = self.enter(key, 0, handle);
+                self.table.started(key, number, now);
+                tracing::debug!(job = key.1.job, run = key.1.run, "starts");
+            }
+            None => self.failed(key, 0, &relay::unknown(), now),
+        }
+    }
+
+    fn enter(&mut self, key: Key, part: u32, handle: JoinHandle<Relayed>) -> usize {
+        let number = handle.enter(&mut self.completions);
+        let running = Running {
+            key,
+            part,
+            handle,
+            returns: false,
+        };
+        self.running.insert(number, running);
+        number
+    }
+
+    /// Hands back what has waited here for too long, beside seats that are taken.
+    fn hand_back(&mut self, now: Instant) {
+        for number in self.table.overdue(now) {
+            if let Some(part) = self.running.get_mut(&number)
+                && !part.handle.is_running()
+            {
+                part.returns = true;
+                part.handle.cancel_queued();
+            }
+        }
+    }
+
+    /// A job of the local pool has an outcome.
+    fn ended(&mut self, number: usize) {
+        let now = Instant::now();
+        let Some(running) = self.running.remove(&number) else {
+            return;
+        };
+        let Running {
+            key,
+            part,
+            handle,
+            returns,
+        } = running;
+        match handle.into_outcome() {
+            Ok(Relayed { answer, chunk }) => self.answer(key, part, answer, chunk, now),
+            Err(error) if returns && error.is_cancelled() => self.table.returns(key),
+            Err(error) if error.is_rejected() => {
+                // The local pool is broken: others may be better off.
+                self.broken.get_or_insert(Error::cluster(error.to_string()));
+                self.table.returns(key);
+            }
+            Err(error) => {
+                tracing::info!(job = key.1.job, %error, "no result");
+                self.failed(key, part, &error, now);
+            }
+        }
+    }
+
+    fn failed(&mut self, key: Key, part: u32, error: &TaskError, now: Instant) {
+        let outcome = Outcome {
+            fate: Fate::Failed(Failure::of(error)),
+            payload: Bytes::new(),
+            is_large: false,
+        };
+        self.table.done(key, part, outcome, now);
+    }
+
+    fn answer(
+        &mut self,
+        key: Key,
+        part: u32,
+        answer: crate::codec::Answer,
+        chunk: Option<crate::codec::ChunkFacts>,
+        now: Instant,
+    ) {
+        let chunk = chunk.map(|facts| {
+            let mut others = Vec::with_capacity(facts.others.len());
+            for (job, tasks) in facts.others {
+                if let Some(handle) = relay::part(&self.pool, job)
+                    && self.table.get(key).is_some()
+                {
+                    let number = self.enter(key, 0, handle);
+                    let Some(part) = self.table.divided(key, number) else {
+                        continue;
+                    };
+                    if let Some(running) = self.running.get_mut(&number) {
+                        running.part = part;
+                    }
+                    others.push((part, tasks as u32));
+                }
+            }
+            Chunk {
+                ran: facts.ran as u32,
+                lost: facts.lost.as_ref().map(Failure::of),
+                others,
+                run_time: facts.run_time,
+            }
+        });
+        let bytes = answer.payload.as_slice();
+        let limit = MAX_INLINE.min(self.client.max_payload() / 2);
+        let is_large = bytes.len() > limit;
+        let outcome = Outcome {
+            fate: Fate::Answer {
+                reply: answer.reply as u32,
+                worker: answer.worker,
+                payload: match is_large {
+                    true => Payload::Stays(bytes.len() as u64),
+                    false => Payload::Here(bytes.len() as u32),
+                },
+                chunk,
+            },
+            payload: Bytes::copy_from_slice(bytes),
+            is_large,
+        };
+        self.table.done(key, part, outcome, now);
+    }
+
+    // ---- what happens ----
+
+    fn set_up(&mut self, now: Instant) {
+        if self.is_setting_up || self.set_up_at > now {
+            return;
+        }
+        self.is_setting_up = true;
+        self.set_up_at = now + SET_UP_EVERY;
+        let (client, nats, names) = (self.client.clone(), self.nats.clone(), self.names.clone());
+        let done = self.set_ups.0.clone();
+        tokio::spawn(async move {
+            let _ = done.send(connection::set_up(&client, &nats, &names).await);
+        });
+    }
+
+    fn was_set_up(&mut self, result: End) {
+        self.is_setting_up = false;
+        if let Err(error) = result {
+            tracing::warn!(%error, "no queue");
+        }
+    }
+
+    fn turned(&mut self, turn: Turn) {
+        let now = Instant::now();
+        match turn {
+            Turn::Connected => {
+                tracing::info!("connected again");
+                self.is_connected = true;
+                self.refusals = 0;
+                self.pulls.forget();
+                self.table.connected(now);
+            }
+            Turn::Disconnected => {
+                tracing::warn!(servers = self.nats.shown(), "disconnected");
+                self.is_connected = false;
+                self.pulls.forget();
+            }
+            Turn::Refused(why) => {
+                self.refusals += 1;
+                if self.refusals >= MAX_REFUSALS {
+                    let why = format!("{} refuses this agent: {why}", self.nats.shown());
+                    self.broken = Some(Error::cluster(why));
+                }
+            }
+            Turn::Overrun => tracing::warn!("messages were dropped; they come again"),
+            Turn::Said(what) => tracing::info!(what, "the connection"),
+        }
+    }
+
+    fn told(&mut self, command: Command, now: Instant) {
+        match command {
+            Command::Drain if !self.table.drains => {
+                tracing::info!(tasks = self.table.len(), "drains");
+                self.table.drain();
+                self.pulls.forget();
+                self.drained_by = now.checked_add(self.grace);
+                self.tick_at = now;
+                // Those that wait in the local pool.
+                for part in self.running.values_mut() {
+                    let is_whole = part.part == 0;
+                    let held = self.table.get(part.key);
+                    let is_single = held.is_some_and(|held| held.order.chunk == 0);
+                    if is_whole && is_single && !part.handle.is_running() {
+                        part.returns = true;
+                        part.handle.cancel_queued();
+                    }
+                }
+            }
+            Command::Drain => {}
+            Command::Kill => self.drained_by = Some(now),
+        }
+    }
+
+    /// Ends; what still runs is stopped, and said to be lost.
+    async fn close(mut self, is_drained: bool) -> End {
+        if !is_drained {
+            self.pool.kill();
+            let now = Instant::now();
+            let numbers: Vec<usize> = self.running.keys().copied().collect();
+            for number in numbers {
+                if let Some(running) = self.running.remove(&number) {
+                    let lost = TaskError::new(TaskErrorKind::WorkerLost, "")
+                        .message_is("its agent has ended");
+                    self.failed(running.key, running.part, &lost, now);
+                }
+            }
+        }
+        if self.is_connected {
+            let last_words = async {
+                let now = Instant::now();
+                while let Some((client, number, question)) = self.table.next_question(now) {
+                    self.say(client, number, question).await;
+                }
+                for ack in std::mem::take(&mut self.table.acks) {
+                    self.ack(ack).await;
+                }
+                let _ = self.client.flush().await;
+            };
+            let _ = tokio::time::timeout(LAST_WORDS, last_words).await;
+        }
+        tracing::info!(is_drained, "ends");
+        match self.broken.take() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Waits for the first connection; `Err` where the servers do not want us.
+async fn wait_for_connection(
+    nats: &Nats,
+    turns: &mut UnboundedReceiver<Turn>,
+) -> Result<(), Error> {
+    let mut refusals = 0;
+    let mut has_waited = false;
+    while let Some(turn) = turns.recv().await {
+        match turn {
+            Turn::Connected => return Ok(()),
+            Turn::Refused(why) => {
+                refusals += 1;
+                if refusals >= MAX_REFUSALS {
+                    let why = format!("{} refuses this agent: {why}", nats.shown());
+                    return Err(Error::cluster(why));
+                }
+            }
+            Turn::Said(what) if !std::mem::replace(&mut has_waited, true) => {
+                tracing::warn!(servers = nats.shown(), what, "waits for a server");
+            }
+            _ => {}
+        }
+    }
+    Err(Error::cluster("the connection was given up"))
+}
+
+/// Whether the server has made a copy of a message of a stream, for somebody who asked it to.
+fn is_copied(headers: &HeaderMap) -> bool {
+    headers.get("Nats-Stream").is_some()
+}
+
+/// The number in the stream of a message that is acknowledged there: `$JS.ACK.`, in newer servers a
+/// domain and an account, stream, consumer, deliveries, number, …
+fn sequence_of(ack: &str) -> Option<u64> {
+    let tokens: Vec<&str> = ack.split('.').collect();
+    let at = match tokens.len() {
+        9 => 5,
+        11.. => 7,
+        _ => return None,
+    };
+    tokens[at].parse().ok()
+}
+
+fn piece_of(value: &Bytes, fetch: &Fetch) -> Bytes {
+    let piece = desk::piece_of(value, fetch);
+    piece
+        .map(|piece| value.slice_ref(piece))
+        .unwrap_or_default()
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn host() -> String {
+    let name = rustix::system::uname();
+    name.nodename().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_a_message_is_found_in_old_and_new_subjects() {
+        let old = "$JS.ACK.PT_pool_T.q_00ff.1.42.7.1700000000000000000.3";
+        assert_eq!(sequence_of(old), Some(42));
+        let new = "$JS.ACK._.ACCHASH.PT_pool_T.q_00ff.1.43.7.1700000000000000000.3";
+        assert_eq!(sequence_of(new), Some(43));
+        assert_eq!(sequence_of("$JS.ACK.a.b"), None);
+    }
+}

@@ -1,0 +1,408 @@
+//! The agents, as a submitter sees them: who is there, who has what, and who is gone.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::super::wire::{Part, Present};
+use super::{After, Desk, Entry, State};
+use crate::retry::{self, Fate};
+use crate::{TaskError, TaskErrorKind};
+
+/// How often an agent is told what it is taken to have.
+pub(in super::super) const ROLL_EVERY: Duration = Duration::from_secs(1);
+
+/// An agent is gone when for so long nobody has listened to it. It may be connecting again: its
+/// server may have died.
+const DEAF_TIME: Duration = Duration::from_secs(5);
+
+/// An agent is gone when it has said nothing for so long.
+const SILENT_TIME: Duration = Duration::from_secs(15);
+
+/// An agent that has not answered for so long has no free seats for us.
+const PRESENT_TIME: Duration = Duration::from_secs(8);
+
+/// When it is said that there are no agents.
+const WARN_AFTER: Duration = Duration::from_secs(5);
+
+/// The most parts in one message: it has to fit.
+const MAX_ROLL: usize = 8_192;
+
+struct Agent {
+    name: Arc<str>,
+    /// How many jobs it has.
+    has: usize,
+    /// When it last said something.
+    heard: Instant,
+    /// Since when nobody listens to it.
+    deaf_since: Option<Instant>,
+    /// When it was last told what it has, in which message.
+    roll: Option<(u64, Instant)>,
+}
+
+pub(super) struct Agents {
+    abi: String,
+    all: Vec<Agent>,
+    by_name: HashMap<Arc<str>, usize>,
+    /// What agents of all builds have said of themselves, and when.
+    present: HashMap<String, (Present, Instant)>,
+    /// How many there have been.
+    seen: u64,
+    lost: u64,
+    rolls: u64,
+    /// Since when there is no agent of this build.
+    none_since: Option<Instant>,
+    has_warned: bool,
+    no_worker_timeout: Option<Duration>,
+}
+
+/// What an agent is told.
+#[derive(Debug, PartialEq, Eq)]
+pub(in super::super) struct Roll {
+    pub(in super::super) agent: Arc<str>,
+    pub(in super::super) number: u64,
+    pub(in super::super) wanted: Vec<Part>,
+    pub(in super::super) unwanted: Vec<Part>,
+    pub(in super::super) is_whole: bool,
+}
+
+impl Agents {
+    pub(super) fn new(abi: &str, no_worker_timeout: Option<Duration>, now: Instant) -> Self {
+        Self {
+            abi: abi.to_owned(),
+            all: Vec::new(),
+            by_name: HashMap::new(),
+            present: HashMap::new(),
+            seen: 0,
+            lost: 0,
+            rolls: 0,
+            none_since: Some(now),
+            has_warned: false,
+            no_worker_timeout,
+        }
+    }
+
+    /// An agent has said something.
+    pub(super) fn heard(&mut self, name: &str, now: Instant) -> usize {
+        if let Some(&index) = self.by_name.get(name) {
+            let agent = &mut self.all[index];
+            agent.heard = now;
+            agent.deaf_since = None;
+            return index;
+        }
+        let name: Arc<str> = name.into();
+        let index = self.all.len();
+        self.by_name.insert(Arc::clone(&name), index);
+        self.all.push(Agent {
+            name,
+            has: 0,
+            heard: now,
+            deaf_since: None,
+            roll: None,
+        });
+        index
+    }
+
+    pub(super) fn name(&self, agent: usize) -> Arc<str> {
+        Arc::clone(&self.all[agent].name)
+    }
+
+    /// It was given a job, or one is over.
+    pub(super) fn gave(&mut self, agent: usize, sign: isize) {
+        let has = &mut self.all[agent].has;
+        *has = has.saturating_add_signed(sign);
+    }
+
+    /// Those with jobs that are gone.
+    pub(super) fn lost(&mut self, now: Instant) -> Vec<usize> {
+        let is_lost = |agent: &Agent| {
+            let deaf = agent.deaf_since.map(|since| now - since);
+            let silent = now.saturating_duration_since(agent.heard);
+            deaf.is_some_and(|deaf| deaf >= DEAF_TIME) || silent >= SILENT_TIME
+        };
+        let all = self.all.iter().enumerate();
+        let lost: Vec<_> = all
+            .filter(|(_, agent)| agent.has > 0 && is_lost(agent))
+            .map(|(index, _)| index)
+            .collect();
+        self.lost += lost.len() as u64;
+        lost
+    }
+
+    pub(super) fn seats(&self) -> usize {
+        let of_us = self
+            .present
+            .values()
+            .filter(|(agent, _)| self.is_ours(agent));
+        of_us.map(|(agent, _)| agent.seats as usize).sum()
+    }
+
+    fn is_ours(&self, agent: &Present) -> bool {
+        agent.abi == self.abi && !agent.drains
+    }
+
+    pub(super) fn seen(&self) -> u64 {
+        self.seen
+    }
+
+    pub(super) fn lost_count(&self) -> u64 {
+        self.lost
+    }
+
+    fn forget_absent(&mut self, now: Instant) {
+        self.present
+            .retain(|_, (_, at)| now.saturating_duration_since(*at) < PRESENT_TIME);
+        let some = self.present.values().any(|(agent, _)| self.is_ours(agent));
+        match some {
+            true => {
+                self.none_since = None;
+                self.has_warned = false;
+            }
+            false => drop(self.none_since.get_or_insert(now)),
+        }
+    }
+
+    /// Who else is there, in words.
+    fn others(&self) -> String {
+        let mut abis: Vec<&str> = self
+            .present
+            .values()
+            .filter(|(agent, _)| agent.abi != self.abi)
+            .map(|(agent, _)| agent.abi.as_str())
+            .collect();
+        abis.sort_unstable();
+        abis.dedup();
+        match abis.is_empty() {
+            true => "there are none of other builds either".into(),
+            false => format!("there are agents of {}", abis.join(", ")),
+        }
+    }
+}
+
+impl Desk {
+    /// An agent has said who it is.
+    pub(in super::super) fn present(&mut self, agent: Present, now: Instant) {
+        let agents = &mut self.agents;
+        if let Some(&known) = agents.by_name.get(agent.agent.as_str()) {
+            let known = &mut agents.all[known];
+            known.heard = now;
+            known.deaf_since = None;
+        }
+        let before = agents.present.insert(agent.agent.clone(), (agent, now));
+        agents.seen += u64::from(before.is_none());
+        agents.forget_absent(now);
+    }
+
+    /// Nobody at all says who he is.
+    pub(in super::super) fn nobody_is_present(&mut self, now: Instant) {
+        self.agents.present.clear();
+        self.agents.forget_absent(now);
+    }
+
+    /// How many seats agents have, as far as is known.
+    pub(in super::super) fn seats(&self) -> usize {
+        self.agents.seats()
+    }
+
+    /// What is to be said, once, where tasks wait and there is no agent for them. Rejects them where
+    /// they have waited for as long as is allowed.
+    pub(in super::super) fn look_for_agents(
+        &mut self,
+        now: Instant,
+        after: &mut After,
+    ) -> Option<String> {
+        self.agents.forget_absent(now);
+        let since = self.agents.none_since?;
+        let absent = now.saturating_duration_since(since);
+        if self.counts.queued == 0 || self.counts.granted > 0 || !self.is_connected {
+            return None;
+        }
+        let abi = &self.agents.abi;
+        let why = format!(
+            "there is no agent of this build ({abi}); {}",
+            self.agents.others()
+        );
+        if self
+            .agents
+            .no_worker_timeout
+            .is_some_and(|limit| absent >= limit)
+        {
+            for index in self.indices() {
+                if let Some(entry) = self.entry(index)
+                    && !matches!(entry.state, State::Granted { .. })
+                {
+                    let error = TaskError::rejected(entry.job.info().name, why.as_str());
+                    self.give_up(index, error, after);
+                }
+            }
+            return None;
+        }
+        if absent < WARN_AFTER || std::mem::replace(&mut self.agents.has_warned, true) {
+            return None;
+        }
+        Some(format!(
+            "{} tasks wait: {why}. Start one: POOL_WORKER=nats://… and this program",
+            self.counts.queued
+        ))
+    }
+
+    /// What each agent that has something is to be told now.
+    pub(in super::super) fn rolls(&mut self, now: Instant) -> Vec<Roll> {
+        let is_due = |agent: &super::agents::Agent| {
+            let last = agent.roll.map(|(_, at)| now.saturating_duration_since(at));
+            agent.has > 0 && last.is_none_or(|last| last >= ROLL_EVERY)
+        };
+        let due: Vec<usize> = (0..self.agents.all.len())
+            .filter(|index| is_due(&self.agents.all[*index]))
+            .collect();
+        if !self.is_connected || due.is_empty() {
+            return Vec::new();
+        }
+        let mut rolls: HashMap<usize, Roll> = HashMap::new();
+        for agent in due {
+            self.agents.rolls += 1;
+            let (number, agents) = (self.agents.rolls, &mut self.agents.all);
+            agents[agent].roll = Some((number, now));
+            rolls.insert(
+                agent,
+                Roll {
+                    agent: Arc::clone(&agents[agent].name),
+                    number,
+                    wanted: Vec::new(),
+                    unwanted: Vec::new(),
+                    is_whole: true,
+                },
+            );
+        }
+        for entry in self.entries.iter().filter_map(|(_, entry)| entry.as_ref()) {
+            if let State::Granted { agent, .. } = entry.state
+                && let Some(roll) = rolls.get_mut(&agent)
+            {
+                if roll.wanted.len() + roll.unwanted.len() >= MAX_ROLL {
+                    roll.is_whole = false;
+                } else if entry.is_unwanted {
+                    roll.unwanted.push(entry.part);
+                } else {
+                    roll.wanted.push(entry.part);
+                }
+            }
+        }
+        rolls.into_values().collect()
+    }
+
+    /// An agent has answered a roll: it does not have these.
+    pub(in super::super) fn roll_answered(
+        &mut self,
+        number: u64,
+        unknown: &[Part],
+        now: Instant,
+        after: &mut After,
+    ) {
+        let all = self.agents.all.iter_mut().enumerate();
+        let asked = |agent: &Agent| agent.roll.filter(|(roll, _)| *roll == number);
+        let Some((agent, sent)) = all
+            .filter_map(|(index, agent)| Some((index, asked(agent)?.1)))
+            .next()
+        else {
+            return;
+        };
+        let known = &mut self.agents.all[agent];
+        known.heard = now;
+        known.deaf_since = None;
+        for part in unknown {
+            let Some(index) = self.find(*part) else {
+                continue;
+            };
+            let granted = self.entry(index).map(|entry| entry.state);
+            if let Some(State::Granted { agent: owner, at }) = granted
+                && owner == agent
+                && at <= sent
+            {
+                self.run_lost(index, "its agent does not know it any more", now, after);
+            }
+        }
+    }
+
+    /// Nobody listens to the agent that this roll was for.
+    pub(in super::super) fn roll_unheard(&mut self, number: u64, now: Instant) {
+        let asked = |agent: &&mut Agent| agent.roll.is_some_and(|(roll, _)| roll == number);
+        if let Some(agent) = self.agents.all.iter_mut().find(asked) {
+            agent.deaf_since.get_or_insert(now);
+        }
+    }
+
+    /// The connection is there again, or gone: while it is gone nobody else can be heard.
+    pub(in super::super) fn connected(&mut self, is_connected: bool, now: Instant) {
+        self.is_connected = is_connected;
+        self.short_looks = 0;
+        self.unacked.values_mut().for_each(|at| *at = now);
+        if is_connected {
+            for agent in &mut self.agents.all {
+                agent.heard = now;
+                agent.deaf_since = None;
+                agent.roll = None;
+            }
+            self.agents
+                .present
+                .values_mut()
+                .for_each(|(_, at)| *at = now);
+            if self.agents.none_since.is_some() {
+                self.agents.none_since = Some(now);
+            }
+        } else {
+            // Silence says nothing from here on.
+            for agent in &mut self.agents.all {
+                agent.deaf_since = None;
+            }
+        }
+    }
+
+    /// An agent is gone, with everything that it has.
+    pub(super) fn lost(&mut self, agent: usize, now: Instant, after: &mut After) {
+        for index in self.indices() {
+            let state = self.entry(index).map(|entry| entry.state);
+            if let Some(State::Granted { agent: owner, .. }) = state
+                && owner == agent
+            {
+                self.run_lost(index, "its agent is gone", now, after);
+            }
+        }
+        let name = self.agents.name(agent);
+        self.agents.present.remove(&*name);
+    }
+
+    fn run_lost(&mut self, index: u32, why: &str, now: Instant, after: &mut After) {
+        let Some(entry) = self.entry(index) else {
+            return;
+        };
+        let again = retry::again(&entry.job.options(), Fate::Lost);
+        let error =
+            TaskError::new(TaskErrorKind::WorkerLost, entry.job.info().name).message_is(why);
+        self.run_failed(index, again, error, now, after);
+    }
+
+    /// A run is past its deadline, and its agent has not said so.
+    pub(super) fn overdue(&mut self, run: super::Run, now: Instant, after: &mut After) {
+        let Some(index) = self.find(run.whole()) else {
+            return;
+        };
+        let Some(Entry {
+            state: State::Granted { agent, .. },
+            job,
+            ..
+        }) = self.entry(index)
+        else {
+            return;
+        };
+        let (agent, name) = (*agent, job.info().name);
+        let again = retry::again(&job.options(), Fate::TimedOut);
+        self.says.push(super::Say::Stop {
+            agent: self.agents.name(agent),
+            part: run.whole(),
+            running: true,
+        });
+        self.counts.timed_out += 1;
+        let error = TaskError::new(TaskErrorKind::TimedOut, name);
+        self.run_failed(index, again, error, now, after);
+    }
+}

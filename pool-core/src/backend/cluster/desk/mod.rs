@@ -1,0 +1,887 @@
+//! What the submitter knows of its tasks, and what it decides: without I/O, and without a clock.
+//!
+//! The README of this folder has the states. Whoever has the lock of the desk calls its methods with
+//! what has happened; what is to be said to others goes to [`Desk::says`], what is to be done when
+//! the lock is given up to [`After`].
+
+mod agents;
+mod outcomes;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use ::bytes::Bytes;
+
+pub(super) use self::outcomes::stays;
+
+use self::agents::Agents;
+use super::wire::{self, Order, Part, Run, Verdict};
+use crate::backend::agenda::Agenda;
+use crate::backend::{Bounds, Config, SHUT_DOWN};
+use crate::cell::{Abandon, Claimed, Job, Watched};
+use crate::retry::Again;
+use crate::tally::Tally;
+use crate::{Stats, TaskError, TaskErrorKind};
+
+/// How many jobs are published and not over. The others wait here, where a cancel costs nothing.
+const MAX_OUT: usize = 10_000;
+
+/// The same in bytes of arguments.
+const MAX_OUT_BYTES: usize = 256 << 20;
+
+/// How many publishes wait for the server's word.
+const MAX_UNACKED: usize = 1_024;
+
+/// How long the server may take for it.
+const ACK_TIME: Duration = Duration::from_secs(2);
+
+/// How long nothing is published after the server has refused something.
+const REFUSED_TIME: Duration = Duration::from_millis(250);
+
+/// How long after its deadline the submitter itself ends a task, whose agent should have.
+const DEADLINE_SLACK: Duration = Duration::from_secs(1);
+
+/// A message of a task that has waited for so long may have been lost.
+const LOST_AFTER: Duration = Duration::from_secs(10);
+
+/// How many looks at the queue have to find too little in it.
+const LOOKS: u32 = 2;
+
+/// To be done when the lock of the desk was given up.
+#[derive(Default)]
+pub(super) struct After {
+    /// Handles to be woken: runs wakers and callbacks.
+    pub(super) watched: Vec<Watched>,
+    /// Jobs that were resolved early: who watches them is to be woken.
+    pub(super) abandoned: Vec<Job>,
+    /// There is something to be said, or to be waited for.
+    pub(super) wake: bool,
+    /// The queue has become shorter.
+    pub(super) room: bool,
+}
+
+impl After {
+    /// Runs foreign code.
+    pub(super) fn wake_watchers(self) {
+        for job in self.abandoned {
+            job.head().waiters.wake_all();
+        }
+        drop(self.watched);
+    }
+}
+
+/// What is to be said to others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Say {
+    /// To an agent: nobody wants this any more; what runs is stopped, or only what has not started.
+    Stop {
+        agent: Arc<str>,
+        part: Part,
+        running: bool,
+    },
+    /// To the server: this message is not needed any more.
+    Delete(u64),
+    /// To the server: none of ours is.
+    Purge,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// To be published.
+    Waiting,
+    /// Published.
+    Queued { at: Instant },
+    /// An agent has leave to run it.
+    Granted { agent: usize, at: Instant },
+    /// It has failed, and is published again later.
+    Backoff { at: Instant },
+}
+
+struct Entry {
+    part: Part,
+    job: Claimed,
+    state: State,
+    /// The message of the run, where the server has told its number.
+    seq: Option<u64>,
+    bytes: usize,
+    /// Nobody waits for it any more.
+    is_unwanted: bool,
+    /// Nobody waits for those of its tasks that have not started.
+    is_cut: bool,
+}
+
+/// What happens by the clock, to the job with this number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Due {
+    /// It has not started in time.
+    Expired(u64),
+    /// It runs for too long, and its agent says nothing of it.
+    Overdue(Run),
+    /// It runs again.
+    Again(Run),
+}
+
+/// Whether the desk takes jobs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Phase {
+    Open,
+    Draining,
+    Killed,
+    Broken(String),
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    finished: u64,
+    retried: u64,
+    timed_out: u64,
+    /// Entries in *Waiting* or *Queued*, and their bytes.
+    queued: usize,
+    queued_bytes: usize,
+    /// In *Queued*.
+    published: usize,
+    granted: usize,
+    peak: (usize, usize),
+    /// Published and not over, and their bytes.
+    out: usize,
+    out_bytes: usize,
+}
+
+pub(super) struct Desk {
+    /// By the lower half of a job's number; the upper half is which one it is in this place.
+    entries: Vec<(u32, Option<Entry>)>,
+    free: Vec<u32>,
+    /// Where the parts of chunks are that are not the whole.
+    parts: HashMap<Part, u32>,
+    /// In the order in which they are to be published; some are over.
+    waiting: VecDeque<Run>,
+    /// When those were published whose acknowledgement is not there.
+    unacked: BTreeMap<Run, Instant>,
+    /// Those of them that are over: their messages are to be deleted when their numbers are known.
+    orphans: HashSet<Run>,
+    /// Nothing is published before.
+    hold_until: Option<Instant>,
+    agenda: Agenda<Due>,
+    agents: Agents,
+    counts: Counts,
+    pub(super) bounds: Bounds,
+    /// How many submitters have been promised room.
+    pub(super) reserved: usize,
+    grace: Duration,
+    max_inline: usize,
+    phase: Phase,
+    is_connected: bool,
+    /// How often in a row there was less in the queue than there should be.
+    short_looks: u32,
+    tally: Arc<Tally>,
+    pub(super) says: Vec<Say>,
+}
+
+/// What a cancel came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cancelled {
+    No,
+    Yes,
+}
+
+impl Desk {
+    pub(super) fn new(
+        config: &Config,
+        no_worker_timeout: Option<Duration>,
+        abi: &str,
+        tally: Arc<Tally>,
+        now: Instant,
+    ) -> Self {
+        Self {
+            entries: Vec::new(),
+            free: Vec::new(),
+            parts: HashMap::new(),
+            waiting: VecDeque::new(),
+            unacked: BTreeMap::new(),
+            orphans: HashSet::new(),
+            hold_until: None,
+            agenda: Agenda::new(),
+            agents: Agents::new(abi, no_worker_timeout, now),
+            counts: Counts::default(),
+            bounds: config.bounds(),
+            reserved: 0,
+            grace: config.grace,
+            max_inline: wire::MAX_INLINE,
+            phase: Phase::Open,
+            is_connected: true,
+            short_looks: 0,
+            tally,
+            says: Vec::new(),
+        }
+    }
+
+    /// What fits into a message of the server.
+    pub(super) fn set_max_payload(&mut self, max_payload: usize) {
+        self.max_inline = wire::MAX_INLINE.min(max_payload / 2);
+    }
+
+    // ---- entries ----
+
+    fn add(&mut self, job: Claimed, state: State, part: Option<Part>) -> Run {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.entries.push((0, None));
+            self.entries.len() as u32 - 1
+        });
+        let (turn, place) = &mut self.entries[index as usize];
+        let run = Run {
+            job: u64::from(*turn) << 32 | u64::from(index),
+            run: 0,
+        };
+        job.head().note.store(index + 1, Relaxed);
+        let part = part.unwrap_or(run.whole());
+        if part.part > 0 {
+            self.parts.insert(part, index);
+        }
+        let bytes = job.args_len();
+        *place = Some(Entry {
+            part,
+            job,
+            state,
+            seq: None,
+            bytes,
+            is_unwanted: false,
+            is_cut: false,
+        });
+        self.counts(index, 1);
+        run
+    }
+
+    /// Takes an entry out.
+    fn remove(&mut self, index: u32, after: &mut After) -> Option<Entry> {
+        self.counts(index, -1);
+        let (turn, place) = &mut self.entries[index as usize];
+        let entry = place.take()?;
+        *turn = turn.wrapping_add(1);
+        self.free.push(index);
+        self.parts.remove(&entry.part);
+        self.unacked.remove(&entry.part.run);
+        after.room = true;
+        after.wake |= self.is_over();
+        Some(entry)
+    }
+
+    fn set_state(&mut self, index: u32, state: State) {
+        self.counts(index, -1);
+        if let Some(entry) = &mut self.entries[index as usize].1 {
+            entry.state = state;
+        }
+        self.counts(index, 1);
+    }
+
+    /// Enters an entry into the counts, or takes it out of them.
+    fn counts(&mut self, index: u32, sign: isize) {
+        let Some(entry) = &self.entries[index as usize].1 else {
+            return;
+        };
+        let bytes = entry.bytes.cast_signed() * sign;
+        let add = |count: &mut usize, what| *count = count.saturating_add_signed(what);
+        let counts = &mut self.counts;
+        match entry.state {
+            State::Waiting => {
+                add(&mut counts.queued, sign);
+                add(&mut counts.queued_bytes, bytes);
+            }
+            State::Queued { .. } => {
+                add(&mut counts.queued, sign);
+                add(&mut counts.queued_bytes, bytes);
+                add(&mut counts.published, sign);
+                add(&mut counts.out, sign);
+                add(&mut counts.out_bytes, bytes);
+            }
+            State::Granted { agent, .. } => {
+                add(&mut counts.granted, sign);
+                add(&mut counts.out, sign);
+                add(&mut counts.out_bytes, bytes);
+                self.agents.gave(agent, sign);
+            }
+            State::Backoff { .. } => {}
+        }
+        let waiting = (counts.queued, counts.queued_bytes);
+        counts.peak = (counts.peak.0.max(waiting.0), counts.peak.1.max(waiting.1));
+    }
+
+    fn entry(&self, index: u32) -> Option<&Entry> {
+        self.entries.get(index as usize)?.1.as_ref()
+    }
+
+    fn entry_mut(&mut self, index: u32) -> Option<&mut Entry> {
+        self.entries.get_mut(index as usize)?.1.as_mut()
+    }
+
+    fn indices(&self) -> impl Iterator<Item = u32> + use<> {
+        0..self.entries.len() as u32
+    }
+
+    /// The place of the job with this number, if it is there.
+    fn place(&self, job: u64) -> Option<u32> {
+        let (index, turn) = (job as u32, (job >> 32) as u32);
+        let (now, entry) = self.entries.get(index as usize)?;
+        (*now == turn && entry.is_some()).then_some(index)
+    }
+
+    /// The place of a part of a run.
+    fn find(&self, part: Part) -> Option<u32> {
+        if part.part > 0 {
+            return self.parts.get(&part).copied();
+        }
+        let index = self.place(part.run.job)?;
+        (self.entry(index)?.part == part).then_some(index)
+    }
+
+    /// The place of a job of this pool.
+    fn find_job(&self, job: &Job) -> Option<u32> {
+        let index = job.head().note.load(Relaxed).checked_sub(1)?;
+        let entry = self.entry(index)?;
+        entry.job.is(job).then_some(index)
+    }
+
+    // ---- in ----
+
+    /// Whether no task is to be taken now.
+    fn is_full(&self) -> bool {
+        let waiting = self.counts.queued + self.reserved;
+        self.bounds.are_reached(waiting, self.counts.queued_bytes)
+    }
+
+    /// Promises room to a submitter, if there is any. One that would be refused needs none.
+    pub(super) fn reserve(&mut self) -> bool {
+        let full = self.phase == Phase::Open && self.is_full();
+        self.reserved += usize::from(!full);
+        !full
+    }
+
+    /// Takes a job, or rejects it; it comes back where there is no room.
+    pub(super) fn submit(
+        &mut self,
+        job: Claimed,
+        reserved: bool,
+        start_by: Option<Instant>,
+        after: &mut After,
+    ) -> Result<(), Claimed> {
+        if self.phase == Phase::Open && !reserved && self.is_full() {
+            return Err(job);
+        }
+        self.reserved -= usize::from(reserved);
+        let why = match &self.phase {
+            Phase::Open => None,
+            Phase::Broken(why) => Some(why.as_str()),
+            Phase::Draining | Phase::Killed => Some(SHUT_DOWN),
+        };
+        if let Some(why) = why {
+            let error = TaskError::rejected(job.info().name, why);
+            self.fail(job, error, after);
+            return Ok(());
+        }
+        let run = self.add(job, State::Waiting, None);
+        self.waiting.push_back(run);
+        if let Some(at) = start_by {
+            self.at(at, Due::Expired(run.job));
+        }
+        after.wake = true;
+        Ok(())
+    }
+
+    fn at(&mut self, at: Instant, due: Due) {
+        let entries = &self.entries;
+        let is_wanted = |due: &Due| {
+            let job = match *due {
+                Due::Expired(job) => job,
+                Due::Overdue(run) | Due::Again(run) => run.job,
+            };
+            let place = entries.get(job as u32 as usize);
+            place.is_some_and(|(turn, _)| *turn == (job >> 32) as u32)
+        };
+        // Numbers only: nothing foreign is dropped.
+        drop(self.agenda.add(at, due, is_wanted));
+    }
+
+    // ---- out ----
+
+    /// The next message to be published.
+    pub(super) fn next_order(&mut self, now: Instant) -> Option<(Run, Bytes)> {
+        if !self.is_connected
+            || self.hold_until.is_some_and(|at| at > now)
+            || self.unacked.len() >= MAX_UNACKED
+            || self.counts.out >= MAX_OUT
+            || self.counts.out_bytes >= MAX_OUT_BYTES
+        {
+            return None;
+        }
+        loop {
+            let run = self.waiting.pop_front()?;
+            let Some(index) = self.find(run.whole()) else {
+                continue;
+            };
+            let entry = self.entry(index)?;
+            if entry.state != State::Waiting {
+                continue;
+            }
+            let message = self.order(entry);
+            self.set_state(index, State::Queued { at: now });
+            self.unacked.insert(run, now);
+            return Some((run, message));
+        }
+    }
+
+    fn order(&self, entry: &Entry) -> Bytes {
+        let options = entry.job.options();
+        let args = entry.job.args();
+        let stays = (args.len() > self.max_inline).then_some(args.len() as u64);
+        let order = Order {
+            run: entry.part.run,
+            task: entry.job.info().id.0,
+            attempt: options.attempt(),
+            chunk: options.chunk,
+            is_seeded: options.seed.is_some(),
+            timeout: options.timeout,
+            stays,
+        };
+        match stays {
+            None => wire::encode(&order, &[args]),
+            Some(_) => wire::encode(&order, &[]),
+        }
+    }
+
+    /// A piece of the arguments of a run that was given away.
+    pub(super) fn piece(&self, fetch: &wire::Fetch) -> Option<Bytes> {
+        let entry = self.entry(self.find(fetch.part)?)?;
+        let State::Granted { .. } = entry.state else {
+            return None;
+        };
+        piece_of(entry.job.args(), fetch).map(Bytes::copy_from_slice)
+    }
+
+    /// The server has a message.
+    pub(super) fn acked(&mut self, run: Run, seq: u64) {
+        self.unacked.remove(&run);
+        let place = self.find(run.whole());
+        if let Some(entry) = place.and_then(|index| self.entry_mut(index)) {
+            entry.seq = Some(seq);
+        } else if self.orphans.remove(&run) {
+            self.says.push(Say::Delete(seq));
+        }
+    }
+
+    /// The server does not take a message now.
+    pub(super) fn refused(&mut self, run: Run, now: Instant) {
+        self.unacked.remove(&run);
+        self.orphans.remove(&run);
+        self.hold_until = Some(now + REFUSED_TIME);
+        self.publish_again(run);
+    }
+
+    fn publish_again(&mut self, run: Run) {
+        if let Some(index) = self.find(run.whole())
+            && let Some(Entry {
+                state: State::Queued { .. },
+                ..
+            }) = self.entry(index)
+        {
+            self.set_state(index, State::Waiting);
+            self.waiting.push_front(run);
+        }
+    }
+
+    /// How many messages there have to be in the queue, if that is to be known.
+    pub(super) fn expects(&self) -> Option<usize> {
+        let expected = self.counts.published.saturating_sub(self.unacked.len());
+        (self.is_connected && expected > 0).then_some(expected)
+    }
+
+    /// There are so many messages of ours in the queue.
+    pub(super) fn looked(&mut self, found: usize, now: Instant) {
+        match self.expects() {
+            Some(expected) if found < expected => self.short_looks += 1,
+            _ => self.short_looks = 0,
+        }
+        if self.short_looks < LOOKS {
+            return;
+        }
+        self.short_looks = 0;
+        let old = |at: Instant| now.saturating_duration_since(at) >= LOST_AFTER;
+        let lost: Vec<Run> = self
+            .indices()
+            .filter_map(|index| self.entry(index))
+            .filter(|entry| matches!(entry.state, State::Queued { at } if old(at)))
+            .map(|entry| entry.part.run)
+            .collect();
+        for run in lost.into_iter().rev() {
+            self.publish_again(run);
+        }
+    }
+
+    // ---- what agents ask ----
+
+    /// Whether an agent may start a run.
+    pub(super) fn ask(&mut self, agent: &str, run: Run, now: Instant) -> Verdict {
+        let agent = self.agents.heard(agent, now);
+        let Some(index) = self.find(run.whole()) else {
+            return Verdict::Drop;
+        };
+        let Some(entry) = self.entry(index) else {
+            return Verdict::Drop;
+        };
+        match entry.state {
+            State::Backoff { .. } => Verdict::Drop,
+            State::Granted { agent: other, .. } if other == agent => match entry.is_unwanted {
+                true => Verdict::Drop,
+                false => Verdict::Go,
+            },
+            State::Granted { .. } => Verdict::Elsewhere,
+            State::Waiting | State::Queued { .. } => {
+                let timeout = entry.job.options().timeout;
+                self.set_state(index, State::Granted { agent, at: now });
+                if let Some(timeout) = timeout {
+                    let limit = timeout + self.grace + DEADLINE_SLACK;
+                    if let Some(at) = now.checked_add(limit) {
+                        self.at(at, Due::Overdue(run));
+                    }
+                }
+                Verdict::Go
+            }
+        }
+    }
+
+    /// An agent has not started a run that it was given, and will not.
+    pub(super) fn back(&mut self, agent: &str, run: Run, now: Instant, after: &mut After) {
+        let agent = self.agents.heard(agent, now);
+        let Some(index) = self.find(run.whole()) else {
+            return;
+        };
+        let Some(entry) = self.entry(index) else {
+            return;
+        };
+        match entry.state {
+            State::Granted { agent: owner, .. } if owner == agent => {}
+            _ => return,
+        }
+        if entry.is_unwanted {
+            // It has its outcome.
+            self.remove(index, after);
+        } else {
+            self.set_state(index, State::Queued { at: now });
+        }
+        after.wake = true;
+    }
+
+    // ---- cancel and end ----
+
+    /// Resolves a job with `Cancelled`, if it has no outcome yet; what runs only with `running`.
+    pub(super) fn cancel(&mut self, job: &Job, running: bool, after: &mut After) -> Cancelled {
+        let Some(index) = self.find_job(job) else {
+            return Cancelled::No;
+        };
+        let Some(entry) = self.entry(index) else {
+            return Cancelled::No;
+        };
+        let State::Granted { agent, .. } = entry.state else {
+            let error = TaskError::cancelled(job.name());
+            self.give_up(index, error, after);
+            return Cancelled::Yes;
+        };
+        let (part, is_many) = (entry.part, entry.job.is_chunk());
+        if running || is_many {
+            if let Some(entry) = self.entry_mut(index) {
+                entry.is_cut = true;
+            }
+            self.says.push(Say::Stop {
+                agent: self.agents.name(agent),
+                part,
+                running,
+            });
+            after.wake = true;
+        }
+        match running && self.abandon(index, Abandon::Cancelled, after) {
+            true => Cancelled::Yes,
+            false => Cancelled::No,
+        }
+    }
+
+    /// Resolves the handle of a job that an agent has; whether it had no outcome.
+    fn abandon(&mut self, index: u32, reason: Abandon, after: &mut After) -> bool {
+        let Some(entry) = self.entry_mut(index) else {
+            return false;
+        };
+        entry.is_unwanted = true;
+        let (head, tasks) = (entry.job.head(), entry.job.chunk());
+        let Some(is_watched) = head.state.abandon(reason) else {
+            return false;
+        };
+        if is_watched {
+            after.abandoned.push(entry.job.job().clone());
+        }
+        if tasks == 0 {
+            self.tally.failed(
+                match reason {
+                    Abandon::Cancelled => TaskErrorKind::Cancelled,
+                    Abandon::TimedOut | Abandon::Expired => TaskErrorKind::TimedOut,
+                },
+                1,
+            );
+        }
+        true
+    }
+
+    /// Resolves a job that no agent has leave to run, and takes it out.
+    fn give_up(&mut self, index: u32, error: TaskError, after: &mut After) {
+        let unacked = |entry: &Entry| self.unacked.contains_key(&entry.part.run);
+        let is_unacked = self.entry(index).is_some_and(unacked);
+        if let Some(entry) = self.remove(index, after) {
+            if let Some(seq) = entry.seq {
+                self.says.push(Say::Delete(seq));
+                after.wake = true;
+            } else if is_unacked {
+                self.orphans.insert(entry.part.run);
+            }
+            self.fail(entry.job, error, after);
+        }
+    }
+
+    /// Resolves a job that is in no place.
+    fn fail(&self, job: Claimed, error: TaskError, after: &mut After) {
+        // Of one that was resolved early, that was counted then.
+        if !job.head().is_resolved() {
+            self.tally.failed(error.kind(), job.chunk().max(1));
+        }
+        after.watched.extend(job.fail(error));
+    }
+
+    /// A run has failed: it runs again, if that is allowed; else the error is the outcome.
+    fn run_failed(
+        &mut self,
+        index: u32,
+        again: Option<Again>,
+        error: TaskError,
+        now: Instant,
+        after: &mut After,
+    ) {
+        let Some(entry) = self.entry(index) else {
+            return;
+        };
+        let seq = entry.seq;
+        let again = again.filter(|_| !entry.job.head().is_resolved());
+        let Some(again) = again.filter(|_| matches!(self.phase, Phase::Open | Phase::Draining))
+        else {
+            if let Some(entry) = self.remove(index, after) {
+                self.fail(entry.job, error, after);
+            }
+            return;
+        };
+        self.counts.retried += 1;
+        let at = now + again.after;
+        self.set_state(index, State::Backoff { at });
+        let Some(entry) = self.entry_mut(index) else {
+            return;
+        };
+        entry.job.set_options(again.options);
+        entry.part.run.run += 1;
+        entry.seq = None;
+        let run = entry.part.run;
+        self.says.extend(seq.map(Say::Delete));
+        self.at(at, Due::Again(run));
+        after.wake = true;
+    }
+
+    /// Takes no more; what is there is done.
+    pub(super) fn drain(&mut self, after: &mut After) {
+        if self.phase == Phase::Open {
+            self.phase = Phase::Draining;
+        }
+        after.wake = true;
+    }
+
+    pub(super) fn cancel_all_queued(&mut self, after: &mut After) {
+        for index in self.indices() {
+            let Some(entry) = self.entry(index) else {
+                continue;
+            };
+            if let State::Granted { agent, .. } = entry.state {
+                if entry.job.is_chunk() {
+                    let (part, agent) = (entry.part, self.agents.name(agent));
+                    if let Some(entry) = self.entry_mut(index) {
+                        entry.is_cut = true;
+                    }
+                    self.says.push(Say::Stop {
+                        agent,
+                        part,
+                        running: false,
+                    });
+                }
+                continue;
+            }
+            let error = TaskError::cancelled(entry.job.info().name);
+            self.give_up(index, error, after);
+        }
+        after.wake = true;
+    }
+
+    /// Resolves everything, and ends.
+    pub(super) fn end(&mut self, phase: Phase, after: &mut After) {
+        if matches!(self.phase, Phase::Killed | Phase::Broken(_)) {
+            return;
+        }
+        self.phase = phase;
+        for index in self.indices() {
+            let Some(entry) = self.remove(index, after) else {
+                continue;
+            };
+            let name = entry.job.info().name;
+            if let State::Granted { agent, .. } = entry.state {
+                let (agent, part) = (self.agents.name(agent), entry.part);
+                self.says.push(Say::Stop {
+                    agent,
+                    part,
+                    running: true,
+                });
+            }
+            let error = match &self.phase {
+                Phase::Broken(why) => TaskError::rejected(name, why.as_str()),
+                _ => TaskError::killed(name),
+            };
+            self.fail(entry.job, error, after);
+        }
+        self.says.push(Say::Purge);
+        after.wake = true;
+    }
+
+    /// Whether nothing will ever come any more.
+    pub(super) fn is_over(&self) -> bool {
+        match self.phase {
+            Phase::Open => false,
+            Phase::Draining => self.free.len() == self.entries.len(),
+            Phase::Killed | Phase::Broken(_) => true,
+        }
+    }
+
+    pub(super) fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    /// Whether there is a task without an outcome.
+    pub(super) fn is_busy(&self) -> bool {
+        self.free.len() < self.entries.len()
+    }
+
+    // ---- the clock ----
+
+    /// What has come due; when to look again.
+    pub(super) fn tick(&mut self, now: Instant, after: &mut After) -> Option<Instant> {
+        while let Some(due) = self.agenda.take_due(now) {
+            self.due(due, now, after);
+        }
+        // The oldest few: what is published again is entered anew.
+        let late: Vec<Run> = self
+            .unacked
+            .iter()
+            .filter(|(_, at)| now.saturating_duration_since(**at) >= ACK_TIME)
+            .map(|(run, _)| *run)
+            .collect();
+        for run in late.into_iter().rev() {
+            self.unacked.remove(&run);
+            self.orphans.remove(&run);
+            self.publish_again(run);
+        }
+        let lost = self.agents.lost(now);
+        for agent in lost {
+            self.lost(agent, now, after);
+        }
+        let hold = self.hold_until.filter(|at| *at > now);
+        [self.agenda.next(), hold].into_iter().flatten().min()
+    }
+
+    fn due(&mut self, due: Due, now: Instant, after: &mut After) {
+        match due {
+            Due::Expired(job) => {
+                let Some(index) = self.place(job) else {
+                    return;
+                };
+                let Some(entry) = self.entry(index) else {
+                    return;
+                };
+                // A later run is not limited.
+                let is_first = entry.part.run.run == 0;
+                if is_first && !matches!(entry.state, State::Granted { .. }) {
+                    let error = TaskError::expired(entry.job.info().name);
+                    self.counts.timed_out += 1;
+                    self.give_up(index, error, after);
+                }
+            }
+            Due::Overdue(run) => self.overdue(run, now, after),
+            Due::Again(run) => {
+                if let Some(index) = self.find(run.whole())
+                    && let Some(entry) = self.entry(index)
+                    && matches!(entry.state, State::Backoff { .. })
+                {
+                    self.set_state(index, State::Waiting);
+                    self.waiting.push_back(run);
+                }
+            }
+        }
+    }
+
+    // ---- numbers ----
+
+    pub(super) fn is_running(&self, job: &Job) -> bool {
+        let entry = self.find_job(job).and_then(|index| self.entry(index));
+        entry.is_some_and(|entry| matches!(entry.state, State::Granted { .. }))
+    }
+
+    /// The names of the tasks that agents have.
+    pub(super) fn running(&self) -> Vec<String> {
+        let entries = self.entries.iter().filter_map(|(_, entry)| entry.as_ref());
+        let running = entries.filter(|entry| matches!(entry.state, State::Granted { .. }));
+        running
+            .map(|entry| format!("`{}`", entry.job.info().name))
+            .collect()
+    }
+
+    /// When the first of the tasks that wait for another run comes, and how many they are.
+    pub(super) fn retries(&self) -> (usize, Option<Instant>) {
+        let entries = self.entries.iter().filter_map(|(_, entry)| entry.as_ref());
+        entries.fold((0, None), |(count, first), entry| match entry.state {
+            State::Backoff { at } => (
+                count + 1,
+                Some(first.map_or(at, |first: Instant| first.min(at))),
+            ),
+            _ => (count, first),
+        })
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        let entries = self.entries.iter().filter_map(|(_, entry)| entry.as_ref());
+        let overdue = entries.filter(|entry| entry.is_unwanted).count();
+        let stats = self.tally.stats();
+        Stats {
+            workers: self.agents.seats(),
+            queued: self.counts.queued,
+            running: self.counts.granted.saturating_sub(overdue),
+            overdue,
+            finished: self.counts.finished,
+            queue_peak: self.counts.peak.0,
+            queue_bytes: self.counts.queued_bytes,
+            queue_bytes_peak: self.counts.peak.1,
+            workers_started: self.agents.seen(),
+            workers_lost: self.agents.lost_count(),
+            retried: self.counts.retried,
+            timed_out: self.counts.timed_out,
+            ..stats
+        }
+    }
+}
+
+/// The piece of a value that somebody asks for; `None` where it has no such piece.
+pub(super) fn piece_of<'a>(value: &'a [u8], fetch: &wire::Fetch) -> Option<&'a [u8]> {
+    let begin = usize::try_from(fetch.offset).ok()?;
+    let len = (fetch.len as usize).min(wire::PIECE);
+    let end = begin.checked_add(len)?.min(value.len());
+    value.get(begin..end).filter(|piece| !piece.is_empty())
+}
