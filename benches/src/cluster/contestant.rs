@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::blobs::Store;
 use super::engine::Submitter;
+use super::ours;
 use super::server::Server;
 use crate::Fault;
 use crate::figures::{Row, tell};
@@ -15,21 +16,25 @@ use crate::stats::{quantile, sorted};
 pub(super) enum Contestant {
     /// The bare engine, with so many slots.
     Bare(usize),
+    /// This project, with one agent that has so many workers.
+    Ours(usize),
     /// The client's object store.
-    Store,
+    Blobs,
 }
 
-use Contestant::{Bare, Store as Blobs};
+use Contestant::{Bare, Blobs, Ours};
 
 /// What one process measures of a contestant.
 pub(super) struct Figure {
     pub(super) name: &'static str,
     pub(super) rows: &'static [Row],
     pub(super) contestants: &'static [Contestant],
+    /// Whom the others are compared with.
+    pub(super) reference: Option<Contestant>,
     take: fn(Contestant) -> Result<(), Fault>,
 }
 
-pub(super) static FIGURES: [Figure; 2] = [
+pub(super) static FIGURES: [Figure; 3] = [
     Figure {
         name: "single",
         rows: &[
@@ -41,8 +46,20 @@ pub(super) static FIGURES: [Figure; 2] = [
             ),
             Row::new("burst", "10,000 single tasks at once", Unit::PerSecond),
         ],
-        contestants: &[Bare(4), Bare(16)],
+        contestants: &[Bare(4), Bare(16), Bare(256), Ours(2), Ours(4)],
+        reference: Some(Bare(16)),
         take: single,
+    },
+    Figure {
+        name: "map",
+        rows: &[Row::new(
+            "map",
+            "1,000,000 tiny tasks of a map",
+            Unit::PerSecond,
+        )],
+        contestants: &[Ours(2), Ours(4)],
+        reference: None,
+        take: map,
     },
     Figure {
         name: "echo",
@@ -50,7 +67,8 @@ pub(super) static FIGURES: [Figure; 2] = [
             Row::new("echo.1m", "1 MiB there and back", Unit::BytesPerSecond),
             Row::new("echo.64m", "64 MiB there and back", Unit::BytesPerSecond),
         ],
-        contestants: &[Blobs],
+        contestants: &[Blobs, Ours(2)],
+        reference: Some(Blobs),
         take: echo,
     },
 ];
@@ -59,34 +77,28 @@ const TRIPS: u64 = 2_000;
 const BURST: u64 = 10_000;
 const BURSTS: usize = 4;
 
+const ITEMS: u64 = 1_000_000;
+const MAPS: usize = 3;
+
 const MIB: usize = 1 << 20;
 
 /// The rows of `echo`: bytes, and how often.
 const ECHOES: [(&str, usize, usize); 2] = [("echo.1m", MIB, 40), ("echo.64m", 64 * MIB, 3)];
 
 /// Who can run single tasks.
-trait Single {
-    /// How long each of so many tasks takes, one after the other.
-    fn trips(&mut self, tasks: u64) -> Result<Vec<Duration>, Fault>;
+pub(super) trait Single {
+    /// How long a task takes that is alone.
+    fn trip(&mut self) -> Result<Duration, Fault>;
 
     /// How long so many tasks take that are all there from the beginning.
     fn burst(&mut self, tasks: u64) -> Result<Duration, Fault>;
-}
-
-impl Single for Submitter {
-    fn trips(&mut self, tasks: u64) -> Result<Vec<Duration>, Fault> {
-        Submitter::trips(self, tasks)
-    }
-
-    fn burst(&mut self, tasks: u64) -> Result<Duration, Fault> {
-        Submitter::burst(self, tasks)
-    }
 }
 
 fn single(contestant: Contestant) -> Result<(), Fault> {
     let server = Server::start()?;
     match contestant {
         Bare(slots) => singles(&mut Submitter::start(server.url(), slots)?),
+        Ours(workers) => singles(&mut ours::Ours::start(server.url(), workers)?),
         Blobs => Err(NOT_ITS.into()),
     }
 }
@@ -94,10 +106,12 @@ fn single(contestant: Contestant) -> Result<(), Fault> {
 const NOT_ITS: &str = "not a figure of this contestant";
 
 fn singles(who: &mut impl Single) -> Result<(), Fault> {
-    // Warm.
-    who.trips(TRIPS / 10)?;
-    let trips = who.trips(TRIPS)?;
-    let trips = sorted(trips.iter().map(Duration::as_secs_f64).collect());
+    let mut trips = |times| -> Result<Vec<f64>, Fault> {
+        (0..times).map(|_| Ok(who.trip()?.as_secs_f64())).collect()
+    };
+    // The first ones warm, here and below.
+    trips(TRIPS / 10)?;
+    let trips = sorted(trips(TRIPS)?);
     tell("trip.p50", quantile(&trips, 0.5));
     tell("trip.p99", quantile(&trips, 0.99));
     who.burst(BURST)?;
@@ -108,12 +122,30 @@ fn singles(who: &mut impl Single) -> Result<(), Fault> {
     Ok(())
 }
 
+fn map(contestant: Contestant) -> Result<(), Fault> {
+    let server = Server::start()?;
+    let Ours(workers) = contestant else {
+        return Err(NOT_ITS.into());
+    };
+    let ours = ours::Ours::start(server.url(), workers)?;
+    ours.map(ITEMS)?;
+    for _ in 0..MAPS {
+        let seconds = ours.map(ITEMS)?.as_secs_f64();
+        tell("map", ITEMS as f64 / seconds);
+    }
+    Ok(())
+}
+
 fn echo(contestant: Contestant) -> Result<(), Fault> {
     let server = Server::start()?;
     match contestant {
         Blobs => {
             let store = Store::open(server.url())?;
             echoes(|bytes| store.echo(bytes))
+        }
+        Ours(workers) => {
+            let ours = ours::Ours::start(server.url(), workers)?;
+            echoes(|bytes| ours.echo(bytes))
         }
         Bare(_) => Err(NOT_ITS.into()),
     }
@@ -130,7 +162,6 @@ fn echoes(mut once: impl FnMut(Vec<u8>) -> Result<Vec<u8>, Fault>) -> Result<(),
             if back.len() != size || back[size / 2] != turn as u8 {
                 return Err("other bytes came back".into());
             }
-            // The first warms.
             if turn > 0 {
                 tell(row, 2.0 * size as f64 / seconds);
             }
@@ -161,11 +192,8 @@ impl Contestant {
         Ok(*found.ok_or("no such contestant")?)
     }
 
-    /// Whether it is what this project is compared with.
-    pub(super) fn is_engine(self) -> bool {
-        match self {
-            Bare(_) | Blobs => true,
-        }
+    pub(super) fn is_ours(self) -> bool {
+        matches!(self, Ours(_))
     }
 }
 
@@ -173,6 +201,7 @@ impl fmt::Display for Contestant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Bare(slots) => f.pad(&format!("bare engine, {slots} slots")),
+            Ours(workers) => f.pad(&format!("pool: cluster ×{workers}")),
             Blobs => f.pad("object store"),
         }
     }

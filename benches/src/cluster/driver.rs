@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::contestant::{Contestant, FIGURES, Figure};
-use super::{TAKE, server, table};
+use super::{TAKE, goals, server, table};
 use crate::Fault;
 use crate::child;
 use crate::machine::{Machine, Watch};
@@ -101,6 +101,7 @@ pub(super) fn run(is_quick: bool, names: &[&str]) -> Result<(), Fault> {
         results.push((figure, fares));
     }
     machine.look_again(begin.elapsed());
-    print!("{}\n{server}\n\n{}", machine.text(), table::text(&results));
+    println!("{}\n{server}\n", machine.text());
+    println!("{}\n{}", table::text(&results), goals::text(&results));
     Ok(())
 }

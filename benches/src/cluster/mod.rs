@@ -9,6 +9,8 @@ mod blobs;
 mod contestant;
 mod driver;
 mod engine;
+mod goals;
+mod ours;
 mod server;
 mod table;
 
@@ -23,6 +25,9 @@ use crate::Fault;
 /// follow.
 const WORKER: &str = "--worker";
 
+/// How a server is started; the folder of its files follows.
+const SERVE: &str = "--serve";
+
 /// How one sample is started; the names of the figure and the contestant follow.
 const TAKE: &str = "--take";
 
@@ -33,6 +38,7 @@ pub(crate) fn run() -> Result<(), Fault> {
     let words = words.map_err(|word| format!("{word:?} is no text"))?;
     match &words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [WORKER, url, slots] => engine::work(url, slots.parse()?),
+        [SERVE, folder] => server::serve(folder),
         [TAKE, figure, contestant] => Figure::named(figure)?.take(Contestant::named(contestant)?),
         ["--quick", names @ ..] => driver::run(true, names),
         names => driver::run(false, names),

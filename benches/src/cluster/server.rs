@@ -3,10 +3,12 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
+use super::SERVE;
 use crate::Fault;
 use crate::figures::wait_until;
 
@@ -29,17 +31,12 @@ impl Server {
         );
         let folder = env::temp_dir().join(name);
         fs::create_dir_all(&folder)?;
-        let child = Command::new(executable())
-            .args(["--addr", "127.0.0.1", "--port", "-1", "--jetstream"])
-            .arg("--store_dir")
-            .arg(folder.join("store"))
-            .arg("--ports_file_dir")
+        let child = Command::new("/proc/self/exe")
+            .args(["cluster", SERVE])
             .arg(&folder)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|error| missing(&error))?;
+            .spawn()?;
         let mut server = Self {
             child,
             folder,
@@ -64,6 +61,21 @@ impl Drop for Server {
         let _ = self.child.wait();
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// Becomes the server of [`Server::start`], which ends when its sample is killed.
+pub(crate) fn serve(folder: &str) -> Result<(), Fault> {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    let folder = Path::new(folder);
+    let error = Command::new(executable())
+        .args(["--addr", "127.0.0.1", "--port", "-1", "--jetstream"])
+        .arg("--store_dir")
+        .arg(folder.join("store"))
+        .arg("--ports_file_dir")
+        .arg(folder)
+        .stderr(Stdio::null())
+        .exec();
+    Err(missing(&error))
 }
 
 /// What it says of its version, which every chapter's table has in its head.

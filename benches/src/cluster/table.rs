@@ -12,31 +12,33 @@ use crate::stats::quantile;
 
 pub(super) fn text(results: &[(&Figure, Vec<Fare>)]) -> String {
     let mut text = format!(
-        "| {:<10} | {:<40} | {:<22} | {:>9} | {:>9} | {:>15} | {:>4} | elsewhere |\n",
-        "row", "what", "who", "best", "median", "of the engine's", "n"
+        "| {:<10} | {:<37} | {:<22} | {:>9} | {:>9} | {:>17} | {:>4} | elsewhere |\n",
+        "row", "what", "who", "best", "median", "of the reference", "n"
     );
     text += "|---|---|---|---|---|---|---|---|\n";
     for (figure, fares) in results {
+        let is_reference = |fare: &&Fare| Some(fare.contestant) == figure.reference;
+        let reference = fares.iter().find(is_reference);
         for row in figure.rows {
-            let engine = Speeds::best(row, fares.iter().filter(|fare| fare.contestant.is_engine()));
+            let reference = reference.and_then(|fare| Speeds::of(row, fare));
             for fare in fares {
-                text += &line(row, fare, engine);
+                let reference = reference.filter(|_| !is_reference(&fare));
+                text += &line(row, fare, reference);
             }
         }
     }
     // Writing to a string cannot fail.
     let _ = write!(
         text,
-        "\nof the engine's: how fast it is beside the fastest of those who use the server by hand, best\n\
-         beside best and median beside median\n\
-         elsewhere: cores that were busy with something else meanwhile; noisy above {NOISE}\n"
+        "\nof the reference: how fast it is beside who has nothing there, best of best and median of \
+         median\nelsewhere: cores that were busy with something else meanwhile; noisy above {NOISE}\n"
     );
     text
 }
 
-fn line(row: &Row, fare: &Fare, engine: Option<Speeds>) -> String {
+fn line(row: &Row, fare: &Fare, reference: Option<Speeds>) -> String {
     let begin = format!(
-        "| {:<10} | {:<40} | {:<22} |",
+        "| {:<10} | {:<37} | {:<22} |",
         format!("`{}`", row.name),
         row.title,
         fare.contestant,
@@ -46,20 +48,17 @@ fn line(row: &Row, fare: &Fare, engine: Option<Speeds>) -> String {
         let failure = fare.failure.as_deref().unwrap_or("no value");
         return format!("{begin} not measured: {failure} |\n");
     };
-    let share = match engine {
-        Some(engine) if !fare.contestant.is_engine() => format!(
-            "{} {}",
-            show(speeds.best / engine.best, Unit::Share),
-            show(speeds.median / engine.median, Unit::Share)
-        ),
-        _ => String::new(),
-    };
+    let share = reference.map_or(String::new(), |reference| {
+        let best = show(speeds.best / reference.best, Unit::Share);
+        let median = show(speeds.median / reference.median, Unit::Share);
+        format!("{best}, {median}")
+    });
     let others = fare.others();
     let noisy = if others > NOISE { " noisy" } else { "" };
     let failure = fare.failure.as_ref();
     let failure = failure.map_or(String::new(), |text| format!(" and once: {text}"));
     format!(
-        "{begin} {:>9} | {:>9} | {share:>15} | {:>4} | {others:.2}{noisy}{failure} |\n",
+        "{begin} {:>9} | {:>9} | {share:>17} | {:>4} | {others:.2}{noisy}{failure} |\n",
         show(row.value(speeds.best), row.unit),
         show(row.value(speeds.median), row.unit),
         values.len(),
@@ -74,7 +73,7 @@ pub(super) struct Speeds {
 }
 
 impl Speeds {
-    fn of(row: &Row, fare: &Fare) -> Option<Self> {
+    pub(super) fn of(row: &Row, fare: &Fare) -> Option<Self> {
         let values = fare.values(row.name);
         let best = match row.unit.less_is_better() {
             true => values.first(),
@@ -85,16 +84,6 @@ impl Speeds {
             median: row.value(quantile(&values, 0.5)),
         })
     }
-
-    /// The best of each.
-    pub(super) fn best<'a>(row: &Row, fares: impl Iterator<Item = &'a Fare>) -> Option<Self> {
-        fares
-            .filter_map(|fare| Self::of(row, fare))
-            .reduce(|a, b| Self {
-                best: a.best.max(b.best),
-                median: a.median.max(b.median),
-            })
-    }
 }
 
 impl Row {
@@ -104,5 +93,28 @@ impl Row {
             true => 1.0 / value,
             false => value,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::contestant::{Contestant, FIGURES};
+    use super::*;
+
+    #[test]
+    fn a_line_compares_speeds() {
+        let figure = &FIGURES[0];
+        let bare = figure.reference.expect("it has one");
+        let fares = vec![
+            Fare::with(bare, "trip.p50", &[1e-3, 2e-3, 3e-3]),
+            Fare::with(Contestant::Ours(2), "trip.p50", &[2e-3, 2e-3, 9e-3]),
+            Fare::with(Contestant::Ours(4), "burst", &[1.0]),
+        ];
+        let text = text(&[(figure, fares)]);
+        let lines: Vec<_> = text.lines().collect();
+        assert!(lines[2].contains("1.00 ms |   2.00 ms"), "{text}");
+        assert!(!lines[2].contains('%'), "{text}");
+        assert!(lines[3].contains("50.0 %, 100.0 %"), "{text}");
+        assert!(lines[4].contains("not measured: no value"), "{text}");
     }
 }

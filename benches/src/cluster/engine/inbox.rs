@@ -29,8 +29,7 @@ impl Inbox {
     pub(super) async fn all(&mut self, messages: &mut Vec<Message>) -> Result<(), Fault> {
         messages.push(self.next().await?);
         poll_fn(|context| {
-            while let Poll::Ready(Some(message)) =
-                Pin::new(&mut self.subscriber).poll_next(context)
+            while let Poll::Ready(Some(message)) = Pin::new(&mut self.subscriber).poll_next(context)
             {
                 messages.push(message);
             }

@@ -9,6 +9,7 @@ use tokio::runtime::Runtime;
 use super::inbox::Inbox;
 use super::{RESULT, TASK, Worker, connect, is_stored, runtime, set_up};
 use crate::Fault;
+use crate::cluster::contestant::Single;
 
 pub(in crate::cluster) struct Submitter {
     // First of all: it has the connection's task.
@@ -47,14 +48,14 @@ impl Submitter {
         submitter.burst(1_000)?;
         Ok(submitter)
     }
+}
 
-    /// How long each of so many tasks takes, one after the other.
-    pub(in crate::cluster) fn trips(&mut self, tasks: u64) -> Result<Vec<Duration>, Fault> {
-        (0..tasks).map(|_| self.burst(1)).collect()
+impl Single for Submitter {
+    fn trip(&mut self) -> Result<Duration, Fault> {
+        self.burst(1)
     }
 
-    /// How long so many tasks take that are all there from the beginning.
-    pub(in crate::cluster) fn burst(&mut self, tasks: u64) -> Result<Duration, Fault> {
+    fn burst(&mut self, tasks: u64) -> Result<Duration, Fault> {
         let numbers = self.next..self.next + tasks;
         self.next += tasks;
         let begin = Instant::now();

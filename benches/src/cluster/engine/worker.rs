@@ -53,7 +53,10 @@ impl Worker {
                 // A task keeps the subject that it was published to.
                 if *message.subject == *TASK {
                     self.task(message).await?;
-                } else if message.status.is_some_and(|status| status != StatusCode::OK) {
+                } else if message
+                    .status
+                    .is_some_and(|status| status != StatusCode::OK)
+                {
                     self.refused(&message)?;
                 } else {
                     self.stored(&message).await?;
@@ -104,7 +107,10 @@ impl Worker {
     fn refused(&mut self, message: &Message) -> Result<(), Fault> {
         let headers = message.headers.as_ref();
         let owed = headers.and_then(|headers| headers.get("Nats-Pending-Messages"));
-        let owed: usize = owed.ok_or("the server refuses us tasks")?.as_str().parse()?;
+        let owed: usize = owed
+            .ok_or("the server refuses us tasks")?
+            .as_str()
+            .parse()?;
         self.asked -= owed;
         Ok(())
     }
