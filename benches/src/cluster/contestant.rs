@@ -54,7 +54,7 @@ pub(super) static FIGURES: [Figure; 3] = [
         name: "map",
         rows: &[Row::new(
             "map",
-            "1,000,000 tiny tasks of a map",
+            "2,000,000 tiny tasks of a map",
             Unit::PerSecond,
         )],
         contestants: &[Ours(2), Ours(4)],
@@ -64,6 +64,7 @@ pub(super) static FIGURES: [Figure; 3] = [
     Figure {
         name: "echo",
         rows: &[
+            Row::new("echo.64k", "64 KiB there and back", Unit::BytesPerSecond),
             Row::new("echo.1m", "1 MiB there and back", Unit::BytesPerSecond),
             Row::new("echo.64m", "64 MiB there and back", Unit::BytesPerSecond),
         ],
@@ -77,13 +78,18 @@ const TRIPS: u64 = 2_000;
 const BURST: u64 = 10_000;
 const BURSTS: usize = 4;
 
-const ITEMS: u64 = 1_000_000;
+const ITEMS: u64 = 2_000_000;
 const MAPS: usize = 3;
 
+const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
 /// The rows of `echo`: bytes, and how often.
-const ECHOES: [(&str, usize, usize); 2] = [("echo.1m", MIB, 40), ("echo.64m", 64 * MIB, 3)];
+const ECHOES: [(&str, usize, usize); 3] = [
+    ("echo.64k", 64 * KIB, 200),
+    ("echo.1m", MIB, 40),
+    ("echo.64m", 64 * MIB, 3),
+];
 
 /// Who can run single tasks.
 pub(super) trait Single {
