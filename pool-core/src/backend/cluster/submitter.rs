@@ -334,6 +334,13 @@ impl Link {
                     .client
                     .publish_with_reply(subject, reply, message)
                     .await;
+                let (stream, consumer) = (self.names.stream(), self.names.consumer());
+                let subject = format!("$JS.API.CONSUMER.INFO.{stream}.{consumer}");
+                let reply = self.answer_to("f");
+                let _ = self
+                    .client
+                    .publish_with_reply(subject, reply, Bytes::new())
+                    .await;
             }
         }
     }
@@ -585,6 +592,13 @@ impl Link {
                 }
             }
             "i" => self.looked(&message.payload, nobody, now),
+            "f" => {
+                // Of a consumer that is not there, `looked` hears by its stream.
+                if let Ok(Consumer { ack_floor }) = serde_json::from_slice(&message.payload) {
+                    self.shared
+                        .with(|desk, _| desk.has_done_with(ack_floor.stream_seq, now));
+                }
+            }
             _ => {}
         }
     }
@@ -778,6 +792,16 @@ struct Info {
 struct InfoState {
     #[serde(default)]
     subjects: HashMap<String, usize>,
+}
+
+#[derive(Deserialize)]
+struct Consumer {
+    ack_floor: Floor,
+}
+
+#[derive(Deserialize)]
+struct Floor {
+    stream_seq: u64,
 }
 
 /// The next message of a subscription; `None` when there will be none.

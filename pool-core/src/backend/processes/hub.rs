@@ -538,6 +538,10 @@ impl Hub {
             }
             // Its run ended this moment; perhaps it waits for another one.
         }
+        // It has run: an agent that took this for a cancel in the queue would have it run again.
+        if !running && self.is_being_fetched(job) {
+            return Cancelled::No;
+        }
         // In the backlog, or on its way into or out of a lane.
         match job.head().state.abandon(Abandon::Cancelled) {
             None => Cancelled::No,

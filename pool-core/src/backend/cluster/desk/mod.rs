@@ -5,6 +5,9 @@
 //! the lock is given up to [`After`].
 
 mod agents;
+#[cfg(test)]
+mod chaos_tests;
+mod floor;
 mod outcomes;
 #[cfg(test)]
 mod tests;
