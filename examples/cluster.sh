@@ -66,11 +66,19 @@ for agent in 1 2; do
     echo "agent $agent    process ${agents[-1]}, $seats seats"
 done
 
+# Says what went wrong, and the last of what a program has said.
+fail() {
+    echo "✗ $1" >&2
+    tail -qn 10 "${@:2}" >&2
+    exit 1
+}
+
 # What was found is before the first empty line, how long it took at the end of the table.
 found() { sed '/^$/,$d' "$1"; }
 row() { grep "^$1 " "$2" | tail -n 1; }
 
-"$titles" --backend processes --workers $((2 * seats)) --pages "$pages" >"$folder/processes"
+"$titles" --backend processes --workers $((2 * seats)) --pages "$pages" >"$folder/processes" \
+    || fail "titles has failed on worker processes:" "$folder/processes"
 
 "$titles" --backend cluster --nats "$nats" --pages "$pages" --progress \
     >"$folder/cluster" 2>"$folder/progress" &
@@ -79,11 +87,7 @@ started+=($submitter)
 until_said "$folder/progress" " 50 %"
 kill -KILL "${agents[0]}"
 echo "killed     agent 1, half-way"
-if ! wait "$submitter"; then
-    echo "✗ the program has failed:" >&2
-    tail -n 20 "$folder/progress" "$folder/cluster" >&2
-    exit 1
-fi
+wait "$submitter" || fail "titles has failed on the cluster:" "$folder"/{progress,cluster}
 
 echo
 grep "^backend " "$folder/processes"

@@ -58,6 +58,9 @@ fn download(url: &str) -> Result<(Vec<u8>, Option<String>), ureq::Error> {
     });
     let mut request = AGENT.get(url);
     if url.starts_with(crate::site::LOOPBACK) {
+        // Its server has few threads, and each stays with a connection that is kept: another one could
+        // wait for as long.
+        request = request.header("Connection", "close");
         request = request.config().proxy(None).build();
     }
     let mut body = request.call()?.into_body();

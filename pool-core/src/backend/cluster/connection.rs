@@ -131,6 +131,13 @@ pub(super) async fn connect(
             ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
                 format!("{} refuses us: {error}", nats.shown())
             }
+            ConnectErrorKind::ServerParse => {
+                format!(
+                    "{} names no servers: {}",
+                    nats.shown(),
+                    with_sources(&error)
+                )
+            }
             _ => format!(
                 "no connection to {}: {}: is a nats-server with JetStream there?",
                 nats.shown(),
@@ -202,8 +209,8 @@ pub(super) async fn set_up(client: &Client, nats: &Nats, names: &Names) -> Resul
         .build(client.clone());
     let failed = |what: &str, error: &dyn std::error::Error| {
         Error::cluster(format!(
-            "{what} at {}: {} (or we are not permitted to look or to make it: then somebody who is \
-             does so once with POOL_ADMIN=init)",
+            "{what} at {}, and none could be made: {}. Where roles forbid to make it, somebody who may \
+             does so once for each build, with POOL_ADMIN=init",
             nats.shown(),
             with_sources(error)
         ))

@@ -702,8 +702,11 @@ impl Link {
                         "{what}. Do the servers know this pool by its name, `{}` (POOL_NATS_NAME)?",
                         self.nats.name
                     ));
-                } else {
+                } else if self.is_connected {
                     tracing::info!(what, "the connection");
+                } else {
+                    // Each attempt to connect again.
+                    tracing::debug!(what, "the connection");
                 }
             }
         }
@@ -818,11 +821,13 @@ pub(super) fn ready(subscriber: &mut Subscriber) -> Option<Message> {
     }
 }
 
-/// Says something to the person who started the program.
+/// Says something to the person who started the program: where its log goes, if it has one.
 fn warn(what: &str) {
-    tracing::warn!("{what}");
-    // Standard error may be closed.
-    let _ = writeln!(std::io::stderr(), "pool-core: {what}");
+    match tracing::enabled!(tracing::Level::WARN) {
+        true => tracing::warn!("{what}"),
+        // Standard error may be closed.
+        false => drop(writeln!(std::io::stderr(), "pool-core: {what}")),
+    }
 }
 
 #[cfg(test)]

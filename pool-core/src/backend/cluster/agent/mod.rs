@@ -72,24 +72,28 @@ pub(crate) fn take_over() -> ! {
         None => serve(),
     };
     if let Err(error) = result {
-        tracing::error!("{error}");
-        // Also where nothing is logged.
-        let _ = writeln!(std::io::stderr(), "pool-core: {error}");
+        match tracing::enabled!(tracing::Level::ERROR) {
+            true => tracing::error!("{error}"),
+            // Standard error may be closed.
+            false => drop(writeln!(std::io::stderr(), "pool-core: {error}")),
+        }
         exit(EXIT_FAILED);
     }
     exit(0)
 }
 
-/// One line on standard error for each event, filtered by `RUST_LOG`.
+/// One line on standard error for each event, filtered by `RUST_LOG`. What the client has to say of
+/// its connection we say ourselves.
 fn log() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,async_nats=warn"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,async_nats=off"));
     let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
     // A program that has its own before its door keeps that.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(is_terminal)
+        .with_target(false)
         .try_init();
 }
 
@@ -121,9 +125,9 @@ fn administer(what: &str) -> Result<(), Error> {
         connection::set_up(&client, &nats, &names).await
     })?;
     tracing::info!(
-        stream = names.stream(),
-        consumer = names.consumer(),
-        "are there"
+        stream = %names.stream(),
+        consumer = %names.consumer(),
+        "the stream and the consumer are there"
     );
     Ok(())
 }
@@ -199,8 +203,11 @@ fn run(
 ) -> Result<(), Error> {
     let pool = PoolBuilder::of_agent(config.clone()).build()?;
     let served = runtime()?.block_on(async {
-        let service =
-            Service::open(nats, pool.clone(), config.workers, grace, patient, commands).await?;
+        let pool = pool.clone();
+        let service = Service::open(nats, pool, config.workers, grace, patient, commands).await?;
+        let Some(service) = service else {
+            return Ok(());
+        };
         if let Some(built) = built {
             let _ = built.send(Ok(()));
         }

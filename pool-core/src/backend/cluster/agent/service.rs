@@ -37,6 +37,9 @@ const SET_UP_EVERY: Duration = Duration::from_secs(1);
 /// How often in a row the servers refuse us until we believe it.
 const MAX_REFUSALS: u32 = 3;
 
+/// How many different things are said while the queue is not there.
+const MAX_WARNED: usize = 100;
+
 /// How long the last words may take.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -100,6 +103,8 @@ pub(super) struct Service {
     set_ups: Channel<End>,
     is_setting_up: bool,
     set_up_at: Instant,
+    /// What was said already, since the connection is there or the queue was.
+    warned: Vec<String>,
     /// When a drain is over.
     drained_by: Option<Instant>,
     tick_at: Instant,
@@ -107,21 +112,27 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// Connects; with `patient`, as often as it takes.
+    /// Connects; with `patient`, as often as it takes, or until it is told to end.
     pub(super) async fn open(
         nats: Nats,
         pool: Pool,
         seats: usize,
         grace: Duration,
         patient: bool,
-        commands: UnboundedReceiver<Command>,
-    ) -> Result<Self, Error> {
+        mut commands: UnboundedReceiver<Command>,
+    ) -> Result<Option<Self>, Error> {
         let catalog = crate::catalog::Catalog::get()?;
         let abi = names::abi(catalog.digest(), &nats.version);
         let names = Names::new(&nats.namespace, abi);
         let (client, mut turns) = connection::connect(&nats, Role::Agent, patient).await?;
         if patient {
-            wait_for_connection(&nats, &mut turns).await?;
+            tokio::select! {
+                connected = wait_for_connection(&nats, &mut turns) => connected?,
+                Some(_) = commands.recv() => {
+                    tracing::info!("ends, and has never been connected");
+                    return Ok(None);
+                }
+            }
         }
         let name = names::unique();
         let failed = |error: async_nats::SubscribeError| Error::cluster(error.to_string());
@@ -161,6 +172,7 @@ impl Service {
             set_ups: unbounded_channel(),
             is_setting_up: false,
             set_up_at: now,
+            warned: Vec::new(),
             drained_by: None,
             tick_at: now,
             broken: None,
@@ -170,13 +182,13 @@ impl Service {
         // So that who asks next finds us.
         let _ = service.client.flush().await;
         tracing::info!(
-            agent = service.name,
-            abi = service.names.abi,
+            agent = %service.name,
+            abi = %service.names.abi,
             seats,
-            servers = service.nats.shown(),
+            servers = %service.nats.shown(),
             "takes tasks"
         );
-        Ok(service)
+        Ok(Some(service))
     }
 
     /// Serves until it is told to end, and has.
@@ -640,8 +652,21 @@ impl Service {
 
     fn was_set_up(&mut self, result: End) {
         self.is_setting_up = false;
-        if let Err(error) = result {
-            tracing::warn!(%error, "no queue");
+        match result {
+            Err(error) => self.warn_once("no queue", error.to_string()),
+            Ok(()) if self.warned.is_empty() => {}
+            Ok(()) => {
+                tracing::info!("the queue is there");
+                self.warned.clear();
+            }
+        }
+    }
+
+    /// What goes on is said when it begins.
+    fn warn_once(&mut self, about: &str, what: String) {
+        if !self.warned.contains(&what) && self.warned.len() < MAX_WARNED {
+            tracing::warn!("{about}: {what}");
+            self.warned.push(what);
         }
     }
 
@@ -654,12 +679,13 @@ impl Service {
                 tracing::info!("connected again");
                 self.is_connected = true;
                 self.refusals = 0;
+                self.warned.clear();
                 self.pulls.forget();
                 self.table.set_max_payload(self.client.max_payload());
                 self.table.connected(now);
             }
             Turn::Disconnected => {
-                tracing::warn!(servers = self.nats.shown(), "disconnected");
+                tracing::warn!(servers = %self.nats.shown(), "disconnected");
                 self.is_connected = false;
                 self.pulls.forget();
             }
@@ -671,14 +697,20 @@ impl Service {
                 }
             }
             Turn::Overrun => tracing::warn!("messages were dropped; they come again"),
-            Turn::Said(what) => tracing::info!(what, "the connection"),
+            // Each attempt to connect again.
+            Turn::Said(what) if !self.is_connected => tracing::debug!(what, "the connection"),
+            Turn::Said(what) => self.warn_once("the connection", what),
         }
     }
 
     fn told(&mut self, command: Command, now: Instant) {
         match command {
             Command::Drain if !self.table.drains => {
-                tracing::info!(tasks = self.table.len(), "drains");
+                tracing::info!(
+                    tasks = self.table.len(),
+                    grace = ?self.grace,
+                    "takes no more, and ends when its tasks are done"
+                );
                 self.table.drain();
                 self.pulls.forget();
                 self.drained_by = now.checked_add(self.grace);
@@ -694,7 +726,10 @@ impl Service {
                 }
             }
             Command::Drain => {}
-            Command::Kill => self.drained_by = Some(now),
+            Command::Kill => {
+                tracing::info!(tasks = self.table.len(), "is to end at once");
+                self.drained_by = Some(now);
+            }
         }
     }
 
@@ -725,7 +760,10 @@ impl Service {
             };
             let _ = tokio::time::timeout(LAST_WORDS, last_words).await;
         }
-        tracing::info!(is_drained, "ends");
+        match is_drained {
+            true => tracing::info!("ends"),
+            false => tracing::warn!(tasks = self.table.len(), "ends before its tasks are done"),
+        }
         match self.broken.take() {
             Some(error) => Err(error),
             None => Ok(()),
@@ -750,8 +788,11 @@ async fn wait_for_connection(
                     return Err(Error::cluster(why));
                 }
             }
-            Turn::Said(what) if !std::mem::replace(&mut has_waited, true) => {
-                tracing::warn!(servers = nats.shown(), what, "waits for a server");
+            Turn::Said(_) if !std::mem::replace(&mut has_waited, true) => {
+                // Why it failed is only said to who does not wait.
+                if let Err(error) = connection::connect(nats, Role::Agent, false).await {
+                    tracing::warn!("{error}; it is tried again until there is one");
+                }
             }
             _ => {}
         }
