@@ -246,7 +246,7 @@ impl Options {
     /// Whether there is nothing that a backend must know.
     #[inline]
     pub(crate) fn is_none(&self) -> bool {
-        self.chunk == 0 && !self.needs_a_job()
+        self.chunk == 0 && self.earlier == 0 && !self.needs_a_job()
     }
 
     /// Whether the task cannot go together with others.
