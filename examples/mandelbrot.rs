@@ -16,12 +16,14 @@ use serde::{Deserialize, Serialize};
 const HELP: &str = "\
 Draws a part of the Mandelbrot set, each row of the picture a task, and writes it as a PNG.
 
-usage: mandelbrot [--backend inline|threads|processes]... [--size WIDTHxHEIGHT]
-                  [--at X,Y,WIDTH] [--quiet] [FILE]
+usage: mandelbrot [--backend inline|threads|processes|cluster]... [--nats URL]
+                  [--size WIDTHxHEIGHT] [--at X,Y,WIDTH] [--quiet] [FILE]
 
   FILE             the picture; without it, mandelbrot.png
-  --backend NAME   inline, threads or processes; can be given several times
-                   Without it: all three in turn
+  --backend NAME   inline, threads, processes or cluster; can be given several times
+                   Without it: the first three in turn
+  --nats URL       where the servers of the cluster are, like nats://127.0.0.1:4222;
+                   without it, POOL_NATS says. Without --backend, the cluster is the fourth
   --size WxH       of the picture, in pixels, each from 1 to 20000; without it, 1200x800
   --at X,Y,WIDTH   the part of the plane: its middle and its width; without it,
                    -0.7459,0.1162,0.0075
@@ -51,7 +53,7 @@ struct View {
 }
 
 /// One row of the picture: red, green and blue of each pixel.
-#[pool_task]
+#[pool_task(idempotent)]
 fn row(view: View, y: u32) -> Vec<u8> {
     (0..view.size.0).flat_map(|x| view.pixel(x, y)).collect()
 }
@@ -118,7 +120,7 @@ fn main() -> anyhow::Result<()> {
     say("backend    workers  seconds");
     let mut picture = None;
     for &backend in &options.backends {
-        let pool = Pool::builder().backend(backend).build()?;
+        let pool = pool_examples::pool(backend, options.nats.as_deref()).build()?;
         let begin = Instant::now();
         let pixels = draw(view, &pool, options.quiet)?;
         let seconds = begin.elapsed().as_secs_f64();
@@ -144,6 +146,7 @@ fn main() -> anyhow::Result<()> {
 #[derive(Debug, PartialEq)]
 struct Options {
     backends: Vec<Backend>,
+    nats: Option<String>,
     view: View,
     quiet: bool,
     file: PathBuf,
@@ -152,6 +155,7 @@ struct Options {
 fn parse(mut parser: lexopt::Parser) -> Result<Options, lexopt::Error> {
     let mut options = Options {
         backends: Vec::new(),
+        nats: None,
         view: View {
             size: (1_200, 800),
             middle: (-0.7459, 0.1162),
@@ -164,6 +168,7 @@ fn parse(mut parser: lexopt::Parser) -> Result<Options, lexopt::Error> {
     while let Some(arg) = parser.next()? {
         match arg {
             Long("backend") => options.backends.push(parser.value()?.parse()?),
+            Long("nats") => options.nats = Some(parser.value()?.string()?),
             Long("size") => options.view.size = parser.value()?.parse_with(size)?,
             Long("at") => {
                 (options.view.middle, options.view.width) = parser.value()?.parse_with(place)?;
@@ -177,9 +182,7 @@ fn parse(mut parser: lexopt::Parser) -> Result<Options, lexopt::Error> {
     if let Some(file) = file {
         options.file = file.into();
     }
-    if options.backends.is_empty() {
-        options.backends = vec![Backend::Inline, Backend::Threads, Backend::Processes];
-    }
+    options.backends = pool_examples::backends(options.backends, options.nats.as_deref());
     Ok(options)
 }
 
@@ -254,6 +257,8 @@ mod tests {
         assert!(options.quiet);
         assert_eq!(options.file, PathBuf::from("a.png"));
         assert_eq!(parsed(&[]).expect("valid").backends.len(), 3);
+        let options = parsed(&["--nats=nats://x"]).expect("valid");
+        assert_eq!(options.backends.last(), Some(&Backend::Cluster));
     }
 
     #[test]

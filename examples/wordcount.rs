@@ -33,7 +33,8 @@ usage: wordcount [--top N] [FILE | FOLDER]...
 A word is a run of letters and digits that begins with a letter. Its case does not matter, and the
 tags of *.htm and *.html are none.
 
-Threads count, or what the environment variable POOL_BACKEND names (inline, threads, processes).
+Threads count, or what the environment variable POOL_BACKEND names (inline, threads, processes,
+cluster). The servers of a cluster are those in POOL_NATS; its agents have to see the same files.
 
 Exit code: 0 if every file could be read, 1 if not, 2 for arguments that make no sense.
 ";
@@ -61,7 +62,7 @@ struct Count {
 }
 
 /// The map: counts the words of some parts.
-#[pool_task]
+#[pool_task(idempotent)]
 fn count(parts: &[Part]) -> Count {
     let mut count = Count::default();
     for part in parts {

@@ -8,6 +8,8 @@
 mod args;
 mod chart;
 mod child;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod driver;
 mod faults;
 mod figures;
@@ -39,6 +41,8 @@ fn main() -> ExitCode {
     let outcome = match std::env::args().nth(1).as_deref() {
         Some("faults") => faults::CHAPTER.run(),
         Some("futures") => futures::CHAPTER.run(),
+        #[cfg(feature = "cluster")]
+        Some("cluster") => cluster::run(),
         _ => args::Command::parse().and_then(run),
     };
     match outcome {

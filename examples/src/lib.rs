@@ -1,10 +1,11 @@
-//! What the example programs share: how they read their arguments and how they speak.
+//! What the example programs share: how they read their arguments, make their pools and speak.
 
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::process;
 
 use lexopt::Parser;
+use pool_core::{Backend, Pool, PoolBuilder};
 
 /// The options of the program, from its arguments. Arguments that make no sense end it with exit
 /// code 2.
@@ -13,6 +14,30 @@ pub fn options<O>(parse: impl FnOnce(Parser) -> Result<O, lexopt::Error>) -> O {
         let _ = writeln!(io::stderr(), "Error: {error}\nTry --help.");
         process::exit(2)
     })
+}
+
+/// A pool on a backend, whichever it is. A cluster has its servers from `--nats`, or else from
+/// `POOL_NATS` and what goes with it; no other line of a program is about clusters.
+pub fn pool(backend: Backend, nats: Option<&str>) -> PoolBuilder {
+    let pool = Pool::builder().backend(backend);
+    #[cfg(feature = "cluster")]
+    if let Some(servers) = nats {
+        return pool.nats(pool_core::Nats::at(servers));
+    }
+    // Where the feature is missing, the pool says so when it is built.
+    let _ = nats;
+    pool
+}
+
+/// The backends to run on: those that were asked for, or all in turn, the cluster too where there
+/// are servers.
+pub fn backends(asked: Vec<Backend>, nats: Option<&str>) -> Vec<Backend> {
+    if !asked.is_empty() {
+        return asked;
+    }
+    let mut all = vec![Backend::Inline, Backend::Threads, Backend::Processes];
+    all.extend(nats.map(|_| Backend::Cluster));
+    all
 }
 
 /// Prints what `--help` asks for and ends the program.

@@ -21,12 +21,15 @@ pub(crate) struct Input {
 
 impl Input {
     /// The pages that the arguments mean, in their order, each folder's sorted by name. Without
-    /// arguments it serves the bundled site until the program ends.
-    pub(crate) fn find(args: &[OsString]) -> io::Result<Self> {
+    /// arguments it serves the bundled site until the program ends; `pages` of it, or each once.
+    pub(crate) fn find(args: &[OsString], pages: Option<usize>) -> io::Result<Self> {
         let mut input = Self::default();
         if args.is_empty() {
             let address = site::serve()?;
+            let pages = pages.unwrap_or(site::names().count());
             input.pages = site::names()
+                .cycle()
+                .take(pages)
                 .map(|name| Page::Url(format!("{address}{name}")))
                 .collect();
             input.site = Some(address);

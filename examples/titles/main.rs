@@ -1,5 +1,6 @@
 //! Downloads web pages, or reads them from files, and prints their titles: in this thread, on a
-//! thread pool and in worker processes, which is one word at the place where the pool is made.
+//! thread pool, in worker processes and on other machines, which is one word at the place where the
+//! pool is made.
 //!
 //! `cargo run --release --example titles -- --help`
 
@@ -15,7 +16,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use pool_core::{Backend, Pool, pool_task};
+use pool_core::{Backend, pool_task};
 
 use crate::args::{Command, Options};
 use crate::input::Input;
@@ -25,8 +26,9 @@ use crate::report::Report;
 /// The whole work on one page. It is an ordinary function, and the same on every backend.
 ///
 /// What is wrong with a page is the function's own result. What is wrong with the place it runs
-/// on (a worker that dies, say) is the pool's business, and comes as a `TaskError`.
-#[pool_task]
+/// on (a worker that dies, say) is the pool's business, and comes as a `TaskError`. Looking at a
+/// page twice does no harm, so it may run again where a worker has died.
+#[pool_task(idempotent)]
 fn title(page: &Page) -> Result<String, String> {
     let html = page.html()?;
     page::title_of(&html).ok_or_else(|| "the page has no title".to_owned())
@@ -44,16 +46,23 @@ struct Run {
 }
 
 /// Gets the titles of all pages on one backend. The backend is the only difference between runs.
-fn run(backend: Backend, workers: Option<usize>, pages: &[Page]) -> Result<Run, pool_core::Error> {
-    let mut pool = Pool::builder().backend(backend);
-    if let Some(workers) = workers {
+fn run(backend: Backend, options: &Options, pages: &[Page]) -> Result<Run, pool_core::Error> {
+    let mut pool = pool_examples::pool(backend, options.nats.as_deref());
+    if let Some(workers) = options.workers {
         pool = pool.workers(workers);
     }
     let begin = Instant::now();
     let pool = pool.build()?;
     let ready = Instant::now();
-    let titles = pool
+    let outcomes = pool
         .map(pages.iter().map(title::task))
+        .title(backend.name());
+    let outcomes = if options.progress {
+        outcomes.progress()
+    } else {
+        outcomes
+    };
+    let titles = outcomes
         .map(|outcome| outcome.unwrap_or_else(|lost| Err(lost.to_string())))
         .collect();
     Ok(Run {
@@ -90,14 +99,14 @@ fn main() -> ExitCode {
 
 /// Runs every backend in turn and prints what they found; whether all went well.
 fn titles(options: &Options) -> Result<bool, Box<dyn Error>> {
-    let input = Input::find(&options.inputs)?;
+    let input = Input::find(&options.inputs, options.pages)?;
     if options.backends.len() > 1 {
         // Else the first backend would read from the disk and the others from memory.
         input.warm_file_cache();
     }
     let mut runs = Vec::new();
     for &backend in options.backends.iter().filter(|_| !input.pages.is_empty()) {
-        runs.push(run(backend, options.workers, &input.pages)?);
+        runs.push(run(backend, options, &input.pages)?);
     }
     let report = Report::new(&input, &runs);
     let mut out = io::BufWriter::new(io::stdout().lock());

@@ -61,7 +61,7 @@ static FILES: &[File] = &[
 ];
 
 /// The names of the pages.
-pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+pub(crate) fn names() -> impl Iterator<Item = &'static str> + Clone {
     FILES.iter().map(|file| file.name)
 }
 

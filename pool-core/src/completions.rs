@@ -172,17 +172,21 @@ impl Completions {
                 Some(Duration::ZERO) => return None,
                 limit => limit,
             };
-            let arrived = || {
-                self.poll();
-                !self.inbox.arrived().numbers.is_empty()
-            };
-            if self.patience.spin_until(arrived) {
+            if self.is_soon() {
                 continue;
             }
             if let Some((engine, job)) = self.sleep(limit) {
                 engine.help(&job);
             }
         }
+    }
+
+    /// Looks for a job that is done for as long as that is worth it; whether there is one.
+    pub(crate) fn is_soon(&self) -> bool {
+        self.patience.spin_until(|| {
+            self.poll();
+            !self.inbox.arrived().numbers.is_empty()
+        })
     }
 
     /// The number of a job that is done; without one the waker is woken when there is.

@@ -243,7 +243,8 @@ impl Options {
         seed: None,
     };
 
-    /// Whether there is nothing that a backend must know.
+    /// Whether there is nothing that a backend must know. What an agent runs for a pool elsewhere may
+    /// have nothing but earlier runs, which the task is told.
     #[inline]
     pub(crate) fn is_none(&self) -> bool {
         self.chunk == 0 && self.earlier == 0 && !self.needs_a_job()
@@ -385,4 +386,20 @@ pub(crate) const fn fnv1a(mut hash: u64, bytes: &[u8]) -> u64 {
         i += 1;
     }
     hash
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn earlier_runs_alone_are_something() {
+        let later = Options {
+            earlier: 1,
+            ..Options::NONE
+        };
+        assert!(Options::NONE.is_none());
+        assert!(!later.is_none());
+        assert_eq!(later.attempt(), 2);
+    }
 }

@@ -1,5 +1,8 @@
 //! The examples, end to end, as `cargo test --workspace` has built them.
 
+#[cfg(feature = "cluster")]
+mod cluster;
+
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -11,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::harness::program::{Ended, Running, assert_no_worker_of};
 
 /// An example of the workspace, beside the programs of this package.
-fn example(name: &str) -> Command {
+fn path(name: &str) -> PathBuf {
     let programs = Path::new(env!("CARGO_BIN_EXE_program")).parent().unwrap();
     let path: PathBuf = programs.join("examples").join(name);
     assert!(
@@ -19,7 +22,11 @@ fn example(name: &str) -> Command {
         "{} is not built: run `cargo test --workspace`, or `cargo build --examples` first",
         path.display()
     );
-    let mut command = Command::new(path);
+    path
+}
+
+fn example(name: &str) -> Command {
+    let mut command = Command::new(path(name));
     command.env_remove("POOL_BACKEND");
     command
 }

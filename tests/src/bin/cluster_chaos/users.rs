@@ -223,10 +223,6 @@ impl User {
                 }
             }
         }
-        if which == 1 && pool.stats().queue_peak > BOUND {
-            let text = format!("{BOUND} tasks may wait: {:?}", pool.stats());
-            blame(&FIGURES.wrong, &text);
-        }
         for (asked, handle) in handles {
             self.end_small(asked, handle);
         }

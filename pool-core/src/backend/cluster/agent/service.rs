@@ -96,6 +96,8 @@ pub(super) struct Service {
     table: Table,
     pulls: Pulls,
     completions: Completions,
+    /// Since it was last waited.
+    has_started: bool,
     /// By their numbers there.
     running: HashMap<usize, Running>,
     fetched: Channel<(Key, Option<Bytes>)>,
@@ -158,6 +160,7 @@ impl Service {
             table: Table::new(seats),
             pulls: Pulls::new(),
             completions: Completions::new(),
+            has_started: false,
             running: HashMap::new(),
             fetched: unbounded_channel(),
             set_ups: unbounded_channel(),
@@ -188,8 +191,6 @@ impl Service {
     /// Serves until it is told to end, and has.
     pub(super) async fn run(mut self) -> End {
         loop {
-            // The connection is a task of the same thread.
-            tokio::task::yield_now().await;
             let now = Instant::now();
             self.look_around(now).await;
             let is_drained = self.table.drains && self.table.is_empty();
@@ -197,23 +198,11 @@ impl Service {
             if is_drained || is_late || self.broken.is_some() {
                 return self.close(is_drained).await;
             }
-            let tick = tokio::time::sleep_until(self.tick_at.into());
-            let completions = &mut self.completions;
-            let done =
-                std::future::poll_fn(|context| match completions.poll_next(context.waker()) {
-                    Some(number) => std::task::Poll::Ready(number),
-                    None => std::task::Poll::Pending,
-                });
-            tokio::select! {
-                number = done => self.ended(number),
-                Some(message) = next(&mut self.inbox) => self.answered(message).await,
-                Some(message) = next(&mut self.to_me) => self.heard(message).await,
-                Some(message) = next(&mut self.to_all) => self.present(message).await,
-                Some(turn) = self.turns.recv() => self.turned(turn),
-                Some((key, body)) = self.fetched.1.recv() => self.was_fetched(key, body),
-                Some(result) = self.set_ups.1.recv() => self.was_set_up(result),
-                Some(command) = self.commands.recv() => self.told(command, now),
-                () = tick => {}
+            // The connection is a task of the same thread.
+            tokio::task::yield_now().await;
+            // What has just started may be over before others could wake this thread.
+            if !(std::mem::take(&mut self.has_started) && self.completions.is_soon()) {
+                self.wait(now).await;
             }
             for _ in 0..TURN {
                 let Some(message) = ready(&mut self.inbox) else {
@@ -230,6 +219,27 @@ impl Service {
             while let Some(number) = self.completions.try_next() {
                 self.ended(number);
             }
+        }
+    }
+
+    /// Waits until something happens.
+    async fn wait(&mut self, now: Instant) {
+        let tick = tokio::time::sleep_until(self.tick_at.into());
+        let completions = &mut self.completions;
+        let done = std::future::poll_fn(|context| match completions.poll_next(context.waker()) {
+            Some(number) => std::task::Poll::Ready(number),
+            None => std::task::Poll::Pending,
+        });
+        tokio::select! {
+            number = done => self.ended(number),
+            Some(message) = next(&mut self.inbox) => self.answered(message).await,
+            Some(message) = next(&mut self.to_me) => self.heard(message).await,
+            Some(message) = next(&mut self.to_all) => self.present(message).await,
+            Some(turn) = self.turns.recv() => self.turned(turn),
+            Some((key, body)) = self.fetched.1.recv() => self.was_fetched(key, body),
+            Some(result) = self.set_ups.1.recv() => self.was_set_up(result),
+            Some(command) = self.commands.recv() => self.told(command, now),
+            () = tick => {}
         }
     }
 
@@ -510,6 +520,7 @@ impl Service {
             Some(handle) => {
                 let number = handle.enter(&mut self.completions);
                 self.enter(number, key, 0, handle);
+                self.has_started = true;
                 self.table.started(key, number, now);
                 tracing::debug!(job = key.1.job, run = key.1.run, "starts");
             }
