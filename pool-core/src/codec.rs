@@ -469,6 +469,11 @@ pub(crate) fn open_replies<R: DeserializeOwned + 'static>(
     }
 }
 
+/// What may be wrong where a worker does not know a task.
+pub(crate) const UNKNOWN_TASK: &str = "is its crate linked into the worker's program? One that nothing names is not: write \
+     pool_core::use_tasks!(crate_a, crate_b) there. A task that is written by hand is entered with \
+     register_task!";
+
 /// Parent side: what a worker's answer means. `name` is the task's.
 pub(crate) fn open_reply<R: DeserializeOwned + 'static>(
     reply: Reply,
@@ -490,11 +495,7 @@ pub(crate) fn open_reply<R: DeserializeOwned + 'static>(
         Reply::Panicked => Err(report(TaskErrorKind::Panicked, "")),
         Reply::Undecodable => Err(report(TaskErrorKind::Decode, "its arguments: ")),
         Reply::Unencodable => Err(report(TaskErrorKind::Encode, "its result: ")),
-        Reply::UnknownTask => Err(failed(TaskErrorKind::UnknownTask).message_is(
-            "is its crate linked into the worker's program? One that nothing names is not: write \
-             pool_core::use_tasks!(crate_a, crate_b) there. A task that is written by hand is \
-             entered with register_task!",
-        )),
+        Reply::UnknownTask => Err(failed(TaskErrorKind::UnknownTask).message_is(UNKNOWN_TASK)),
     }
 }
 

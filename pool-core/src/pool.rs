@@ -312,6 +312,11 @@ impl Pool {
         JoinHandle::new(handle, engine.clone())
     }
 
+    #[cfg(feature = "cluster")]
+    pub(crate) fn engine(&self) -> &EngineRef {
+        &self.inner.engine
+    }
+
     pub(crate) fn runs_at_once(&self) -> bool {
         self.inner.engine.runs_at_once()
     }
@@ -379,7 +384,8 @@ impl Pool {
 
     /// Changes the number of workers, from 1 to [`MAX_WORKERS`]. New ones are started at once, and
     /// this does not wait for them; those that are too many end when they are done with the task
-    /// that they run. The inline backend ignores it.
+    /// that they run. The inline backend ignores it. On a cluster it is for the agent of the pool, if
+    /// that has one: others have as many workers as they were started with.
     ///
     /// # Errors
     /// [`Error::ZeroWorkers`], [`Error::TooManyWorkers`]; on threads, [`Error::Spawn`] when a

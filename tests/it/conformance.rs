@@ -48,32 +48,41 @@ macro_rules! tests {
 }
 
 macro_rules! tests_of {
-    ($name:ident $id:literal [later $reason:literal]) => {};
-    ($name:ident $id:literal [never $reason:literal]) => {};
-    ($name:ident $id:literal [all $($more:ident)*]) => {
-        tests_on! { $name $id inline threads processes }
+    ($name:ident $id:literal $needs:tt) => {
+        tests_of! { $name $id $needs not cluster [] }
+    };
+    ($name:ident $id:literal [later $reason:literal] $($not:tt)+) => {};
+    ($name:ident $id:literal [never $reason:literal] $($not:tt)+) => {};
+    ($name:ident $id:literal [local $($more:ident)+] not cluster []) => {
+        tests_of! { $name $id [$($more)+] not cluster [local] }
+    };
+    ($name:ident $id:literal [near $($more:ident)+] not cluster []) => {
+        tests_of! { $name $id [$($more)+] not cluster [near] }
+    };
+    ($name:ident $id:literal [all $($more:ident)*] not cluster $here:tt) => {
+        tests_on! { $name $id [inline threads processes] $here }
     };
     // The tests have these wherever they run.
-    ($name:ident $id:literal [program $($more:ident)*]) => {
-        tests_on! { $name $id inline threads processes }
+    ($name:ident $id:literal [program $($more:ident)*] not cluster $here:tt) => {
+        tests_on! { $name $id [inline threads processes] $here }
     };
-    ($name:ident $id:literal [shared_memory $($more:ident)*]) => {
-        tests_on! { $name $id inline threads }
+    ($name:ident $id:literal [shared_memory $($more:ident)*] not cluster $here:tt) => {
+        tests_on! { $name $id [inline threads] $here }
     };
-    ($name:ident $id:literal [queue shared_memory $($more:ident)*]) => {
-        tests_on! { $name $id threads }
+    ($name:ident $id:literal [queue shared_memory $($more:ident)*] not cluster $here:tt) => {
+        tests_on! { $name $id [threads] $here }
     };
-    ($name:ident $id:literal [queue $($more:ident)*]) => {
-        tests_on! { $name $id threads processes }
+    ($name:ident $id:literal [queue $($more:ident)*] not cluster $here:tt) => {
+        tests_on! { $name $id [threads processes] $here }
     };
     // The others are what processes alone can.
-    ($name:ident $id:literal [$need:ident $($more:ident)*]) => {
-        tests_on! { $name $id processes }
+    ($name:ident $id:literal [$need:ident $($more:ident)*] not cluster $here:tt) => {
+        tests_on! { $name $id [processes] $here }
     };
 }
 
 macro_rules! tests_on {
-    ($name:ident $id:literal $($backend:ident)+) => {
+    ($name:ident $id:literal [$($backend:ident)+] $here:tt) => {
         mod $name {$(
             #[pool_core::test]
             fn $backend() {
@@ -81,8 +90,21 @@ macro_rules! tests_on {
                     super::test($id, on);
                 });
             }
+            test_on_cluster! { $id $backend $here }
         )+}
     };
+}
+
+/// Where there are processes there is a cluster, as in the list of behaviours.
+macro_rules! test_on_cluster {
+    ($id:literal processes []) => {
+        #[cfg(feature = "cluster")]
+        #[pool_core::test]
+        fn cluster() {
+            crate::harness::run_on_cluster(module_path!(), |on| super::test($id, on));
+        }
+    };
+    ($id:literal $backend:ident $here:tt) => {};
 }
 
 pool_core::conformance_statements!(tests);
@@ -100,11 +122,13 @@ fn test(id: &str, on: &On) {
 /// The backend as these tests run it: this binary started with the same arguments comes to the
 /// same test.
 fn subject(backend: Backend) -> Subject {
-    let subject = Subject::of(backend).program(|| {
-        let mut program = Command::new(env::current_exe().unwrap());
-        program.args(env::args_os().skip(1));
-        program
-    });
+    let subject = Subject::of(backend)
+        .prepare(move |builder| On::new(backend).prepare(builder))
+        .program(|| {
+            let mut program = Command::new(env::current_exe().unwrap());
+            program.args(env::args_os().skip(1));
+            program
+        });
     match env::var_os(ROOM) {
         None => subject,
         Some(_) => subject.can(Need::Room),
@@ -143,7 +167,14 @@ fn every_statement_is_tested_where_it_applies() {
         .map(ToOwned::to_owned)
         .collect();
     let mut expected = BTreeSet::from(["whole_suite::inline".to_owned()]);
-    for backend in [Backend::Inline, Backend::Threads, Backend::Processes] {
+    let backends = [
+        Backend::Inline,
+        Backend::Threads,
+        Backend::Processes,
+        Backend::Cluster,
+    ];
+    let is_there = |backend: &Backend| *backend != Backend::Cluster || cfg!(feature = "cluster");
+    for backend in backends.into_iter().filter(is_there) {
         let subject = subject(backend).can(Need::Room);
         for statement in statements() {
             if statement.excuse(&subject).is_none() {

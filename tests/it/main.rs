@@ -194,7 +194,8 @@ behaviours! {
         a_worker_that_dies_after_it_was_robbed_costs_one_of_them on [processes]
             "it ends the program";
         dropping_the_map_starts_no_more_of_them on [threads, processes]
-            "inline, one task runs at a time";
+            "inline, one task runs at a time"
+            not cluster "an agent goes on with a chunk until it hears that nobody wants it";
         a_panic_of_the_input_loses_none on all;
         an_argument_that_does_not_encode_spoils_no_other on all;
         large_and_small_arguments_mix on all;
@@ -562,7 +563,8 @@ behaviours! {
         that_have_done_what_they_were_not_given_fail_it on
             [processes]
             "there is no worker program";
-        that_work_out_of_order_fail_their_tasks on [processes] "there is no worker program";
+        that_work_out_of_order_fail_their_tasks on [processes] "there is no worker program"
+            not cluster "an agent gives a worker one task after the other, unless they are quick";
         that_never_say_that_they_sleep_hold_up_nobody on
             [processes]
             "there is no worker program";

@@ -15,6 +15,7 @@ use super::gate::{Gate, hold, pass};
 use super::proc::{Thread, descendants_of, threads_of, wait_until_gone};
 use super::tasks::{add, place};
 use super::{Need, Subject, outcome, program, until};
+use crate::backend::processes::VERSION;
 use crate::{Backend, Error, MAX_DEPTH, Pool, pool_task};
 
 #[track_caller]
@@ -44,8 +45,8 @@ pub(super) fn env_1(subject: &Subject) {
 pub(super) fn env_2(subject: &Subject) {
     let own = process::id();
     for (token, said) in [
-        ("pool-worker:1:1:0".to_owned(), "parent"),
-        (format!("pool-worker:1:{own}:0"), "standard input"),
+        (format!("pool-worker:{VERSION}:1:0"), "parent"),
+        (format!("pool-worker:{VERSION}:{own}:0"), "standard input"),
         (format!("pool-worker:99:{own}:0"), "version 99"),
     ] {
         let mut command = subject.command();

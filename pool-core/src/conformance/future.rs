@@ -41,6 +41,10 @@ pub(super) fn fut_1(subject: &Subject) {
     assert!(running.cancel());
     assert_eq!(look(&running), (true, false));
     assert!(!running.cancel(), "a second time");
+    // They came first, and need not have started first.
+    until("they are done", || {
+        done.is_finished() && failed.is_finished()
+    });
     assert!(!done.cancel() && !failed.cancel());
     assert_eq!(outcome(done).unwrap(), 3);
     assert!(outcome(failed).unwrap_err().is_panic());
@@ -80,6 +84,7 @@ pub(super) fn fut_3(subject: &Subject) {
     // Each is asked in two ways, and hands its outcome out once.
     let pairs = |task: &dyn Fn() -> JoinHandle<i64>| [task(), task()];
     let done = pairs(&|| pool.submit(add::task(1, 2)));
+    until("they are done", || done.iter().all(JoinHandle::is_finished));
     let running = pool.submit(gate.hold(1));
     let _ = gate.wait_for(1);
     let queued = pairs(&|| pool.submit(add::task(3, 4)));

@@ -61,7 +61,7 @@ future "Handles" {
     fut_1 "FUT-1" [queue]
         "Cancelling says yes for a task without an outcome, queued or running, and no ever after; \
          an outcome that is there stays.";
-    fut_2 "FUT-2" [queue]
+    fut_2 "FUT-2" [near queue]
         "A handle tells queued, running, finished, failed and cancelled tasks apart.";
     fut_3 "FUT-3" [queue]
         "Asked without waiting, a handle says nothing of a queued or running task, and the outcome \
@@ -114,7 +114,7 @@ map "Maps" {
     map_9 "MAP-9" [queue]
         "A deadline counts for each task of a chunk: with time enough all pass, and with too \
          little each one is late by itself.";
-    map_10 "MAP-10" [queue]
+    map_10 "MAP-10" [near queue]
         "A map that is dropped half-way starts nothing of what was queued.";
     map_11 "MAP-11" [later "needs `Map::unordered`"]
         "An unordered map returns the fastest first.";
@@ -130,7 +130,7 @@ map "Maps" {
         "A map does not keep the arguments of tasks that have run.";
     map_17 "MAP-17" [queue]
         "After many short tasks, which go together, a long one holds up none of its neighbours.";
-    map_19 "MAP-19" [all]
+    map_19 "MAP-19" [near all]
         "One worker runs tasks in the order in which they were submitted, also those of a map with \
          chunks of one.";
 }
@@ -220,7 +220,7 @@ life "Initializers, and the life of workers" {
          code of the user runs.";
     life_14 "LIFE-14" [queue]
         "Options that change while a task runs make a new pool, and the old one can be killed.";
-    life_15 "LIFE-15" [program]
+    life_15 "LIFE-15" [local program]
         "The global pool of a backend is made once, whoever asks for it, and never seen shut down.";
     life_16 "LIFE-16" [queue]
         "Workers that start at different speeds lose no task.";
@@ -610,6 +610,9 @@ macro_rules! verdict {
     ($part:ident::$name:ident [all $($need:ident)*]) => {
         verdict!($part::$name [$($need)*])
     };
+    ($part:ident::$name:ident [near all]) => {
+        verdict!($part::$name [near])
+    };
     ($part:ident::$name:ident [$($need:ident)*]) => {
         Verdict::Tested {
             needs: &[$(need!($need)),*],
@@ -636,6 +639,12 @@ macro_rules! need {
     };
     (worker_exe) => {
         Need::WorkerExe
+    };
+    (near) => {
+        Need::Near
+    };
+    (local) => {
+        Need::Local
     };
     (program) => {
         Need::Program

@@ -10,11 +10,13 @@ use crate::{Backend, Error, Pool, PoolBuilder};
 pub struct Subject {
     name: String,
     build: Box<Build>,
+    prepare: Option<Box<Prepare>>,
     program: Option<Box<Program>>,
     can: Vec<Need>,
 }
 
 type Build = dyn Fn(PoolBuilder) -> Result<Pool, Error> + Send + Sync;
+type Prepare = dyn Fn(PoolBuilder) -> PoolBuilder + Send + Sync;
 type Program = dyn Fn() -> Command + Send + Sync;
 
 /// What a statement takes, and not every backend has.
@@ -34,6 +36,11 @@ pub enum Need {
     Codec,
     /// Workers are started from the program that [`PoolBuilder::worker_exe`] names.
     WorkerExe,
+    /// A pool needs nothing but the program: no servers, and no agents.
+    Local,
+    /// Nobody stands between a pool and its workers: tasks start in the order in which they were
+    /// submitted, and what nobody wants any more is stopped at once.
+    Near,
     /// The program can be started again so that it comes to the same statement: see
     /// [`Subject::program`].
     Program,
@@ -52,6 +59,11 @@ impl Need {
             Self::Stop => "a task that does not listen cannot be stopped",
             Self::Codec => "nothing is encoded",
             Self::WorkerExe => "there is no worker program",
+            Self::Local => "it takes a server, and agents",
+            Self::Near => {
+                "an agent hands back what it has no seat for, and hears a moment later of what \
+                 nobody wants any more"
+            }
             Self::Program => "the program is not started again",
             Self::Room => "there is no room for gigabytes of memory",
         }
@@ -68,6 +80,7 @@ impl Subject {
         Self {
             name: name.into(),
             build: Box::new(build),
+            prepare: None,
             program: None,
             can: Vec::new(),
         }
@@ -75,21 +88,29 @@ impl Subject {
 
     /// One of the backends of this crate, with what it can.
     ///
-    /// # Panics
-    /// For the cluster backend, which is not part of this version.
+    /// Of the cluster, agents of this program and on this machine are expected to be there, or
+    /// [prepared](Self::prepare): each pool may have one of its own, by `Nats::local_agent`.
     #[must_use]
     pub fn of(backend: Backend) -> Self {
         let can: &[Need] = match backend {
-            Backend::Inline => &[Need::SharedMemory],
-            Backend::Threads => &[Need::Queue, Need::SharedMemory],
+            Backend::Inline => &[Need::SharedMemory, Need::Local, Need::Near],
+            Backend::Threads => &[Need::Queue, Need::SharedMemory, Need::Local, Need::Near],
             Backend::Processes => &[
                 Need::Queue,
                 Need::Isolation,
                 Need::Stop,
                 Need::Codec,
                 Need::WorkerExe,
+                Need::Local,
+                Need::Near,
             ],
-            Backend::Cluster => panic!("the cluster backend is not part of this version"),
+            Backend::Cluster => &[
+                Need::Queue,
+                Need::Isolation,
+                Need::Stop,
+                Need::Codec,
+                Need::WorkerExe,
+            ],
         };
         let subject = Self::new(backend.name(), move |builder| {
             builder.backend(backend).build()
@@ -101,6 +122,16 @@ impl Subject {
     #[must_use]
     pub fn can(mut self, need: Need) -> Self {
         self.can.push(need);
+        self
+    }
+
+    /// What its pools are told beside what a statement says: the servers of a cluster, for instance.
+    #[must_use]
+    pub fn prepare(
+        mut self,
+        prepare: impl Fn(PoolBuilder) -> PoolBuilder + Send + Sync + 'static,
+    ) -> Self {
+        self.prepare = Some(Box::new(prepare));
         self
     }
 
@@ -142,7 +173,11 @@ impl Subject {
     }
 
     pub(super) fn build(&self, builder: PoolBuilder) -> Result<Pool, Error> {
-        (self.build)(builder)
+        let prepared = match &self.prepare {
+            Some(prepare) => prepare(builder),
+            None => builder,
+        };
+        (self.build)(prepared)
     }
 
     #[track_caller]

@@ -5,8 +5,12 @@ use std::fmt::{self, Write};
 use super::{Statement, Subject, Verdict, statements};
 use crate::Backend;
 
-/// The backends of this version.
-const BACKENDS: [Backend; 3] = [Backend::Inline, Backend::Threads, Backend::Processes];
+const BACKENDS: [Backend; 4] = [
+    Backend::Inline,
+    Backend::Threads,
+    Backend::Processes,
+    Backend::Cluster,
+];
 
 const HEAD: &str = "\
 # Conformance
@@ -22,7 +26,8 @@ named after the statements, as in `cargo test -p pool-tests conformance::sub_1`.
 another backend runs the same tests by `pool_core::conformance`, with the Cargo feature
 `conformance`.
 
-The cluster backend is not part of this version: nothing is tested on it.
+On the cluster backend each pool has an agent of its own, beside it in the program; those tests take
+a nats-server, and the Cargo feature `cluster` of `pool-tests`.
 ";
 
 /// The page `docs/conformance.md`: every statement with the backends on which it is tested, or why

@@ -189,7 +189,7 @@ fn of_workers(seen: &Description) -> Vec<Finding> {
     if overdue > 0 {
         findings.push(Finding::Overdue {
             workers: overdue,
-            are_killed: seen.backend == Backend::Processes,
+            are_killed: matches!(seen.backend, Backend::Processes | Backend::Cluster),
         });
     }
     let workers = seen.workers.len();

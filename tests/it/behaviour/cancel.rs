@@ -37,7 +37,11 @@ pub(crate) fn a_queued_task_never_runs(on: &On) {
             assert_eq!(outcome.unwrap(), i as u32 + 1);
         }
     }
-    let ran: Vec<_> = gate.starts().iter().map(|(number, _)| *number).collect();
+    let mut ran: Vec<_> = gate.starts().iter().map(|(number, _)| *number).collect();
+    if on.cluster() {
+        // What has waited in vain for a seat goes back to the queue, and comes later than others.
+        ran.sort_unstable();
+    }
     let expected: Vec<_> = (0..100).step_by(2).collect();
     assert_eq!(ran, expected);
 }

@@ -103,7 +103,9 @@ pub(crate) fn tasks_inside_tasks_know_their_own_names(on: &On) {
 
 #[pool_task]
 fn surroundings() -> (Vec<(String, String)>, Vec<String>, PathBuf) {
-    let variables = env::vars().collect();
+    let mut variables: Vec<_> = env::vars().collect();
+    // What runs for an agent becomes none itself: there it is set to nothing.
+    variables.retain(|(name, _)| name != "POOL_WORKER");
     (
         variables,
         env::args().skip(1).collect(),

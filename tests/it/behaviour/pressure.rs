@@ -20,9 +20,11 @@ use crate::harness::On;
 struct Slow;
 
 static OTHER_WAITS: AtomicBool = AtomicBool::new(false);
+static IS_ENCODED: AtomicBool = AtomicBool::new(false);
 
 impl Serialize for Slow {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        IS_ENCODED.store(true, SeqCst);
         until("the other one waits", || OTHER_WAITS.load(SeqCst));
         out.serialize_unit()
     }
@@ -39,8 +41,11 @@ pub(crate) fn a_place_that_is_not_taken_is_anothers(on: &On) {
     let mut context = Context::from_waker(&waker);
     for _ in 0..20 {
         OTHER_WAITS.store(false, SeqCst);
+        IS_ENCODED.store(false, SeqCst);
         std::thread::scope(|scope| {
             let first = scope.spawn(|| block_on(pool.submit_async(slow::task(Slow))));
+            // Else the other one could have the place, and keep it on its way to another machine.
+            until("the first one has the place", || IS_ENCODED.load(SeqCst));
             let mut waits = pool_tests::until_some("the other one waits", || {
                 let mut submit = Box::pin(pool.submit_async(add::task(1, 1)));
                 let waits = submit.as_mut().poll(&mut context).is_pending();

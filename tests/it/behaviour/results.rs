@@ -214,10 +214,7 @@ pub(crate) fn a_panic_of_an_error_is_one_of_its_task(on: &On) {
 /// Runs `fails` one level further down, and what comes of it goes on in one of these ways.
 #[pool_task]
 fn passes(backend: &str, kind: &str, way: &str) -> Result<u8, RemoteError> {
-    let pool = Pool::builder()
-        .backend(backend.parse()?)
-        .workers(1)
-        .build()?;
+    let pool = On::new(backend.parse()?).pool_of(1);
     let handle = pool.submit(fails::task(kind));
     match way {
         "twice" => Ok(handle.join()??),

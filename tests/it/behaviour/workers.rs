@@ -233,7 +233,8 @@ pub(crate) fn that_never_serve_can_be_given_up(on: &On) {
     let large = pool.submit(echo::task(vec![0; 100_000]));
     assert!(handles[0].join_timeout(SHORT).is_none());
     for handle in &handles[..5] {
-        assert!(!handle.is_running());
+        // On a cluster, a task counts as running when an agent may start it.
+        assert!(!handle.is_running() || on.cluster());
         assert!(handle.cancel());
     }
     pool.kill();
@@ -442,6 +443,11 @@ pub(crate) fn that_run_wild_when_told_to_stop_are_killed(on: &On) {
         assert!(handle.cancel());
         let error = handle.join().unwrap_err();
         assert!(error.is_cancelled(), "{error}");
+        if on.cluster() {
+            // Who cancels a task does not know the process that has it; that none is left is counted
+            // at the end.
+            continue;
+        }
         let pid = error.worker_pid().unwrap();
         until("it is gone", || {
             !Process::of(pid).is_some_and(|it| it.lives())

@@ -2,6 +2,8 @@
 //! and counted out.
 
 mod alone;
+#[cfg(feature = "cluster")]
+mod cluster;
 pub(crate) mod program;
 
 use std::time::Duration;
@@ -11,14 +13,23 @@ use pool_core::{Backend, Pool, PoolBuilder};
 #[cfg(feature = "cluster")]
 pub(crate) use alone::alone;
 pub(crate) use alone::run;
+#[cfg(feature = "cluster")]
+pub(crate) use cluster::run as run_on_cluster;
 
 /// Writes a test `topic::behaviour::backend` for every behaviour and every backend on its list.
 /// A behaviour that is not `on all` says why.
+///
+/// What runs on `processes` also runs on a cluster, where the workers are processes too (with the
+/// Cargo feature `cluster`), unless it is `not cluster`, which says why as well.
 macro_rules! behaviours {
-    ($($topic:ident { $($name:ident on $backends:tt $($why:literal)?;)+ })+) => {$(
+    ($($topic:ident {
+        $($name:ident on $backends:tt $($why:literal)? $(not cluster $here:literal)?;)+
+    })+) => {$(
         mod $topic {$(
             mod $name {
-                $crate::harness::backends! { $topic::$name on $backends $($why)? }
+                $crate::harness::backends! {
+                    $topic::$name on $backends $($why)? not cluster [$($here)?]
+                }
             }
         )+}
     )+};
@@ -26,10 +37,13 @@ macro_rules! behaviours {
 
 /// The tests of one behaviour. `bug` keeps one that fails on the list until it is mended.
 macro_rules! backends {
-    ($topic:ident::$name:ident on all) => {
-        $crate::harness::backends! { $topic::$name on [inline, threads, processes] "all" }
+    ($topic:ident::$name:ident on all not cluster $here:tt) => {
+        $crate::harness::backends! {
+            $topic::$name on [inline, threads, processes] "all" not cluster $here
+        }
     };
-    ($topic:ident::$name:ident on [$($backend:ident $(bug $bug:literal)?),+] $why:literal) => {$(
+    ($topic:ident::$name:ident on [$($backend:ident $(bug $bug:literal)?),+] $why:literal
+        not cluster $here:tt) => {$(
         #[pool_core::test]
         $(#[ignore = $bug])?
         fn $backend() {
@@ -39,23 +53,55 @@ macro_rules! backends {
                 $crate::behaviour::$topic::$name,
             );
         }
+        $crate::harness::on_cluster! { $backend $topic::$name not cluster $here }
     )+};
 }
 
-pub(crate) use {backends, behaviours};
+/// Beside the test on `processes` that on a cluster, unless there is a reason for none.
+macro_rules! on_cluster {
+    (processes $topic:ident::$name:ident not cluster []) => {
+        #[cfg(feature = "cluster")]
+        #[pool_core::test]
+        fn cluster() {
+            $crate::harness::run_on_cluster(module_path!(), $crate::behaviour::$topic::$name);
+        }
+    };
+    ($backend:ident $topic:ident::$name:ident not cluster $here:tt) => {};
+}
+
+pub(crate) use {backends, behaviours, on_cluster};
+
+/// What a backend wants to be told in addition, of every pool.
+type Prepare = fn(PoolBuilder) -> PoolBuilder;
 
 /// Where a behaviour runs.
 pub(crate) struct On {
     backend: Backend,
+    prepare: Prepare,
 }
 
 impl On {
+    /// Also inside of tasks.
+    pub(crate) fn new(backend: Backend) -> Self {
+        let prepare: Prepare = match backend {
+            #[cfg(feature = "cluster")]
+            Backend::Cluster => cluster::prepare,
+            _ => |builder| builder,
+        };
+        Self { backend, prepare }
+    }
+
     pub(crate) fn backend(&self) -> Backend {
         self.backend
     }
 
+    /// Whether tasks run in processes of their own: of the pool, or of the cluster.
     pub(crate) fn processes(&self) -> bool {
-        self.backend == Backend::Processes
+        self.backend == Backend::Processes || self.cluster()
+    }
+
+    pub(crate) fn cluster(&self) -> bool {
+        self.backend == Backend::Cluster
     }
 
     pub(crate) fn inline(&self) -> bool {
@@ -73,9 +119,13 @@ impl On {
 
     /// Two workers, and little grace.
     pub(crate) fn builder(&self) -> PoolBuilder {
-        Pool::builder()
-            .backend(self.backend)
+        self.prepare(Pool::builder())
             .workers(2)
             .grace(Duration::from_millis(50))
+    }
+
+    /// A pool like this one, on the backend.
+    pub(crate) fn prepare(&self, builder: PoolBuilder) -> PoolBuilder {
+        (self.prepare)(builder.backend(self.backend))
     }
 }

@@ -13,7 +13,7 @@ mod nats;
 mod submitter;
 mod wire;
 
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::task::Waker;
 use std::thread::{JoinHandle as Thread, ThreadId};
 use std::time::Instant;
@@ -24,6 +24,7 @@ pub use self::nats::Nats;
 
 pub(crate) use self::agent::{is_asked_for, take_over};
 
+use self::agent::Own;
 use self::desk::{After, Cancelled, Desk, Phase};
 use self::submitter::Submitter;
 use super::callbacks::Callbacks;
@@ -54,10 +55,12 @@ struct Shared {
     ended: Ended,
     callbacks: Callbacks,
     thread: Mutex<Option<Thread<()>>>,
-    thread_id: std::sync::OnceLock<ThreadId>,
+    thread_id: OnceLock<ThreadId>,
     queue_limit: Option<usize>,
-    /// What `workers` says until agents say more.
-    workers: usize,
+    /// The agent that belongs to the pool.
+    own: OnceLock<Own>,
+    /// After how many tasks its workers are replaced.
+    max_tasks: Option<u64>,
 }
 
 impl Shared {
@@ -88,6 +91,12 @@ impl Shared {
         if self.room.is_due(bounds, tasks, bytes) {
             self.room.was_made();
         }
+    }
+
+    /// The agent of the pool can do nothing more.
+    fn breaks(&self, why: String) {
+        self.with(|desk, after| desk.end(Phase::Broken(why), after));
+        self.room.was_made();
     }
 
     fn wait_until_ended(&self, deadline: Option<Instant>) -> bool {
@@ -147,12 +156,10 @@ pub(super) fn start(config: Config, nats: Option<Nats>) -> Result<EngineRef, Err
         ended: Ended::new(),
         callbacks: Callbacks::new(),
         thread: Mutex::new(None),
-        thread_id: std::sync::OnceLock::new(),
+        thread_id: OnceLock::new(),
         queue_limit: config.queue_limit(),
-        workers: match nats.local_agent {
-            true => config.workers,
-            false => 1,
-        },
+        own: OnceLock::new(),
+        max_tasks: config.processes.max_tasks.filter(|_| nats.local_agent),
     });
     let (built, result) = mpsc::sync_channel(1);
     let submitter = Submitter::new(Arc::clone(&shared), nats, abi, config, built);
@@ -190,6 +197,12 @@ impl Cluster {
         }
     }
 
+    /// The seats of agents that are not the pool's own.
+    fn other_seats(&self) -> usize {
+        let own = self.shared.own.get().map(|own| &*own.name);
+        self.with(|desk, _| desk.seats_beside(own))
+    }
+
     /// Nobody else will resolve it in a fork.
     fn resolve_in_fork(&self, job: &Job) -> bool {
         let forked = !self.is_home();
@@ -206,12 +219,16 @@ impl Engine for Cluster {
     }
 
     fn workers(&self) -> usize {
-        let seats = self.with(|desk, _| desk.seats());
-        if seats > 0 {
-            seats
-        } else {
-            self.shared.workers
+        match self.shared.own.get() {
+            Some(own) => own.engine.workers() + self.other_seats(),
+            // Until there are agents.
+            None => self.other_seats().max(1),
         }
+    }
+
+    fn max_chunk(&self) -> Option<usize> {
+        // The others would run in a worker that is to be replaced.
+        self.shared.max_tasks.map(|_| 1)
     }
 
     fn is_remote(&self) -> bool {
@@ -258,12 +275,13 @@ impl Engine for Cluster {
             });
             return;
         };
-        if let Some(start) = start.filter(|_| !job.is_chunk()) {
-            shared.tally.took(Timed::Encode, 1, start.elapsed());
+        let timed = start.map(|_| Instant::now());
+        if let (Some(start), Some(end), false) = (start, timed, job.is_chunk()) {
+            shared.tally.took(Timed::Encode, 1, end - start);
         }
         loop {
-            let submitted =
-                shared.with(|desk, after| desk.submit(job, entry.reserved, entry.start_by, after));
+            let submitted = shared
+                .with(|desk, after| desk.submit(job, entry.reserved, entry.start_by, timed, after));
             match submitted {
                 Ok(()) => return,
                 Err(back) => job = back,
@@ -312,7 +330,23 @@ impl Engine for Cluster {
     }
 
     fn stats(&self) -> Stats {
-        self.with(|desk, _| desk.stats())
+        let stats = self.with(|desk, _| desk.stats());
+        match self.shared.own.get() {
+            Some(own) if self.is_home() => {
+                let workers = own.engine.stats();
+                Stats {
+                    workers: workers.workers + self.other_seats(),
+                    // It has been seen itself.
+                    workers_started: workers.workers_started
+                        + stats.workers_started.saturating_sub(1),
+                    workers_lost: workers.workers_lost + stats.workers_lost,
+                    // An agent says that a task is over when nobody waits for it any more.
+                    overdue: stats.overdue.max(workers.overdue),
+                    ..stats
+                }
+            }
+            _ => stats,
+        }
     }
 
     fn describe(&self) -> Description {
@@ -321,6 +355,12 @@ impl Engine for Cluster {
         if !self.is_home() {
             described.phase = Told::Forked;
             return described;
+        }
+        if let Some(own) = self.shared.own.get() {
+            own.describe(&mut described);
+            if let Told::Broken(why) = &described.phase {
+                self.shared.breaks(why.clone());
+            }
         }
         let (phase, (retries, next), is_over) = self
             .shared
@@ -335,14 +375,17 @@ impl Engine for Cluster {
         described.retries = retries;
         described.next_retry = next.map(|at| at.saturating_duration_since(now));
         described.waiting_for_room = self.shared.room.waiting();
-        described.workers = self
-            .shared
-            .with(|desk, _| workers(&desk.stats(), desk.seats()));
+        let seats = self.other_seats();
+        add_seats(&mut described, seats);
         described
     }
 
-    fn resize(&self, _: usize) -> Result<(), Error> {
-        Ok(())
+    fn resize(&self, workers: usize) -> Result<(), Error> {
+        match self.shared.own.get() {
+            Some(own) => own.resize(workers),
+            // Agents have as many seats as whoever started them wants.
+            None => Ok(()),
+        }
     }
 
     fn close(&self) {
@@ -369,16 +412,17 @@ impl Engine for Cluster {
     }
 }
 
-/// The seats of all agents: which of them does what is not known here.
-fn workers(stats: &Stats, seats: usize) -> Vec<WorkerInfo> {
+/// The seats of agents elsewhere: which of them does what is not known here.
+fn add_seats(described: &mut Description, seats: usize) {
     use crate::description::WorkerState::{Idle, Running};
-    let state = |index| if index < stats.running { Running } else { Idle };
-    (0..seats)
-        .map(|index| WorkerInfo {
-            state: state(index),
-            ..WorkerInfo::new(index)
-        })
-        .collect()
+    let is_busy = |worker: &&WorkerInfo| worker.state == Running;
+    let known = described.workers.iter().filter(is_busy).count();
+    let busy = described.stats.running.saturating_sub(known);
+    let first = described.workers.len();
+    described.workers.extend((0..seats).map(|seat| WorkerInfo {
+        state: if seat < busy { Running } else { Idle },
+        ..WorkerInfo::new(first + seat)
+    }));
 }
 
 /// The job with its arguments in one piece; they are kept until it has an outcome.

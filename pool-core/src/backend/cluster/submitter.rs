@@ -13,7 +13,7 @@ use futures_core::Stream;
 use serde::Deserialize;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::agent::Local;
+use super::agent::{Local, Own};
 use super::connection::{self, Role, Turn};
 use super::desk::{Phase, Say, stays};
 use super::names::{self, Names};
@@ -84,7 +84,11 @@ impl Submitter {
         struct Ended(Arc<Shared>);
         impl Drop for Ended {
             fn drop(&mut self) {
-                self.0.with(|desk, after| desk.end(Phase::Killed, after));
+                self.0.with(|desk, after| {
+                    if !desk.is_over() {
+                        desk.end(Phase::Killed, after);
+                    }
+                });
                 self.0.room.was_made();
                 self.0.ended.set();
             }
@@ -173,7 +177,11 @@ impl Link {
         let (client, turns) = connection::connect(&nats, Role::Submitter, false).await?;
         connection::set_up(&client, &nats, &names).await?;
         let local = match nats.local_agent {
-            true => Some(Local::start(&nats, &config)?),
+            true => {
+                let (local, own) = Local::start(&nats, &config)?;
+                let _ = shared.own.set(own);
+                Some(local)
+            }
             false => None,
         };
         let me = format!("{}.{}", nats.name, names::unique());
@@ -249,6 +257,7 @@ impl Link {
                 Some(turn) = self.turns.recv() => self.turned(turn),
                 Some(fetched) = self.fetched.1.recv() => self.was_fetched(fetched).await,
                 Some(set_up) = self.set_ups.1.recv() => self.was_set_up(set_up),
+                error = failure(&mut self.local) => self.lost_its_agent(&error),
                 () = sleep => {}
             }
             for _ in 0..TURN {
@@ -434,8 +443,8 @@ impl Link {
         }
         match said {
             ToSubmitter::Ask { agent, runs } => {
-                let verdicts: Vec<_> = self.shared.with(|desk, _| {
-                    let ask = |run| desk.ask(&agent, run, now);
+                let verdicts: Vec<_> = self.shared.with(|desk, after| {
+                    let ask = |run| desk.ask(&agent, run, now, after);
                     runs.into_iter().map(ask).collect()
                 });
                 self.reply(message.reply, wire::encode(&verdicts, &[]))
@@ -690,9 +699,7 @@ impl Link {
                 self.refusals += 1;
                 if self.refusals >= MAX_REFUSALS {
                     let why = format!("the servers of the cluster refuse this pool: {why}");
-                    self.shared
-                        .with(|desk, after| desk.end(Phase::Broken(why), after));
-                    self.shared.room.was_made();
+                    self.shared.breaks(why);
                 }
             }
             Turn::Overrun => tracing::warn!("messages were dropped; they are sent again"),
@@ -710,6 +717,13 @@ impl Link {
                 }
             }
         }
+    }
+
+    /// The agent of the pool has ended by itself.
+    fn lost_its_agent(&self, error: &Error) {
+        let own = self.shared.own.get();
+        let why = own.and_then(Own::broken);
+        self.shared.breaks(why.unwrap_or_else(|| error.to_string()));
     }
 
     fn warn_once(&mut self, what: &str) {
@@ -805,6 +819,14 @@ struct Consumer {
 #[derive(Deserialize)]
 struct Floor {
     stream_seq: u64,
+}
+
+/// Why the agent of the pool has ended, as soon as it has.
+async fn failure(local: &mut Option<Local>) -> Error {
+    match local {
+        Some(local) => local.failure().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The next message of a subscription; `None` when there will be none.

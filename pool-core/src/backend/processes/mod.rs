@@ -63,6 +63,10 @@ pub(crate) use self::lane::memory::use_large_pages;
 pub(crate) use self::spawn::Token;
 pub(crate) use self::worker::take_over;
 
+/// Of the protocol, for who starts workers that must not be taken for some.
+#[cfg(feature = "conformance")]
+pub(crate) use self::wire::VERSION;
+
 /// How often the supervisor looks at a pool in which something waits.
 const TICK: Duration = Duration::from_millis(1);
 

@@ -3,7 +3,7 @@
 use crate::task::{FNV_OFFSET, fnv1a};
 
 /// Changes with every change of the lane's layout or of these messages.
-pub(super) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 2;
 
 const MAGIC: [u8; 8] = *b"poolcore";
 

@@ -184,6 +184,13 @@ impl Table {
         }
     }
 
+    /// There are so many seats now; who sits on one that is gone ends first.
+    pub(super) fn resize(&mut self, seats: usize) {
+        self.seats = seats;
+        self.ahead = self.ahead.min(MAX_AHEAD * seats);
+        self.parked = self.parked.min(seats + self.ahead / 2);
+    }
+
     /// How much fits into a message.
     pub(super) fn set_max_payload(&mut self, max_payload: usize) {
         self.max_payload = max_payload;

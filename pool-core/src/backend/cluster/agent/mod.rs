@@ -29,7 +29,8 @@ use self::service::{Command, Service};
 use super::connection::{self, Role};
 use super::names::{self, Names};
 use super::nats::{Nats, POOL_NATS, variable};
-use crate::backend::{Config, ProcessConfig};
+use crate::backend::{Config, EngineRef, ProcessConfig};
+use crate::description::{Description, Phase};
 use crate::{Error, PoolBuilder};
 
 /// The environment variable that makes a program an agent: the servers.
@@ -199,17 +200,18 @@ fn run(
     grace: Duration,
     patient: bool,
     commands: UnboundedReceiver<Command>,
-    built: Option<&mpsc::SyncSender<Result<(), Error>>>,
+    built: Option<&mpsc::SyncSender<Result<(String, EngineRef), Error>>>,
 ) -> Result<(), Error> {
     let pool = PoolBuilder::of_agent(config.clone()).build()?;
     let served = runtime()?.block_on(async {
-        let pool = pool.clone();
-        let service = Service::open(nats, pool, config.workers, grace, patient, commands).await?;
+        let workers = pool.clone();
+        let service =
+            Service::open(nats, workers, config.workers, grace, patient, commands).await?;
         let Some(service) = service else {
             return Ok(());
         };
         if let Some(built) = built {
-            let _ = built.send(Ok(()));
+            let _ = built.send(Ok((service.name().to_owned(), pool.engine().clone())));
         }
         service.run().await
     });
@@ -224,16 +226,56 @@ fn runtime() -> Result<tokio::runtime::Runtime, Error> {
         .map_err(|error| Error::spawn("no reactor", &error))
 }
 
+/// What a pool knows of the agent that belongs to it.
+pub(super) struct Own {
+    pub(super) name: String,
+    /// Of its workers.
+    pub(super) engine: EngineRef,
+    tell: UnboundedSender<Command>,
+}
+
+impl Own {
+    /// Takes over what the agent's pool says of its workers, and whether it is broken.
+    pub(super) fn describe(&self, described: &mut Description) {
+        let workers = self.engine.describe();
+        if let Phase::Broken(_) = workers.phase {
+            described.phase = workers.phase;
+        }
+        described.workers = workers.workers;
+        described.starting = workers.starting;
+        described.resting = workers.resting;
+        described.failed_starts = workers.failed_starts;
+        described.last_failed_start = workers.last_failed_start;
+    }
+
+    /// Why its workers can do nothing more, if that is so.
+    pub(super) fn broken(&self) -> Option<String> {
+        match self.engine.describe().phase {
+            Phase::Broken(why) => Some(why),
+            _ => None,
+        }
+    }
+
+    pub(super) fn resize(&self, workers: usize) -> Result<(), Error> {
+        self.engine.resize(workers)?;
+        // Where it has ended, nobody wants to know.
+        let _ = self.tell.send(Command::Resize(workers));
+        Ok(())
+    }
+}
+
 /// An agent in a thread of this program.
 pub(super) struct Local {
     tell: UnboundedSender<Command>,
+    failures: UnboundedReceiver<Error>,
     thread: Option<Thread<()>>,
 }
 
 impl Local {
-    pub(super) fn start(nats: &Nats, config: &Config) -> Result<Self, Error> {
+    pub(super) fn start(nats: &Nats, config: &Config) -> Result<(Self, Own), Error> {
         let (nats, config) = (nats.clone(), config.clone());
         let (tell, commands) = unbounded_channel();
+        let (fail, failures) = unbounded_channel();
         let (built, result) = mpsc::sync_channel(1);
         // The thread's own door is that of whoever builds the pool.
         let door = crate::entry::door();
@@ -245,19 +287,29 @@ impl Local {
                 let grace = Duration::MAX;
                 let ended = run(nats, &config, grace, false, commands, Some(&built));
                 if let Err(error) = ended {
-                    // Where it has served, its submitter finds out by its silence.
-                    let _ = built.try_send(Err(error));
+                    // Whoever builds the pool waits for the first, and has gone on otherwise.
+                    let _ = built.try_send(Err(error.clone()));
+                    let _ = fail.send(error);
                 }
             })
             .map_err(|error| Error::spawn("no thread for an agent", &error))?;
         let local = Self {
-            tell,
+            tell: tell.clone(),
+            failures,
             thread: Some(thread),
         };
-        result
+        let (name, engine) = result
             .recv()
             .unwrap_or_else(|_| Err(Error::cluster("its agent has ended")))?;
-        Ok(local)
+        Ok((local, Own { name, engine, tell }))
+    }
+
+    /// Why it has ended, without having been told to: as soon as it has.
+    pub(super) async fn failure(&mut self) -> Error {
+        match self.failures.recv().await {
+            Some(error) => error,
+            None => std::future::pending().await,
+        }
     }
 
     /// Tells it to end: at once, or when it has done what it has.

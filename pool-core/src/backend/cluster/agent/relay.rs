@@ -8,7 +8,7 @@ use crate::backend::Entry;
 use crate::bytes::Bytes;
 use crate::catalog::Catalog;
 use crate::cell::{Handle, Job, JobCell, Vtable};
-use crate::codec::{Answer, ChunkFacts};
+use crate::codec::{Answer, ChunkFacts, UNKNOWN_TASK};
 use crate::task::{Options, TaskId, TaskInfo};
 use crate::work::Work;
 use crate::{JoinHandle, Pool, TaskError, TaskErrorKind};
@@ -89,8 +89,8 @@ fn vtable<const MANY: bool>(task: u64) -> Option<&'static Vtable> {
     Some(vtable)
 }
 
-/// Why a task cannot be run that is not linked in: its submitter has the same catalog, so it can
-/// only be a bad message.
+/// Why a task cannot be run that is not linked in: its submitter has the same catalog, but submits
+/// what is not in it too.
 pub(super) fn unknown() -> TaskError {
-    TaskError::new(TaskErrorKind::UnknownTask, "")
+    TaskError::new(TaskErrorKind::UnknownTask, "").message_is(UNKNOWN_TASK)
 }

@@ -50,6 +50,8 @@ pub(super) enum Command {
     Drain,
     /// End.
     Kill,
+    /// There are so many seats now.
+    Resize(usize),
 }
 
 /// Why an agent has ended by itself.
@@ -81,6 +83,8 @@ pub(super) struct Service {
     name: String,
     seats: usize,
     grace: Duration,
+    /// It is a program of its own.
+    is_patient: bool,
     pool: Pool,
     client: Client,
     to_me: Subscriber,
@@ -153,6 +157,7 @@ impl Service {
             name,
             seats,
             grace,
+            is_patient: patient,
             pool,
             client,
             to_me,
@@ -189,6 +194,10 @@ impl Service {
             "takes tasks"
         );
         Ok(Some(service))
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Serves until it is told to end, and has.
@@ -730,12 +739,18 @@ impl Service {
                 tracing::info!(tasks = self.table.len(), "is to end at once");
                 self.drained_by = Some(now);
             }
+            Command::Resize(seats) => {
+                self.seats = seats;
+                self.table.resize(seats);
+            }
         }
     }
 
     /// Ends; what still runs is stopped, and said to be lost.
     async fn close(mut self, is_drained: bool) -> End {
-        if !is_drained {
+        // Of an agent that is broken its own pool rejects what it had.
+        let is_told_otherwise = !self.is_patient && self.broken.is_some();
+        if !is_drained && !is_told_otherwise {
             self.pool.kill();
             let now = Instant::now();
             let numbers: Vec<usize> = self.running.keys().copied().collect();

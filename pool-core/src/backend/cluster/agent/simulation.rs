@@ -270,7 +270,7 @@ impl World {
             };
             let (handle, job) = JobCell::new(WithOptions::new(Number(task), options));
             let job = Claimed::new(job).unwrap();
-            self.with(|desk, _, after| assert!(desk.submit(job, false, None, after).is_ok()));
+            self.with(|desk, _, after| assert!(desk.submit(job, false, None, None, after).is_ok()));
             self.handles.push((task, is_idempotent, handle));
         }
         if self.chance.happens(2_000) && !self.handles.is_empty() {
@@ -561,8 +561,8 @@ impl World {
         let name = self.agents[index].name.clone();
         match message {
             ToSubmitter::Ask(number, runs) => {
-                let verdicts = self.with(|desk, now, _| {
-                    let ask = |run| desk.ask(&name, run, now);
+                let verdicts = self.with(|desk, now, after| {
+                    let ask = |run| desk.ask(&name, run, now, after);
                     runs.into_iter().map(ask).collect()
                 });
                 self.tell(&name, ToAgent::Verdicts(number, verdicts));

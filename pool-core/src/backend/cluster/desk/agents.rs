@@ -146,11 +146,13 @@ impl Agents {
     }
 
     pub(super) fn seats(&self) -> usize {
-        let of_us = self
-            .present
-            .values()
-            .filter(|(agent, _)| self.is_ours(agent));
-        of_us.map(|(agent, _)| agent.seats as usize).sum()
+        self.seats_beside(None)
+    }
+
+    fn seats_beside(&self, own: Option<&str>) -> usize {
+        let agents = self.present.values().map(|(agent, _)| agent);
+        let others = agents.filter(|agent| self.is_ours(agent) && own != Some(&*agent.agent));
+        others.map(|agent| agent.seats as usize).sum()
     }
 
     fn is_ours(&self, agent: &Present) -> bool {
@@ -228,6 +230,11 @@ impl Desk {
     /// How many seats agents have, as far as is known.
     pub(in super::super) fn seats(&self) -> usize {
         self.agents.seats()
+    }
+
+    /// The same without those of this agent.
+    pub(in super::super) fn seats_beside(&self, own: Option<&str>) -> usize {
+        self.agents.seats_beside(own)
     }
 
     /// What is to be said, once, where tasks wait and there is no agent for them. Rejects them where

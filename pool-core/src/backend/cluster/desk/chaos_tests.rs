@@ -34,7 +34,7 @@ fn submit(desk: &mut Desk) -> Handle<()> {
     let (handle, job) = JobCell::new(Nothing);
     let job = Claimed::new(job).unwrap();
     let mut after = After::default();
-    assert!(desk.submit(job, false, None, &mut after).is_ok());
+    assert!(desk.submit(job, false, None, None, &mut after).is_ok());
     handle
 }
 
@@ -47,7 +47,10 @@ fn what_its_consumer_has_done_with_is_published_again() {
     for (run, seq) in runs.into_iter().zip(5..) {
         desk.acked(run, seq);
     }
-    assert_eq!(desk.ask("one", runs[0], now), Verdict::Go);
+    assert_eq!(
+        desk.ask("one", runs[0], now, &mut After::default()),
+        Verdict::Go
+    );
     // What has just been published may have been asked for.
     desk.has_done_with(7, now);
     assert!(desk.next_order(now).is_none());

@@ -27,6 +27,7 @@ use crate::backend::agenda::Agenda;
 use crate::backend::{Bounds, Config, SHUT_DOWN};
 use crate::cell::{Abandon, Claimed, Job, Watched};
 use crate::retry::Again;
+use crate::stats::Part as Timed;
 use crate::tally::Tally;
 use crate::{Stats, TaskError, TaskErrorKind};
 
@@ -114,6 +115,8 @@ struct Entry {
     /// The message of the run, where the server has told its number.
     seq: Option<u64>,
     bytes: usize,
+    /// When it was submitted, then when it was given leave; of a sample of the tasks.
+    timed: Option<Instant>,
     /// Nobody waits for it any more.
     is_unwanted: bool,
     /// Nobody waits for those of its tasks that have not started.
@@ -180,6 +183,8 @@ pub(super) struct Desk {
     grace: Duration,
     max_inline: usize,
     phase: Phase,
+    /// Nothing starts any more, a next run neither.
+    is_cancelling: bool,
     is_connected: bool,
     /// How often in a row there was less in the queue than there should be.
     short_looks: u32,
@@ -224,6 +229,7 @@ impl Desk {
             grace: config.grace,
             max_inline: wire::MAX_INLINE,
             phase: Phase::Open,
+            is_cancelling: false,
             is_connected: true,
             short_looks: 0,
             is_unsure: false,
@@ -263,6 +269,7 @@ impl Desk {
             state,
             seq: None,
             bytes,
+            timed: None,
             is_unwanted: false,
             is_cut: false,
         });
@@ -380,6 +387,7 @@ impl Desk {
         job: Claimed,
         reserved: bool,
         start_by: Option<Instant>,
+        timed: Option<Instant>,
         after: &mut After,
     ) -> Result<(), Claimed> {
         if self.phase == Phase::Open && !reserved && self.is_full() {
@@ -397,6 +405,9 @@ impl Desk {
             return Ok(());
         }
         let run = self.add(job, State::Waiting, None);
+        if let Some(entry) = self.entry_mut(run.job as u32) {
+            entry.timed = timed.filter(|_| !entry.job.is_chunk());
+        }
         self.waiting.push_back(run);
         if let Some(at) = start_by {
             self.at(at, Due::Expired(run.job));
@@ -575,7 +586,13 @@ impl Desk {
     // ---- what agents ask ----
 
     /// Whether an agent may start a run.
-    pub(super) fn ask(&mut self, agent: &str, run: Run, now: Instant) -> Verdict {
+    pub(super) fn ask(
+        &mut self,
+        agent: &str,
+        run: Run,
+        now: Instant,
+        after: &mut After,
+    ) -> Verdict {
         let agent = self.agents.heard(agent, now);
         let Some(index) = self.find(run.whole()) else {
             return Verdict::Drop;
@@ -593,8 +610,19 @@ impl Desk {
             State::Waiting | State::Queued { .. } => {
                 let timeout = entry.job.options().timeout;
                 self.set_state(index, State::Granted { agent, at: now });
+                after.room = true;
+                if let Some(Entry {
+                    timed: Some(at), ..
+                }) = self.entry_mut(index)
+                {
+                    let waited = now.saturating_duration_since(std::mem::replace(at, now));
+                    self.tally.took(Timed::Wait, 1, waited);
+                }
                 if let Some(timeout) = timeout {
-                    let limit = timeout + self.grace + DEADLINE_SLACK;
+                    // As long as one likes.
+                    let limit = timeout
+                        .saturating_add(self.grace)
+                        .saturating_add(DEADLINE_SLACK);
                     if let Some(at) = now.checked_add(limit) {
                         self.at(at, Due::Overdue(run));
                     }
@@ -617,9 +645,12 @@ impl Desk {
             State::Granted { agent: owner, .. } if owner == agent => {}
             _ => return,
         }
+        let name = entry.job.info().name;
         if entry.is_unwanted {
             // It has its outcome.
             self.remove(index, after);
+        } else if self.is_cancelling {
+            self.give_up(index, TaskError::cancelled(name), after);
         } else {
             self.set_state(index, State::Queued { at: now });
         }
@@ -722,6 +753,12 @@ impl Desk {
         };
         let seq = entry.seq;
         let again = again.filter(|_| !entry.job.head().is_resolved());
+        let error = match again {
+            // Its next run is cancelled.
+            Some(_) if self.is_cancelling => TaskError::cancelled(entry.job.info().name),
+            _ => error,
+        };
+        let again = again.filter(|_| !self.is_cancelling);
         let Some(again) = again.filter(|_| matches!(self.phase, Phase::Open | Phase::Draining))
         else {
             if let Some(entry) = self.remove(index, after) {
@@ -738,6 +775,7 @@ impl Desk {
         entry.job.set_options(again.options);
         entry.part.run.run += 1;
         entry.seq = None;
+        entry.timed = None;
         let run = entry.part.run;
         self.says.extend(seq.map(Say::Delete));
         if again.after.is_zero() {
@@ -757,6 +795,7 @@ impl Desk {
     }
 
     pub(super) fn cancel_all_queued(&mut self, after: &mut After) {
+        self.is_cancelling = self.phase != Phase::Open;
         for index in self.indices() {
             let Some(entry) = self.entry(index) else {
                 continue;

@@ -9,6 +9,7 @@ use super::{After, Desk, State};
 use crate::cell::{Claimed, Job};
 use crate::codec::{self, Answer, ChunkFacts, Reply};
 use crate::retry;
+use crate::stats::Part as Timed;
 use crate::task::Options;
 use crate::{TaskError, TaskErrorKind};
 
@@ -100,6 +101,10 @@ impl Desk {
         let Some(entry) = self.remove(index, after) else {
             return;
         };
+        if let (None, Some(since)) = (kind, entry.timed) {
+            let took = now.saturating_duration_since(since);
+            self.tally.took(Timed::Run, 1, took);
+        }
         if !entry.job.head().is_resolved() {
             match kind {
                 None => self.counts.finished += 1,
@@ -146,6 +151,9 @@ impl Desk {
         };
         let failed = self.count_failures(&answer);
         self.counts.finished += ran.saturating_sub(failed) as u64;
+        if !chunk.run_time.is_zero() {
+            self.tally.took(Timed::Run, ran, chunk.run_time);
+        }
         let error = chunk.lost.map(|failure| failure.into_error(name));
         if let Some(error) = &error {
             self.tally.failed(error.kind(), 1);

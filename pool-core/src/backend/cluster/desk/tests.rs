@@ -63,7 +63,7 @@ impl Told {
     fn submit_by(&mut self, options: Options, start_by: Option<Instant>) -> Handle<u32> {
         let (handle, job) = JobCell::new(WithOptions::new(Double(21), options));
         let job = Claimed::new(job).unwrap();
-        self.with(|desk, _, after| assert!(desk.submit(job, false, start_by, after).is_ok()));
+        self.with(|desk, _, after| assert!(desk.submit(job, false, start_by, None, after).is_ok()));
         handle
     }
 
@@ -71,7 +71,7 @@ impl Told {
         let tasks: Vec<_> = (0..tasks).map(Double).collect();
         let (handle, job) = JobCell::new(SentChunk::of(&tasks, None, 1 << 20));
         let job = Claimed::new(job).unwrap();
-        self.with(|desk, _, after| assert!(desk.submit(job, false, None, after).is_ok()));
+        self.with(|desk, _, after| assert!(desk.submit(job, false, None, None, after).is_ok()));
         handle
     }
 
@@ -86,7 +86,7 @@ impl Told {
     }
 
     fn ask(&mut self, agent: &str, run: Run) -> Verdict {
-        self.with(|desk, now, _| desk.ask(agent, run, now))
+        self.with(|desk, now, after| desk.ask(agent, run, now, after))
     }
 
     fn answer(&mut self, agent: &str, run: Run, value: u32) {
@@ -701,4 +701,39 @@ fn tasks_without_an_agent_are_rejected_where_there_is_a_limit() {
         error.is_rejected() && error.to_string().contains("no agent"),
         "{error}"
     );
+}
+
+#[test]
+fn a_deadline_may_be_as_late_as_one_likes() {
+    let mut told = told();
+    let handle = told.submit(Options {
+        timeout: Some(Duration::MAX),
+        ..Options::default()
+    });
+    let run = told.publish();
+    assert_eq!(told.ask("a", run), Verdict::Go);
+    told.answer("a", run, 42);
+    assert_eq!(handle.into_outcome().unwrap(), 42);
+}
+
+#[test]
+fn a_failure_after_the_queued_were_cancelled_has_no_next_run() {
+    let mut told = told();
+    let retries = Options {
+        retries: 9,
+        ..Options::default()
+    };
+    let [first, second] = [(); 2].map(|()| told.submit(retries));
+    let [failing, returning] = [(); 2].map(|()| told.publish());
+    for run in [failing, returning] {
+        assert_eq!(told.ask("a", run), Verdict::Go);
+    }
+    told.with(|desk, _, after| desk.drain(after));
+    told.with(|desk, _, after| desk.cancel_all_queued(after));
+    assert!(is_open(&first) && is_open(&second));
+    told.fail("a", failing, TaskErrorKind::WorkerLost);
+    told.with(|desk, now, after| desk.back("a", returning, now, after));
+    assert_eq!(kind(first), TaskErrorKind::Cancelled);
+    assert_eq!(kind(second), TaskErrorKind::Cancelled);
+    assert!(told.desk.is_over());
 }
