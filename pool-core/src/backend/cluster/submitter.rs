@@ -44,6 +44,9 @@ const FIRST_WHO: Duration = Duration::from_millis(200);
 /// How long the last words may take.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
+/// Between two tries to find the stream.
+const REFUSED_PAUSE: Duration = Duration::from_millis(250);
+
 /// How many messages the server is asked to delete together.
 const MAX_DELETES: usize = 64;
 
@@ -175,7 +178,7 @@ impl Link {
         } = submitter;
         let names = Names::new(&nats.namespace, abi);
         let (client, turns) = connection::connect(&nats, Role::Submitter, false).await?;
-        connection::set_up(&client, &nats, &names).await?;
+        set_up(&client, &nats, &names, config.start_timeout).await?;
         let local = match nats.local_agent {
             true => {
                 let (local, own) = Local::start(&nats, &config)?;
@@ -763,6 +766,33 @@ impl Link {
         // Before the runtime: they unsubscribe.
         drop(self);
     }
+}
+
+/// Makes the stream and the consumer; a cluster of servers that has just been started may need some
+/// time to find its leader.
+async fn set_up(
+    client: &Client,
+    nats: &Nats,
+    names: &Names,
+    patience: Duration,
+) -> Result<(), Error> {
+    let start = Instant::now();
+    loop {
+        match connection::set_up(client, nats, names).await {
+            Err(error) if start.elapsed() < patience && is_passing(&error) => {
+                tokio::time::sleep(REFUSED_PAUSE).await;
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Whether it may be otherwise in a while.
+fn is_passing(error: &Error) -> bool {
+    let text = error.to_string();
+    ["timed out", "unavailable", "no leader"]
+        .iter()
+        .any(|what| text.contains(what))
 }
 
 /// The same without many requests to delete a message each, which a server takes badly: it is asked

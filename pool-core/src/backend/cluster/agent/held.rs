@@ -131,6 +131,8 @@ enum Asked {
 
 pub(super) struct Table {
     seats: usize,
+    /// How many of them are taken by tasks that have their outcomes and do not end.
+    taken: usize,
     /// What the servers let through.
     max_payload: usize,
     /// How many runs may wait here beside those on seats.
@@ -166,6 +168,7 @@ impl Table {
     pub(super) fn new(seats: usize) -> Self {
         Self {
             seats,
+            taken: 0,
             max_payload: usize::MAX,
             ahead: 0,
             parked: seats,
@@ -182,6 +185,16 @@ impl Table {
             acks: Vec::new(),
             stops: Vec::new(),
         }
+    }
+
+    /// So many seats are taken by tasks that nobody waits for any more.
+    pub(super) fn set_taken(&mut self, taken: usize) {
+        self.taken = taken;
+    }
+
+    /// The seats that can be had.
+    fn seats(&self) -> usize {
+        self.seats.saturating_sub(self.taken)
     }
 
     /// There are so many seats now; who sits on one that is gone ends first.
@@ -227,7 +240,7 @@ impl Table {
 
     /// How many messages are wanted beside those that are here, and how many there can be at most.
     pub(super) fn wants(&self) -> (usize, usize) {
-        let all = self.seats + self.ahead + self.parked;
+        let all = self.seats() + self.ahead + self.parked;
         match self.drains {
             true => (0, all),
             false => (all.saturating_sub(self.busy + self.ready.len()), all),
@@ -405,7 +418,7 @@ impl Table {
 
     fn next_ask(&mut self, now: Instant) -> Option<(usize, Asked, Question)> {
         let mut keys = Vec::new();
-        while self.busy < self.seats + self.ahead && keys.len() < self.max_together() {
+        while self.busy < self.seats() + self.ahead && keys.len() < self.max_together() {
             let Some(&key) = self.ready.front() else {
                 break;
             };
@@ -646,7 +659,7 @@ impl Table {
         let is_old = |held: &Held| {
             held.stage == Stage::Ready && now.saturating_duration_since(held.since) >= PARKED
         };
-        if self.busy < self.seats {
+        if self.busy < self.seats() {
             return;
         }
         let old: Vec<Key> = self
@@ -794,7 +807,7 @@ impl Table {
 
     /// Whether runs may wait in the local pool.
     pub(super) fn is_overbooked(&self) -> bool {
-        self.busy > self.seats
+        self.busy > self.seats()
     }
 
     // ---- what submitters say ----

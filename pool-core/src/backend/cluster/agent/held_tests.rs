@@ -425,3 +425,15 @@ fn parts_of_a_chunk_are_heard_one_by_one() {
     );
     assert_eq!(told.table.stops, [(9, true)]);
 }
+
+#[test]
+fn a_seat_whose_task_does_not_end_is_not_given_away() {
+    let mut told = told();
+    told.table.set_taken(1);
+    told.came("c", 1);
+    told.came("c", 2);
+    assert_eq!(told.asks().unwrap().1, [run(1)]);
+    assert!(told.asks().is_none());
+    told.table.set_taken(0);
+    assert_eq!(told.asks().unwrap().1, [run(2)]);
+}

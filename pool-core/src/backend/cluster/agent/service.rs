@@ -261,6 +261,7 @@ impl Service {
             let idle = self.table.is_empty() && self.drained_by.is_none();
             self.tick_at = now + if idle { IDLE_TICK } else { TICK };
             self.pulls.tick(now);
+            self.table.set_taken(self.pool.stats().overdue);
             if self.is_connected {
                 for (client, number) in self.table.tick(now) {
                     self.say(client, number, Question::Hello).await;
