@@ -8,6 +8,7 @@ mod agents;
 #[cfg(test)]
 mod chaos_tests;
 mod floor;
+mod looks;
 mod outcomes;
 #[cfg(test)]
 mod tests;
@@ -48,15 +49,6 @@ const REFUSED_TIME: Duration = Duration::from_millis(250);
 
 /// How long after its deadline the submitter itself ends a task, whose agent should have.
 const DEADLINE_SLACK: Duration = Duration::from_secs(1);
-
-/// A message of a task that has waited for so long may have been lost.
-const LOST_AFTER: Duration = Duration::from_secs(10);
-
-/// The same where there is none of ours at all.
-const ALL_LOST_AFTER: Duration = Duration::from_secs(2);
-
-/// How many looks at the queue have to find too little in it, or too much.
-const LOOKS: u32 = 2;
 
 /// To be done when the lock of the desk was given up.
 #[derive(Default)]
@@ -516,71 +508,6 @@ impl Desk {
             self.set_state(index, State::Waiting);
             self.waiting.push_front(run);
         }
-    }
-
-    /// How many messages there have to be in the queue, if that is to be known.
-    pub(super) fn expects(&self) -> Option<usize> {
-        let expected = self.counts.published.saturating_sub(self.unacked.len());
-        (self.is_connected && (expected > 0 || self.is_unsure)).then_some(expected)
-    }
-
-    /// There are so many messages of ours in the queue. Whether to look again soon.
-    pub(super) fn looked(&mut self, found: usize, now: Instant) -> bool {
-        let Some(expected) = self.expects() else {
-            self.short_looks = 0;
-            return false;
-        };
-        self.too_many(found);
-        if found >= expected {
-            self.short_looks = 0;
-            return false;
-        }
-        self.short_looks += 1;
-        if self.short_looks < LOOKS {
-            return true;
-        }
-        self.short_looks = 0;
-        let limit = if found == 0 {
-            ALL_LOST_AFTER
-        } else {
-            LOST_AFTER
-        };
-        let old = |at: Instant| now.saturating_duration_since(at) >= limit;
-        let lost: Vec<Run> = self
-            .indices()
-            .filter_map(|index| self.entry(index))
-            .filter(|entry| matches!(entry.state, State::Queued { at } if old(at)))
-            .map(|entry| entry.part.run)
-            .collect();
-        for run in lost.into_iter().rev() {
-            self.publish_again(run);
-        }
-        false
-    }
-
-    /// A server that was killed may still have a message that its consumer has done with. Nobody will
-    /// take it out, and one that is lost would not be missed beside it.
-    fn too_many(&mut self, found: usize) {
-        if found <= self.counts.published + self.counts.granted {
-            // Those are all wanted, unless as many are lost: the next ones tell.
-            self.is_unsure &= self.is_busy();
-            self.long_looks = 0;
-            return;
-        }
-        self.long_looks += 1;
-        if !self.is_unsure || self.long_looks < LOOKS {
-            return;
-        }
-        self.long_looks = 0;
-        let entries = self.entries.iter().filter_map(|(_, entry)| entry.as_ref());
-        let queued = entries.filter(|entry| matches!(entry.state, State::Queued { .. }));
-        let first = queued.filter_map(|entry| entry.seq).min();
-        let before = first.unwrap_or(self.last_seq + 1);
-        self.says.push(Say::Purge {
-            before: Some(before),
-        });
-        // Those that are left are none of anybody who is busy.
-        self.is_unsure &= self.is_busy();
     }
 
     // ---- what agents ask ----

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::wire::{Chunk, Failure, Fate, Fetch, Payload, Present};
+use super::looks::LOOKS;
 use super::*;
 use crate::cell::{Handle, JobCell};
 use crate::codec::{self, Reply};
