@@ -35,18 +35,22 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 1' INT TERM
 
+# Says what went wrong, and the last of what a program has said.
+fail() {
+    echo "✗ $1" >&2
+    tail -qn 10 "${@:2}" >&2
+    exit 1
+}
+
 # Waits until a file has a line like this.
 until_said() {
-    local file=$1 line=$2
-    for _ in {1..1200}; do
-        if grep -qs -- "$line" "$file"; then
-            return
+    local file=$1 line=$2 end=$((SECONDS + 120))
+    until grep -qs -- "$line" "$file"; do
+        if ((SECONDS > end)); then
+            fail "after two minutes there is no '$line' in what was said:" "$file"
         fi
         sleep 0.05
     done
-    echo "cluster.sh: after a minute there is no '$line' in what was said:" >&2
-    cat "$file" >&2 || true
-    exit 1
 }
 
 # The server chooses a free port and writes which.
@@ -66,13 +70,6 @@ for agent in 1 2; do
     echo "agent $agent    process ${agents[-1]}, $seats seats"
 done
 
-# Says what went wrong, and the last of what a program has said.
-fail() {
-    echo "✗ $1" >&2
-    tail -qn 10 "${@:2}" >&2
-    exit 1
-}
-
 # What was found is before the first empty line, how long it took at the end of the table.
 found() { sed '/^$/,$d' "$1"; }
 row() { grep "^$1 " "$2" | tail -n 1; }
@@ -84,8 +81,10 @@ row() { grep "^$1 " "$2" | tail -n 1; }
     >"$folder/cluster" 2>"$folder/progress" &
 submitter=$!
 started+=($submitter)
-until_said "$folder/progress" " 50 %"
+until_said "$folder/progress" " [5-9][0-9] %"
 kill -KILL "${agents[0]}"
+# The shell would tell of it otherwise.
+{ wait "${agents[0]}" || true; } 2>/dev/null
 echo "killed     agent 1, half-way"
 wait "$submitter" || fail "titles has failed on the cluster:" "$folder"/{progress,cluster}
 

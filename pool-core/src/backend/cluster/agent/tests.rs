@@ -1,3 +1,5 @@
+//! What an agent reads of its environment.
+
 use std::time::Duration;
 
 #[test]
