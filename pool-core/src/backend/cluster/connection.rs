@@ -12,8 +12,9 @@ use super::names::Names;
 use super::nats::Nats;
 use crate::Error;
 
-/// For how long an agent has a message without renewing its lease.
-pub(super) const LEASE: Duration = Duration::from_secs(15);
+/// For how long an agent has a message without renewing its lease. It may be short: a message that two
+/// agents have does no harm, since its submitter gives leave to one.
+pub(super) const LEASE: Duration = Duration::from_secs(5);
 
 /// How long a server may take for an answer.
 pub(super) const REPLY_TIME: Duration = Duration::from_secs(2);
@@ -39,9 +40,6 @@ const MIN_QUEUE_BYTES: i64 = 1 << 20;
 
 /// How long a task may wait in it.
 const QUEUE_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
-
-/// A build that no agent has served for so long is forgotten.
-const FORGOTTEN_AFTER: Duration = Duration::from_secs(30 * 24 * 3600);
 
 const MAX_ACK_PENDING: i64 = 100_000;
 const MAX_WAITING: i64 = 8_192;
@@ -248,11 +246,6 @@ pub(super) async fn set_up(client: &Client, nats: &Nats, names: &Names) -> Resul
         max_ack_pending: MAX_ACK_PENDING,
         max_waiting: MAX_WAITING,
         filter_subject: names.build_queue(),
-        inactive_threshold: match client.is_server_compatible(2, 10, 0) {
-            true => FORGOTTEN_AFTER,
-            // Older ones have lost consumers by it that were in use.
-            false => Duration::ZERO,
-        },
         ..pull::Config::default()
     };
     stream

@@ -179,15 +179,15 @@ impl Link {
         let names = Names::new(&nats.namespace, abi);
         let (client, turns) = connection::connect(&nats, Role::Submitter, false).await?;
         set_up(&client, &nats, &names, config.start_timeout).await?;
+        let me = format!("{}.{}", nats.name, names::unique());
         let local = match nats.local_agent {
             true => {
-                let (local, own) = Local::start(&nats, &config)?;
+                let (local, own) = Local::start(&nats, &config, me.clone())?;
                 let _ = shared.own.set(own);
                 Some(local)
             }
             false => None,
         };
-        let me = format!("{}.{}", nats.name, names::unique());
         let answers = client.new_inbox();
         let failed = |error: async_nats::SubscribeError| Error::cluster(error.to_string());
         let to_me = client
@@ -288,11 +288,10 @@ impl Link {
         if !self.is_connected {
             return is_busy.then_some(now + TICK).into_iter().chain(next).min();
         }
-        let (says, is_published) = self.shared.with(|desk, _| {
-            let is_published = desk.stats().queued > 0;
-            (std::mem::take(&mut desk.says), is_published)
-        });
-        for say in few(says, is_published) {
+        let (says, purge) = self
+            .shared
+            .with(|desk, _| (std::mem::take(&mut desk.says), desk.purge()));
+        for say in few(says, purge) {
             self.say(say).await;
         }
         let mut more = true;
@@ -797,13 +796,11 @@ fn is_passing(error: &Error) -> bool {
 
 /// The same without many requests to delete a message each, which a server takes badly: it is asked
 /// once for all of them where that is possible. Messages that stay are dropped by whoever gets them.
-fn few(mut says: Vec<Say>, is_published: bool) -> Vec<Say> {
+fn few(mut says: Vec<Say>, purge: Option<Say>) -> Vec<Say> {
     let is_delete = |say: &Say| matches!(say, Say::Delete(_));
     if says.iter().filter(|say| is_delete(say)).count() > MAX_DELETES {
         says.retain(|say| !is_delete(say));
-        if !is_published {
-            says.push(Say::Purge { before: None });
-        }
+        says.extend(purge);
     }
     says
 }
@@ -889,8 +886,9 @@ mod tests {
     #[test]
     fn many_messages_are_deleted_by_one_request_or_left() {
         let deletes = |count: u64| (0..count).map(Say::Delete).collect::<Vec<_>>();
-        assert_eq!(few(deletes(64), true).len(), 64);
-        assert_eq!(few(deletes(65), false), [Say::Purge { before: None }]);
-        assert_eq!(few(deletes(65), true), []);
+        let purge = || Some(Say::Purge { before: Some(7) });
+        assert_eq!(few(deletes(64), purge()).len(), 64);
+        assert_eq!(few(deletes(65), purge()), [Say::Purge { before: Some(7) }]);
+        assert_eq!(few(deletes(65), None), []);
     }
 }

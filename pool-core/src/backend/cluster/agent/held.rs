@@ -13,7 +13,7 @@ use super::super::wire::{Fate, MAX_TOGETHER, MAX_TOGETHER_BYTES, Order, Part, Ru
 const ANSWER_TIME: Duration = Duration::from_secs(1);
 
 /// A lease is renewed after so long.
-const RENEW_AFTER: Duration = Duration::from_secs(5);
+const RENEW_AFTER: Duration = Duration::from_millis(1_500);
 
 /// How long a message waits in the queue whose submitter is not there.
 pub(super) const ABSENT_DELAY: Duration = Duration::from_secs(5);
@@ -46,6 +46,9 @@ const SLOW: Duration = Duration::from_millis(10);
 
 /// What stands before the bytes of an outcome in a message, or of a run, is less than this.
 const HEAD: usize = 32;
+
+/// After so many quick runs in a row more may wait here.
+const QUICK_RUNS: u32 = 16;
 
 /// How many runs may wait here for each seat, at most.
 const MAX_AHEAD: usize = 32;
@@ -87,12 +90,16 @@ pub(super) struct Held {
     pub(super) stage: Stage,
     since: Instant,
     renewed: Instant,
+    /// Its submitter was asked, and has not answered: it may have given leave.
+    is_unsure: bool,
     /// Nobody wants it any more.
     pub(super) is_stopped: bool,
     /// How many rolls in a row did not have it.
     missed: u32,
     /// What is out of it: running, or unheard.
     pub(super) parts: BTreeMap<u32, PartState>,
+    /// Of a part, the one whose outcome says that it is there.
+    parents: BTreeMap<u32, u32>,
     pub(super) next_part: u32,
 }
 
@@ -137,6 +144,8 @@ pub(super) struct Table {
     max_payload: usize,
     /// How many runs may wait here beside those on seats.
     ahead: usize,
+    /// How many runs in a row were quick.
+    quick: u32,
     /// How many messages may wait here that nobody was asked for.
     parked: usize,
     /// By their numbers here.
@@ -171,6 +180,7 @@ impl Table {
             taken: 0,
             max_payload: usize::MAX,
             ahead: 0,
+            quick: 0,
             parked: seats,
             clients: HashMap::new(),
             next_client: 0,
@@ -361,9 +371,11 @@ impl Table {
                     stage: Stage::Ready,
                     since: now,
                     renewed: now,
+                    is_unsure: false,
                     is_stopped: false,
                     missed: 0,
                     parts: BTreeMap::new(),
+                    parents: BTreeMap::new(),
                     next_part: 1,
                 };
                 self.held.insert(key, held);
@@ -388,7 +400,7 @@ impl Table {
         Some(held)
     }
 
-    fn forget_and_ack(&mut self, key: Key, ack: fn(Subject) -> Ack) {
+    fn forget_and_ack(&mut self, key: Key, ack: impl FnOnce(Subject) -> Ack) {
         if let Some(held) = self.forget(key) {
             self.acks.push(ack(held.ack));
         }
@@ -483,10 +495,15 @@ impl Table {
 
     fn next_back(&mut self) -> Option<(usize, Asked, Question)> {
         let &(client, _) = self.returning.first()?;
-        let (keys, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.returning)
-            .into_iter()
-            .partition(|key| key.0 == client);
-        self.returning = others;
+        let most = self.max_together();
+        let mut keys = Vec::new();
+        self.returning.retain(|key| {
+            let goes = key.0 == client && keys.len() < most;
+            if goes {
+                keys.push(*key);
+            }
+            !goes
+        });
         let runs = keys.iter().map(|(_, run)| *run).collect();
         Some((client, Asked::Back(keys), Question::Back(runs)))
     }
@@ -527,13 +544,30 @@ impl Table {
         if let Some(held) = self.held.get_mut(&key)
             && held.stage == Stage::Asking
         {
+            held.is_unsure = true;
             if self.drains {
-                return self.forget_and_ack(key, |ack| Ack::Back(ack, Duration::ZERO));
+                return self.hand_back(key, Duration::ZERO);
             }
             held.stage = Stage::Ready;
             self.busy -= 1;
             self.ready.push_front(key);
         }
+    }
+
+    /// A run that has not started here goes back to the queue; where its submitter may have given leave,
+    /// only after that has heard of it.
+    fn hand_back(&mut self, key: Key, delay: Duration) {
+        let Some(held) = self.held.get_mut(&key) else {
+            return;
+        };
+        if !held.is_unsure {
+            return self.forget_and_ack(key, |ack| Ack::Back(ack, delay));
+        }
+        if matches!(held.stage, Stage::Asking | Stage::Fetching) {
+            self.busy -= 1;
+        }
+        held.stage = Stage::Returning;
+        self.returning.push(key);
     }
 
     /// What was said is heard, whatever it was.
@@ -575,6 +609,12 @@ impl Table {
         };
         if matches!(held.parts.get(&part), Some(PartState::Done(_))) {
             held.parts.remove(&part);
+            held.parents.remove(&part);
+            // Of these the submitter knows now.
+            let is_done = |part: &u32| matches!(held.parts.get(part), Some(PartState::Done(_)));
+            let children = held.parents.iter().filter(|(_, parent)| **parent == part);
+            let children = children.map(|(child, _)| *child).filter(is_done);
+            self.unsent.extend(children.map(|child| (key, child)));
         }
         if held.parts.is_empty() && held.stage == Stage::Running {
             self.forget_and_ack(key, Ack::Done);
@@ -591,13 +631,10 @@ impl Table {
             Asked::Leave(keys) => {
                 let gone = self.is_gone(client);
                 for key in keys {
-                    self.forget_and_ack(
-                        key,
-                        match gone {
-                            true => Ack::Done,
-                            false => |ack| Ack::Back(ack, ABSENT_DELAY),
-                        },
-                    );
+                    match gone {
+                        true => self.forget_and_ack(key, Ack::Done),
+                        false => self.hand_back(key, ABSENT_DELAY),
+                    }
                 }
             }
             // Said again after a while.
@@ -672,10 +709,10 @@ impl Table {
             self.ahead = 0;
             self.parked = 0;
         }
+        self.ready.retain(|key| !old.contains(key));
         for key in old {
-            self.forget_and_ack(key, |ack| Ack::Back(ack, Duration::ZERO));
+            self.hand_back(key, Duration::ZERO);
         }
-        self.ready.retain(|key| self.held.contains_key(key));
     }
 
     /// A client is gone: nobody wants what it had here.
@@ -697,6 +734,8 @@ impl Table {
             self.forget_and_ack(key, Ack::Done);
         }
         self.questions.retain(|_, (asked, _, _)| *asked != client);
+        self.ready.retain(|key| key.0 != client);
+        self.returning.retain(|key| key.0 != client);
     }
 
     // ---- runs ----
@@ -743,11 +782,12 @@ impl Table {
         }
     }
 
-    /// A part of a chunk is a job of its own now: its number as a part.
-    pub(super) fn divided(&mut self, key: Key, number: usize) -> Option<u32> {
+    /// A part of a chunk, or of another part, is a job of its own now: its number as a part.
+    pub(super) fn divided(&mut self, key: Key, parent: u32, number: usize) -> Option<u32> {
         let held = self.held.get_mut(&key)?;
         let part = held.next_part;
         held.next_part += 1;
+        held.parents.insert(part, parent);
         held.parts.insert(part, PartState::Running(number));
         self.busy += 1;
         Some(part)
@@ -769,8 +809,13 @@ impl Table {
         {
             self.busy -= 1;
         }
-        self.unsent.push_back((key, part));
-        if took <= QUICK {
+        let parent = held.parents.get(&part);
+        // What its submitter has not heard of it would not know.
+        if parent.is_none_or(|parent| !held.parts.contains_key(parent)) {
+            self.unsent.push_back((key, part));
+        }
+        self.quick = if took <= QUICK { self.quick + 1 } else { 0 };
+        if self.quick > QUICK_RUNS {
             self.ahead = (self.ahead + 1).min(MAX_AHEAD * self.seats);
             self.parked = self.seats + self.ahead / 2;
         } else if took >= SLOW {
@@ -875,7 +920,23 @@ impl Table {
     pub(super) fn drain(&mut self) {
         self.drains = true;
         for key in std::mem::take(&mut self.ready) {
-            self.forget_and_ack(key, |ack| Ack::Back(ack, Duration::ZERO));
+            self.hand_back(key, Duration::ZERO);
+        }
+    }
+
+    /// The end cannot wait: what is on its way to a seat goes back as well.
+    pub(super) fn give_up(&mut self) {
+        self.drain();
+        let on_its_way = |held: &Held| matches!(held.stage, Stage::Asking | Stage::Fetching);
+        let held = self.held.iter_mut().filter(|(_, held)| on_its_way(held));
+        let keys: Vec<Key> = held
+            .map(|(key, held)| {
+                held.is_unsure = true;
+                *key
+            })
+            .collect();
+        for key in keys {
+            self.hand_back(key, Duration::ZERO);
         }
     }
 }

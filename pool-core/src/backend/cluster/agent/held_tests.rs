@@ -233,7 +233,7 @@ fn leases_are_renewed() {
     let mut told = told();
     told.came("c", 1);
     told.starts(1, 7);
-    told.later(4 * SECOND);
+    told.later(SECOND);
     assert!(told.acks().is_empty());
     told.later(SECOND);
     assert_eq!(told.acks(), [Ack::Renew("ack1".into())]);
@@ -399,6 +399,10 @@ fn a_question_that_is_open_when_the_drain_begins_does_not_hold_it_up() {
     told.asks().unwrap();
     told.table.drain();
     told.later(SECOND);
+    assert!(told.acks().is_empty(), "leave may be under way");
+    let (number, runs) = told.hands_back().unwrap();
+    assert_eq!(runs, [run(1)]);
+    told.table.answered(number, told.now);
     assert_eq!(told.acks(), [back(1, Duration::ZERO)]);
     assert!(told.table.is_empty());
 }
@@ -408,8 +412,8 @@ fn parts_of_a_chunk_are_heard_one_by_one() {
     let mut told = told();
     told.came("c", 1);
     let key = told.starts(1, 7);
-    assert_eq!(told.table.divided(key, 8), Some(1));
-    assert_eq!(told.table.divided(key, 9), Some(2));
+    assert_eq!(told.table.divided(key, 0, 8), Some(1));
+    assert_eq!(told.table.divided(key, 0, 9), Some(2));
     assert_eq!(told.table.busy(), 3);
     told.ends(key, false);
     let (number, _) = told.tells().unwrap();
@@ -436,4 +440,60 @@ fn a_seat_whose_task_does_not_end_is_not_given_away() {
     assert!(told.asks().is_none());
     told.table.set_taken(0);
     assert_eq!(told.asks().unwrap().1, [run(2)]);
+}
+
+#[test]
+fn a_run_that_may_have_been_given_is_not_forgotten_before_its_submitter_hears_of_it() {
+    let mut told = told();
+    told.came("c", 1);
+    told.asks().unwrap();
+    // The answer to the first question is lost; to the second one nobody listens.
+    told.later(SECOND);
+    let (second, _) = told.asks().unwrap();
+    told.table.unheard(second, told.now);
+    assert!(told.acks().is_empty());
+    let part = run(1).whole();
+    let unknown = told.table.roll(0, &[part], &[], true, told.now);
+    assert!(unknown.is_empty(), "else it would be taken for lost");
+    let (number, runs) = told.hands_back().unwrap();
+    assert_eq!(runs, [run(1)]);
+    told.table.answered(number, told.now);
+    assert_eq!(told.acks(), [back(1, Duration::ZERO)]);
+    assert!(told.table.is_empty());
+}
+
+#[test]
+fn the_outcome_of_a_part_is_told_when_its_submitter_knows_that_there_is_such_a_part() {
+    let mut told = told();
+    told.came("c", 1);
+    let key = told.starts(1, 7);
+    assert_eq!(told.table.divided(key, 0, 8), Some(1));
+    let outcome = |is_large| Outcome {
+        fate: Fate::Failed(Failure::of(&TaskError::new(TaskErrorKind::Panicked, ""))),
+        payload: Bytes::new(),
+        is_large,
+    };
+    told.table.done(key, 0, outcome(true), told.now);
+    let (whole, parts) = told.tells().unwrap();
+    assert_eq!(parts, [run(1).whole()]);
+    told.table.done(key, 1, outcome(false), told.now);
+    assert!(told.tells().is_none(), "the whole is still being fetched");
+    told.table.answered(whole, told.now);
+    let (part, parts) = told.tells().unwrap();
+    assert_eq!(parts[0].part, 1);
+    told.table.answered(part, told.now);
+    assert_eq!(told.acks(), [done(1)]);
+    assert!(told.table.is_empty());
+}
+
+#[test]
+fn an_end_that_cannot_wait_hands_back_what_is_on_its_way_to_a_seat() {
+    let mut told = told();
+    told.came("c", 1);
+    told.asks().unwrap();
+    told.came("c", 2);
+    told.table.give_up();
+    assert_eq!(told.acks(), [back(2, Duration::ZERO)]);
+    assert_eq!(told.hands_back().unwrap().1, [run(1)]);
+    assert_eq!(told.table.busy(), 0);
 }

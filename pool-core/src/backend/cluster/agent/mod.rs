@@ -47,7 +47,8 @@ const DEFAULT_DRAIN: Duration = Duration::from_secs(25);
 /// How much memory each worker of an agent may have, like `512M`.
 const POOL_AGENT_MEMORY: &str = "POOL_AGENT_MEMORY";
 
-/// How long a late or cancelled task may go on.
+/// For how long a late or cancelled task may go on, like `2s`.
+const POOL_AGENT_KILL_AFTER: &str = "POOL_AGENT_KILL_AFTER";
 const GRACE: Duration = Duration::from_millis(500);
 
 const START_TIMEOUT: Duration = Duration::from_secs(10);
@@ -136,14 +137,7 @@ fn administer(what: &str) -> Result<(), Error> {
 fn serve() -> Result<(), Error> {
     let nats = Nats::from_variable(POOL_WORKER)?;
     let seats = crate::cpus::default_workers()?;
-    let grace = match variable(POOL_AGENT_GRACE) {
-        None => DEFAULT_DRAIN,
-        Some(text) => duration(&text).ok_or_else(|| {
-            Error::cluster(format!(
-                "{POOL_AGENT_GRACE} is {text:?}: it is like 500ms, 25s or 10m"
-            ))
-        })?,
-    };
+    let grace = time(POOL_AGENT_GRACE, DEFAULT_DRAIN)?;
     let memory_limit = match variable(POOL_AGENT_MEMORY) {
         None => None,
         Some(text) => Some(bytes(&text).ok_or_else(|| {
@@ -154,7 +148,7 @@ fn serve() -> Result<(), Error> {
     };
     let config = Config {
         workers: seats,
-        grace: GRACE,
+        grace: time(POOL_AGENT_KILL_AFTER, GRACE)?,
         start_timeout: START_TIMEOUT,
         queue: None,
         queue_bytes: None,
@@ -167,7 +161,7 @@ fn serve() -> Result<(), Error> {
     };
     let (tell, commands) = unbounded_channel();
     listen(tell)?;
-    run(nats, &config, grace, true, commands, None)
+    run(nats, &config, grace, commands, None)
 }
 
 /// The first signal drains, the second ends.
@@ -193,20 +187,19 @@ fn listen(tell: UnboundedSender<Command>) -> Result<(), Error> {
         .map_err(|error| Error::spawn("no thread for signals", &error))
 }
 
-/// The whole life of an agent. `built` is told when it serves.
+/// The whole life of an agent. One of a pool has a client that it belongs to, and tells when it serves.
 fn run(
     nats: Nats,
     config: &Config,
     grace: Duration,
-    patient: bool,
     commands: UnboundedReceiver<Command>,
-    built: Option<&mpsc::SyncSender<Result<(String, EngineRef), Error>>>,
+    local: Option<(String, &Built)>,
 ) -> Result<(), Error> {
     let pool = PoolBuilder::of_agent(config.clone()).build()?;
     let served = runtime()?.block_on(async {
+        let (own, built) = local.unzip();
         let workers = pool.clone();
-        let service =
-            Service::open(nats, workers, config.workers, grace, patient, commands).await?;
+        let service = Service::open(nats, workers, config.workers, grace, own, commands).await?;
         let Some(service) = service else {
             return Ok(());
         };
@@ -264,6 +257,9 @@ impl Own {
     }
 }
 
+/// Where a pool hears that its agent serves: its name, and the engine of its workers.
+type Built = mpsc::SyncSender<Result<(String, EngineRef), Error>>;
+
 /// An agent in a thread of this program.
 pub(super) struct Local {
     tell: UnboundedSender<Command>,
@@ -272,7 +268,11 @@ pub(super) struct Local {
 }
 
 impl Local {
-    pub(super) fn start(nats: &Nats, config: &Config) -> Result<(Self, Own), Error> {
+    pub(super) fn start(
+        nats: &Nats,
+        config: &Config,
+        client: String,
+    ) -> Result<(Self, Own), Error> {
         let (nats, config) = (nats.clone(), config.clone());
         let (tell, commands) = unbounded_channel();
         let (fail, failures) = unbounded_channel();
@@ -283,9 +283,13 @@ impl Local {
             .name("pool-agent".into())
             .spawn(move || {
                 crate::entry::use_door(door);
-                // A pool that is dropped waits for its tasks itself.
-                let grace = Duration::MAX;
-                let ended = run(nats, &config, grace, false, commands, Some(&built));
+                let ended = run(
+                    nats,
+                    &config,
+                    DEFAULT_DRAIN,
+                    commands,
+                    Some((client, &built)),
+                );
                 if let Err(error) = ended {
                     // Whoever builds the pool waits for the first, and has gone on otherwise.
                     let _ = built.try_send(Err(error.clone()));
@@ -337,6 +341,15 @@ impl Drop for Local {
     }
 }
 
+/// The time that a variable says.
+fn time(name: &str, default: Duration) -> Result<Duration, Error> {
+    let Some(text) = variable(name) else {
+        return Ok(default);
+    };
+    let why = || Error::cluster(format!("{name} is {text:?}: it is like 500ms, 25s or 10m"));
+    duration(&text).ok_or_else(why)
+}
+
 /// A time like `25s`.
 fn duration(text: &str) -> Option<Duration> {
     let at = text.find(|c: char| !c.is_ascii_digit())?;
@@ -359,5 +372,5 @@ fn bytes(text: &str) -> Option<u64> {
         Some(number) if text.ends_with('M') => (number, 20),
         Some(number) => (number, 30),
     };
-    number.parse::<u64>().ok()?.checked_shl(shift)
+    number.parse::<u64>().ok()?.checked_mul(1 << shift)
 }

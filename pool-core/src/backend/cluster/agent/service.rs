@@ -83,8 +83,8 @@ pub(super) struct Service {
     name: String,
     seats: usize,
     grace: Duration,
-    /// It is a program of its own.
-    is_patient: bool,
+    /// The client that it belongs to, where it is no program of its own.
+    own: Option<String>,
     pool: Pool,
     client: Client,
     to_me: Subscriber,
@@ -116,18 +116,20 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// Connects; with `patient`, as often as it takes, or until it is told to end.
+    /// Connects; one that is a program of its own tries as often as it takes, or until it is told to
+    /// end.
     pub(super) async fn open(
         nats: Nats,
         pool: Pool,
         seats: usize,
         grace: Duration,
-        patient: bool,
+        own: Option<String>,
         mut commands: UnboundedReceiver<Command>,
     ) -> Result<Option<Self>, Error> {
         let catalog = crate::catalog::Catalog::get()?;
         let abi = names::abi(catalog.digest(), &nats.version);
         let names = Names::new(&nats.namespace, abi);
+        let patient = own.is_none();
         let (client, mut turns) = connection::connect(&nats, Role::Agent, patient).await?;
         if patient {
             tokio::select! {
@@ -157,7 +159,7 @@ impl Service {
             name,
             seats,
             grace,
-            is_patient: patient,
+            own,
             pool,
             client,
             to_me,
@@ -578,7 +580,16 @@ impl Service {
             Err(error) if error.is_rejected() => {
                 // The local pool is broken: others may be better off.
                 self.broken.get_or_insert(Error::cluster(error.to_string()));
-                self.table.returns(key);
+                if self.own.is_none() {
+                    // Its workers cannot be started, so nothing runs.
+                    self.table.returns(key);
+                } else if self.own.as_deref() != Some(self.table.client_name(key.0)) {
+                    // An initializer has failed, beside which others may have run something. The pool
+                    // that the agent belongs to rejects what it has itself.
+                    let lost =
+                        TaskError::new(TaskErrorKind::WorkerLost, "").message_is(error.to_string());
+                    self.failed(key, part, &lost, now);
+                }
             }
             Err(error) => {
                 tracing::info!(job = key.1.job, %error, "no result");
@@ -611,7 +622,7 @@ impl Service {
                     continue;
                 };
                 let number = handle.enter(&mut self.completions);
-                let Some(part) = self.table.divided(key, number) else {
+                let Some(part) = self.table.divided(key, part, number) else {
                     // Nobody wants it any more.
                     handle.give_up(true);
                     continue;
@@ -725,15 +736,7 @@ impl Service {
                 self.pulls.forget();
                 self.drained_by = now.checked_add(self.grace);
                 self.tick_at = now;
-                // Those that wait in the local pool.
-                for part in self.running.values_mut() {
-                    let is_whole = part.part == 0;
-                    let held = self.table.get(part.key);
-                    let is_single = held.is_some_and(|held| held.order.chunk == 0);
-                    if is_whole && is_single {
-                        part.hand_back();
-                    }
-                }
+                self.hand_back_waiting();
             }
             Command::Drain => {}
             Command::Kill => {
@@ -747,11 +750,26 @@ impl Service {
         }
     }
 
+    /// Takes back what waits in the local pool. A chunk stays: it may have been divided.
+    fn hand_back_waiting(&mut self) {
+        for part in self.running.values_mut() {
+            let held = self.table.get(part.key);
+            if part.part == 0 && held.is_some_and(|held| held.order.chunk == 0) {
+                part.hand_back();
+            }
+        }
+    }
+
     /// Ends; what still runs is stopped, and said to be lost.
     async fn close(mut self, is_drained: bool) -> End {
         // Of an agent that is broken its own pool rejects what it had.
-        let is_told_otherwise = !self.is_patient && self.broken.is_some();
+        let is_told_otherwise = self.own.is_some() && self.broken.is_some();
         if !is_drained && !is_told_otherwise {
+            self.table.give_up();
+            self.hand_back_waiting();
+            while let Some(number) = self.completions.try_next() {
+                self.ended(number);
+            }
             self.pool.kill();
             let now = Instant::now();
             let numbers: Vec<usize> = self.running.keys().copied().collect();

@@ -13,4 +13,5 @@ fn times_and_sizes_of_the_environment_are_read() {
     assert_eq!(super::bytes("512M"), Some(512 << 20));
     assert_eq!(super::bytes("7"), Some(7));
     assert_eq!(super::bytes("x"), None);
+    assert_eq!(super::bytes("17179869184G"), None);
 }

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::super::names::is_token;
 use super::super::wire::{Part, Present};
-use super::{After, Desk, Entry, State};
+use super::{After, Desk, State};
 use crate::retry::{self, Fate};
-use crate::{TaskError, TaskErrorKind};
+use crate::{MAX_WORKERS, TaskError, TaskErrorKind};
 
 /// How often an agent is told what it is taken to have.
 pub(in super::super) const ROLL_EVERY: Duration = Duration::from_secs(1);
@@ -167,6 +168,19 @@ impl Agents {
         self.lost
     }
 
+    /// Until now nobody could be heard, or was to be: all clocks begin anew.
+    pub(super) fn were_not_heard(&mut self, now: Instant) {
+        for agent in self.all.values_mut() {
+            agent.heard = now;
+            agent.deaf_since = None;
+            agent.roll = None;
+        }
+        self.present.values_mut().for_each(|(_, at)| *at = now);
+        if self.none_since.is_some() {
+            self.none_since = Some(now);
+        }
+    }
+
     /// Forgets who has had nothing of ours for long.
     pub(super) fn forget_idle(&mut self, now: Instant) {
         self.all.retain(|_, agent| {
@@ -208,7 +222,11 @@ impl Agents {
 
 impl Desk {
     /// An agent has said who it is.
-    pub(in super::super) fn present(&mut self, agent: Present, now: Instant) {
+    pub(in super::super) fn present(&mut self, mut agent: Present, now: Instant) {
+        if !is_token(&agent.agent) || !is_token(&agent.abi) {
+            return;
+        }
+        agent.seats = agent.seats.min(MAX_WORKERS as u32);
         let agents = &mut self.agents;
         agents.forget_idle(now);
         let known = agents.by_name.get(agent.agent.as_str());
@@ -377,18 +395,7 @@ impl Desk {
         self.short_looks = 0;
         self.unacked.values_mut().for_each(|at| *at = now);
         if is_connected {
-            for agent in self.agents.all.values_mut() {
-                agent.heard = now;
-                agent.deaf_since = None;
-                agent.roll = None;
-            }
-            self.agents
-                .present
-                .values_mut()
-                .for_each(|(_, at)| *at = now);
-            if self.agents.none_since.is_some() {
-                self.agents.none_since = Some(now);
-            }
+            self.agents.were_not_heard(now);
         } else {
             // Silence says nothing from here on.
             for agent in self.agents.all.values_mut() {
@@ -422,27 +429,32 @@ impl Desk {
     }
 
     /// A run is past its deadline, and its agent has not said so.
-    pub(super) fn overdue(&mut self, run: super::Run, now: Instant, after: &mut After) {
+    pub(super) fn overdue(
+        &mut self,
+        run: super::Run,
+        given: Instant,
+        now: Instant,
+        after: &mut After,
+    ) {
         let Some(index) = self.find(run.whole()) else {
             return;
         };
-        let Some(Entry {
-            state: State::Granted { agent, .. },
-            job,
-            ..
-        }) = self.entry(index)
-        else {
+        let Some(entry) = self.entry(index) else {
             return;
         };
-        let (agent, name) = (*agent, job.info().name);
-        let again = retry::again(&job.options(), Fate::TimedOut);
-        self.says.push(super::Say::Stop {
-            agent: self.agents.name(agent),
-            part: run.whole(),
-            running: true,
-        });
+        let State::Granted { agent, at } = entry.state else {
+            return;
+        };
+        if at != given {
+            // That was handed back, and given away again.
+            return;
+        }
+        let name = entry.job.info().name;
+        let again = retry::again(&entry.job.options(), Fate::TimedOut);
+        self.stop(index, agent, true, after);
         self.counts.timed_out += 1;
-        let error = TaskError::new(TaskErrorKind::TimedOut, name);
+        let error = TaskError::new(TaskErrorKind::TimedOut, name)
+            .message_is("its agent did not end it in time");
         self.run_failed(index, again, error, now, after);
     }
 }

@@ -13,7 +13,7 @@ mod outcomes;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -46,6 +46,17 @@ const ACK_TIME: Duration = Duration::from_secs(2);
 
 /// How long nothing is published after the server has refused something.
 const REFUSED_TIME: Duration = Duration::from_millis(250);
+
+/// From how many entries on their room is given back when they are over.
+const SHRINK_FROM: usize = 4_096;
+
+/// After so long without a look at the clock this program was stopped, and what others have said
+/// meanwhile is still to be heard; so long that takes.
+const STALL: Duration = Duration::from_secs(2);
+const HEARING_TIME: Duration = Duration::from_millis(100);
+
+/// For how long it is remembered that the message of a job that is over may still come.
+const ORPHAN_TIME: Duration = Duration::from_secs(60);
 
 /// How long after its deadline the submitter itself ends a task, whose agent should have.
 const DEADLINE_SLACK: Duration = Duration::from_secs(1);
@@ -120,8 +131,8 @@ struct Entry {
 enum Due {
     /// It has not started in time.
     Expired(u64),
-    /// It runs for too long, and its agent says nothing of it.
-    Overdue(Run),
+    /// It has run for too long since it was given away then, and its agent says nothing of it.
+    Overdue(Run, Instant),
     /// It runs again.
     Again(Run),
 }
@@ -163,7 +174,7 @@ pub(super) struct Desk {
     /// When those were published whose acknowledgement is not there.
     unacked: BTreeMap<Run, Instant>,
     /// Those of them that are over: their messages are to be deleted when their numbers are known.
-    orphans: HashSet<Run>,
+    orphans: HashMap<Run, Instant>,
     /// Nothing is published before.
     hold_until: Option<Instant>,
     agenda: Agenda<Due>,
@@ -186,6 +197,12 @@ pub(super) struct Desk {
     long_looks: u32,
     /// The number of the last message of ours that the server has told.
     last_seq: u64,
+    /// When the clock was last looked at.
+    ticked: Instant,
+    /// How many entries nobody waits for any more.
+    unwanted: usize,
+    /// The turn that places begin with.
+    first_turn: u32,
     tally: Arc<Tally>,
     pub(super) says: Vec<Say>,
 }
@@ -211,7 +228,7 @@ impl Desk {
             parts: HashMap::new(),
             waiting: VecDeque::new(),
             unacked: BTreeMap::new(),
-            orphans: HashSet::new(),
+            orphans: HashMap::new(),
             hold_until: None,
             agenda: Agenda::new(),
             agents: Agents::new(abi, no_worker_timeout, now),
@@ -227,6 +244,9 @@ impl Desk {
             is_unsure: false,
             long_looks: 0,
             last_seq: 0,
+            ticked: now,
+            unwanted: 0,
+            first_turn: 0,
             tally,
             says: Vec::new(),
         }
@@ -241,7 +261,7 @@ impl Desk {
 
     fn add(&mut self, job: Claimed, state: State, part: Option<Part>) -> Run {
         let index = self.free.pop().unwrap_or_else(|| {
-            self.entries.push((0, None));
+            self.entries.push((self.first_turn, None));
             self.entries.len() as u32 - 1
         });
         let (turn, place) = &mut self.entries[index as usize];
@@ -276,11 +296,35 @@ impl Desk {
         let entry = place.take()?;
         *turn = turn.wrapping_add(1);
         self.free.push(index);
+        self.unwanted -= usize::from(entry.is_unwanted);
+        self.shrink();
         self.parts.remove(&entry.part);
         self.unacked.remove(&entry.part.run);
         after.room = true;
         after.wake |= self.is_over();
         Some(entry)
+    }
+
+    /// Gives the room of many entries back, when the last of them is over.
+    fn shrink(&mut self) {
+        if self.free.len() < self.entries.len() || self.entries.len() < SHRINK_FROM {
+            return;
+        }
+        let turns = self.entries.iter().map(|(turn, _)| *turn);
+        // No number is given twice.
+        self.first_turn = turns.max().unwrap_or(0).wrapping_add(1);
+        self.entries = Vec::new();
+        self.free = Vec::new();
+        self.waiting = VecDeque::new();
+    }
+
+    /// Nobody waits for it any more.
+    fn is_unwanted_now(&mut self, index: u32) {
+        if let Some(entry) = self.entry_mut(index)
+            && !std::mem::replace(&mut entry.is_unwanted, true)
+        {
+            self.unwanted += 1;
+        }
     }
 
     fn set_state(&mut self, index: u32, state: State) {
@@ -401,6 +445,9 @@ impl Desk {
             entry.timed = timed.filter(|_| !entry.job.is_chunk());
         }
         self.waiting.push_back(run);
+        if self.waiting.len() > 2 * self.counts.queued + SHRINK_FROM {
+            self.forget_over();
+        }
         if let Some(at) = start_by {
             self.at(at, Due::Expired(run.job));
         }
@@ -408,12 +455,22 @@ impl Desk {
         Ok(())
     }
 
+    /// Forgets what was to be published and is over.
+    fn forget_over(&mut self) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        waiting.retain(|run| {
+            let entry = self.find(run.whole()).and_then(|index| self.entry(index));
+            entry.is_some_and(|entry| entry.state == State::Waiting)
+        });
+        self.waiting = waiting;
+    }
+
     fn at(&mut self, at: Instant, due: Due) {
         let entries = &self.entries;
         let is_wanted = |due: &Due| {
             let job = match *due {
                 Due::Expired(job) => job,
-                Due::Overdue(run) | Due::Again(run) => run.job,
+                Due::Overdue(run, _) | Due::Again(run) => run.job,
             };
             let place = entries.get(job as u32 as usize);
             place.is_some_and(|(turn, _)| *turn == (job >> 32) as u32)
@@ -485,7 +542,7 @@ impl Desk {
         let place = self.find(run.whole());
         if let Some(entry) = place.and_then(|index| self.entry_mut(index)) {
             entry.seq = Some(seq);
-        } else if self.orphans.remove(&run) {
+        } else if self.orphans.remove(&run).is_some() {
             self.says.push(Say::Delete(seq));
         }
     }
@@ -545,13 +602,17 @@ impl Desk {
                     let waited = now.saturating_duration_since(std::mem::replace(at, now));
                     self.tally.took(Timed::Wait, 1, waited);
                 }
-                if let Some(timeout) = timeout {
+                // Large arguments are fetched first, for who knows how long.
+                let is_small = self
+                    .entry(index)
+                    .is_some_and(|entry| entry.bytes <= self.max_inline);
+                if let Some(timeout) = timeout.filter(|_| is_small) {
                     // As long as one likes.
                     let limit = timeout
                         .saturating_add(self.grace)
                         .saturating_add(DEADLINE_SLACK);
                     if let Some(at) = now.checked_add(limit) {
-                        self.at(at, Due::Overdue(run));
+                        self.at(at, Due::Overdue(run, now));
                     }
                 }
                 Verdict::Go
@@ -599,30 +660,35 @@ impl Desk {
             self.give_up(index, error, after);
             return Cancelled::Yes;
         };
-        let (part, is_many) = (entry.part, entry.job.is_chunk());
-        if running || is_many {
-            if let Some(entry) = self.entry_mut(index) {
-                entry.is_cut = true;
-            }
-            self.says.push(Say::Stop {
-                agent: self.agents.name(agent),
-                part,
-                running,
-            });
-            after.wake = true;
-        }
+        self.stop(index, agent, running, after);
         match running && self.abandon(index, Abandon::Cancelled, after) {
             true => Cancelled::Yes,
             false => Cancelled::No,
         }
     }
 
+    /// Tells an agent that nobody wants a job that it has; without `running` it goes on with what it has
+    /// started.
+    fn stop(&mut self, index: u32, agent: usize, running: bool, after: &mut After) {
+        let Some(entry) = self.entry_mut(index) else {
+            return;
+        };
+        entry.is_cut = true;
+        let part = entry.part;
+        self.says.push(Say::Stop {
+            agent: self.agents.name(agent),
+            part,
+            running,
+        });
+        after.wake = true;
+    }
+
     /// Resolves the handle of a job that an agent has; whether it had no outcome.
     fn abandon(&mut self, index: u32, reason: Abandon, after: &mut After) -> bool {
-        let Some(entry) = self.entry_mut(index) else {
+        self.is_unwanted_now(index);
+        let Some(entry) = self.entry(index) else {
             return false;
         };
-        entry.is_unwanted = true;
         let (head, tasks) = (entry.job.head(), entry.job.chunk());
         let Some(is_watched) = head.state.abandon(reason) else {
             return false;
@@ -651,7 +717,7 @@ impl Desk {
                 self.says.push(Say::Delete(seq));
                 after.wake = true;
             } else if is_unacked {
-                self.orphans.insert(entry.part.run);
+                self.orphans.insert(entry.part.run, self.ticked);
             }
             self.fail(entry.job, error, after);
         }
@@ -728,17 +794,7 @@ impl Desk {
                 continue;
             };
             if let State::Granted { agent, .. } = entry.state {
-                if entry.job.is_chunk() {
-                    let (part, agent) = (entry.part, self.agents.name(agent));
-                    if let Some(entry) = self.entry_mut(index) {
-                        entry.is_cut = true;
-                    }
-                    self.says.push(Say::Stop {
-                        agent,
-                        part,
-                        running: false,
-                    });
-                }
+                self.stop(index, agent, false, after);
                 continue;
             }
             let error = TaskError::cancelled(entry.job.info().name);
@@ -803,6 +859,14 @@ impl Desk {
 
     /// What has come due; when to look again.
     pub(super) fn tick(&mut self, now: Instant, after: &mut After) -> Option<Instant> {
+        let since = now.saturating_duration_since(self.ticked);
+        self.ticked = now;
+        if since >= STALL {
+            self.agents.were_not_heard(now);
+            return Some(now + HEARING_TIME);
+        }
+        self.orphans
+            .retain(|_, since| now.saturating_duration_since(*since) < ORPHAN_TIME);
         while let Some(due) = self.agenda.take_due(now) {
             self.due(due, now, after);
         }
@@ -846,7 +910,7 @@ impl Desk {
                     self.give_up(index, error, after);
                 }
             }
-            Due::Overdue(run) => self.overdue(run, now, after),
+            Due::Overdue(run, given) => self.overdue(run, given, now, after),
             Due::Again(run) => {
                 if let Some(index) = self.find(run.whole())
                     && let Some(entry) = self.entry(index)
@@ -893,8 +957,7 @@ impl Desk {
     }
 
     pub(super) fn stats(&self) -> Stats {
-        let entries = self.entries.iter().filter_map(|(_, entry)| entry.as_ref());
-        let overdue = entries.filter(|entry| entry.is_unwanted).count();
+        let overdue = self.unwanted;
         let stats = self.tally.stats();
         Stats {
             workers: self.agents.seats(),

@@ -158,7 +158,7 @@ impl Desk {
         if let Some(error) = &error {
             self.tally.failed(error.kind(), 1);
         }
-        let others = chunk
+        let mut others: Vec<_> = chunk
             .others
             .iter()
             .map(|&(number, tasks)| {
@@ -168,12 +168,19 @@ impl Desk {
                 };
                 let (job, claimed) = sibling(&entry.job, tasks);
                 self.add(claimed, state, Some(part));
-                if is_unwanted {
-                    self.unwanted(part);
+                if is_unwanted && let Some(index) = self.find(part) {
+                    self.is_unwanted_now(index);
                 }
                 (job, tasks as usize)
             })
             .collect();
+        if ran + lost + left < all {
+            // Those that were not to start any more, as a map counts them.
+            let (job, cut) = sibling(&entry.job, (all - ran - lost - left) as u32);
+            others.push((job, cut.chunk()));
+            let error = TaskError::cancelled(name);
+            after.watched.extend(cut.fail(error));
+        }
         let facts = ChunkFacts {
             ran,
             lost: error,
@@ -183,14 +190,6 @@ impl Desk {
             timed: self.tally.takes_a_sample().then(|| self.tally.clone()),
         };
         after.watched.extend(entry.job.answer(answer, Some(facts)));
-    }
-
-    fn unwanted(&mut self, part: Part) {
-        if let Some(index) = self.find(part)
-            && let Some(entry) = self.entry_mut(index)
-        {
-            entry.is_unwanted = true;
-        }
     }
 
     fn count_failures(&self, answer: &Answer) -> usize {

@@ -52,9 +52,13 @@ impl Told {
         result
     }
 
+    /// The clock is looked at each second.
     fn later(&mut self, time: Duration) {
-        self.now += time;
-        self.with(|desk, now, after| desk.tick(now, after));
+        let end = self.now + time;
+        while self.now < end {
+            self.now = end.min(self.now + SECOND);
+            self.with(|desk, now, after| desk.tick(now, after));
+        }
     }
 
     fn submit(&mut self, options: Options) -> Handle<u32> {
@@ -263,7 +267,10 @@ fn a_running_task_is_cancelled_at_once_and_stopped() {
         part: run.whole(),
         running: true,
     };
-    assert_eq!(told.says(), [stop]);
+    let said = told.says();
+    assert_eq!(said.last(), Some(&stop));
+    // What had not started there would not have started.
+    assert!(matches!(said[0], Say::Stop { running: false, .. }));
     let roll = told.roll();
     assert_eq!((roll.wanted, roll.unwanted), (vec![], vec![run.whole()]));
     assert_eq!(
@@ -333,7 +340,7 @@ fn an_agent_that_is_silent_is_gone_but_not_while_we_are_deaf_ourselves() {
     told.ask("a", run);
     told.with(|desk, now, _| desk.connected(false, now));
     assert!(told.with(|desk, now, _| desk.rolls(now)).is_empty());
-    told.now += 60 * SECOND;
+    told.later(60 * SECOND);
     told.with(|desk, now, _| desk.connected(true, now));
     told.later(14 * SECOND);
     assert!(is_open(&handle));
@@ -737,4 +744,115 @@ fn a_failure_after_the_queued_were_cancelled_has_no_next_run() {
     assert_eq!(kind(first), TaskErrorKind::Cancelled);
     assert_eq!(kind(second), TaskErrorKind::Cancelled);
     assert!(told.desk.is_over());
+}
+
+#[test]
+fn a_program_that_was_stopped_hears_first_what_others_have_said_meanwhile() {
+    let mut told = told();
+    let handle = told.submit(Options::default());
+    let run = told.publish();
+    told.ask("a", run);
+    told.now += 60 * SECOND;
+    told.with(|desk, now, after| desk.tick(now, after));
+    told.later(10 * SECOND);
+    assert!(is_open(&handle));
+    told.answer("a", run, 42);
+    assert_eq!(handle.into_outcome().unwrap(), 42);
+}
+
+#[test]
+fn after_an_idle_hour_a_task_without_an_agent_has_its_time() {
+    let mut told = told();
+    told.desk.agents = Agents::new("00ff", Some(2 * SECOND), told.now);
+    told.now += 3_600 * SECOND;
+    let handle = told.submit(Options::default());
+    told.with(|desk, now, after| desk.tick(now, after));
+    told.with(|desk, now, after| desk.look_for_agents(now, after));
+    assert!(is_open(&handle));
+    told.later(2 * SECOND);
+    told.with(|desk, now, after| desk.look_for_agents(now, after));
+    assert_eq!(kind(handle), TaskErrorKind::Rejected);
+}
+
+#[test]
+fn the_deadline_of_a_run_that_was_handed_back_is_not_that_of_the_next_one() {
+    let mut told = told();
+    let limited = Options {
+        timeout: Some(SECOND),
+        ..Options::default()
+    };
+    let handle = told.submit(limited);
+    let run = told.publish();
+    told.ask("a", run);
+    told.later(SECOND);
+    told.with(|desk, now, after| desk.back("a", run, now, after));
+    assert_eq!(told.ask("b", run), Verdict::Go);
+    told.later(2 * SECOND);
+    assert!(is_open(&handle));
+    told.later(SECOND);
+    assert_eq!(kind(handle), TaskErrorKind::TimedOut);
+}
+
+#[test]
+fn a_chunk_that_is_cut_has_an_outcome_for_each_of_its_tasks() {
+    let mut told = told();
+    let handle = told.submit_chunk(3);
+    let run = told.publish();
+    told.ask("a", run);
+    told.with(|desk, _, after| desk.drain(after));
+    told.with(|desk, _, after| desk.cancel_all_queued(after));
+    let mut replies = vec![0; codec::REPLY_HEAD];
+    replies.extend(codec::to_vec(&10_u32).unwrap());
+    codec::head_reply(Reply::Output, &mut replies);
+    let chunk = Chunk {
+        ran: 1,
+        lost: None,
+        others: vec![],
+        run_time: SECOND,
+    };
+    let fate = answered(Reply::Output, Some(chunk));
+    let payload = replies.into();
+    told.with(|desk, now, after| desk.done("a", run.whole(), fate, &payload, now, after));
+    let ran = handle.into_outcome().unwrap();
+    assert_eq!((ran.outcomes.len(), ran.others.len()), (1, 1));
+    let (cut, tasks) = ran.others.into_iter().next().unwrap();
+    assert_eq!((tasks, kind(cut)), (2, TaskErrorKind::Cancelled));
+    assert!(told.desk.is_over());
+}
+
+#[test]
+fn the_room_of_many_tasks_is_given_back_and_no_number_twice() {
+    let mut told = told();
+    let mut seen = std::collections::HashSet::new();
+    for _ in 0..3 {
+        let handles: Vec<_> = (0..SHRINK_FROM)
+            .map(|_| told.submit(Options::default()))
+            .collect();
+        for run in told.desk.waiting.clone() {
+            assert!(seen.insert(run));
+        }
+        for handle in handles {
+            let job = handle.job().clone();
+            told.with(|desk, _, after| desk.cancel(&job, true, after));
+        }
+        assert_eq!((told.desk.entries.len(), told.desk.waiting.len()), (0, 0));
+    }
+}
+
+#[test]
+fn an_agent_of_impossible_size_or_name_is_not_believed() {
+    let mut told = told();
+    told.present("a.>", "00ff");
+    assert_eq!(told.desk.seats(), 0);
+    let huge = Present {
+        agent: "a".into(),
+        abi: "00ff".into(),
+        seats: u32::MAX,
+        busy: 0,
+        host: String::new(),
+        pid: 1,
+        drains: false,
+    };
+    told.with(|desk, now, _| desk.present(huge, now));
+    assert_eq!(told.desk.seats(), crate::MAX_WORKERS);
 }
