@@ -11,6 +11,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use pool_core::{Pool, pool_task};
 use pool_tests::gate::Gate;
 use pool_tests::tasks::{add, boom};
+use pool_tests::until;
 
 use crate::harness::On;
 
