@@ -570,7 +570,8 @@ same "The same on every backend" {
         "Random numbers depend on the seed and the task, not on workers, backend or order.";
     eq_4 "EQ-4" [queue]
         "An error is there for the first look after the task failed, whatever other tasks do.";
-    dist_1 "DIST-1" [later "needs the cluster backend"]
+    dist_1 "DIST-1" [never "it takes machines beside the one of a pool: tests/it/cluster kills and stops \
+        agents that are processes of their own"]
         "Tasks of a machine that is lost run elsewhere.";
     dist_2 "DIST-2" [queue]
         "A task that moves to an idle worker runs once.";

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::connection::LEASE;
 use super::super::desk::{After, Cancelled, Desk, Say};
-use super::super::wire::{self, Failure, Fate, Order, Part, Payload, Run, Verdict};
+use super::super::wire::{self, Chunk, Failure, Fate, Order, Part, Payload, Run, Verdict};
 use super::held::{Ack, Key, Outcome, Question, Table};
 use crate::backend::{Config, ProcessConfig};
 use crate::cell::{Claimed, Handle, JobCell};
@@ -22,6 +22,7 @@ use crate::codec::{self, Reply};
 use crate::seed::Seeds;
 use crate::tally::Tally;
 use crate::task::Options;
+use crate::work::{Ran, SentChunk};
 use crate::{Task, TaskError, TaskErrorKind, WithOptions};
 
 #[derive(Serialize, Deserialize)]
@@ -38,6 +39,9 @@ impl Task for Number {
 
 /// How long a step is.
 const STEP: Duration = Duration::from_millis(20);
+
+/// How many tasks are in a chunk.
+const CHUNK: u32 = 8;
 
 /// One message of a hundred is lost, and so on.
 const LOSS: u64 = 1;
@@ -119,6 +123,10 @@ struct World {
     /// By job: which tasks they are.
     jobs: HashMap<u64, u32>,
     handles: Vec<(u32, bool, Handle<u32>)>,
+    /// Chunks, by their first task: each is of `CHUNK` tasks.
+    chunks: Vec<(u32, Handle<Ran<Number>>)>,
+    /// Of which tasks each part of a chunk is that an agent has: the first, and how many.
+    parts: HashMap<Part, (u32, u32)>,
     next_task: u32,
     starts: HashMap<Run, u32>,
     /// Tasks that were cancelled before they had leave to start.
@@ -152,6 +160,8 @@ impl World {
             dark_until: None,
             jobs: HashMap::new(),
             handles: Vec::new(),
+            chunks: Vec::new(),
+            parts: HashMap::new(),
             next_task: 0,
             starts: HashMap::new(),
             never: HashSet::new(),
@@ -273,6 +283,15 @@ impl World {
             self.with(|desk, _, after| assert!(desk.submit(job, false, None, None, after).is_ok()));
             self.handles.push((task, is_idempotent, handle));
         }
+        if self.chance.happens(5_000) && self.next_task < 400 {
+            let first = self.next_task;
+            self.next_task += CHUNK;
+            let tasks: Vec<_> = (first..first + CHUNK).map(Number).collect();
+            let (handle, job) = JobCell::new(SentChunk::of(&tasks, None, 1 << 20));
+            let job = Claimed::new(job).unwrap();
+            self.with(|desk, _, after| assert!(desk.submit(job, false, None, None, after).is_ok()));
+            self.chunks.push((first, handle));
+        }
         if self.chance.happens(2_000) && !self.handles.is_empty() {
             let at = self.chance.below(self.handles.len() as u64) as usize;
             let (task, job) = (self.handles[at].0, self.handles[at].2.job().clone());
@@ -319,8 +338,7 @@ impl World {
         }
         while let Some((run, message)) = self.with(|desk, now, _| desk.next_order(now)) {
             let (order, body) = wire::decode::<Order>(&message).unwrap();
-            let task: u32 = codec::decode(&body).unwrap();
-            self.jobs.insert(run.job, task);
+            self.jobs.insert(run.job, first_task(&order, &body));
             if self.is_lost() {
                 continue;
             }
@@ -491,7 +509,7 @@ impl World {
         if held.is_stopped {
             return self.ends(index, key, 0, Err(TaskErrorKind::Cancelled));
         }
-        let task: u32 = codec::decode(&held.body).unwrap();
+        let (order, task) = (held.order, first_task(&held.order, &held.body));
         let starts = self.starts.entry(key.1).or_default();
         *starts += 1;
         assert_eq!(*starts, 1, "{:?} of task {task} has started twice", key.1);
@@ -501,7 +519,9 @@ impl World {
         agent.next_number += 1;
         let number = agent.next_number;
         agent.table.started(key, number, self.now);
-        agent.running.insert(number, (key, task, self.now + takes));
+        agent.running.insert(number, (key, 0, self.now + takes));
+        let tasks = order.chunk.max(1);
+        self.parts.insert(key.1.whole(), (task, tasks));
     }
 
     fn run(&mut self, index: usize) {
@@ -513,14 +533,69 @@ impl World {
             .map(|(number, _)| *number)
             .collect();
         for number in done {
-            if let Some((key, task, _)) = self.agents[index].running.remove(&number) {
-                self.ends(index, key, 0, Ok(task));
+            if let Some((key, part, _)) = self.agents[index].running.remove(&number) {
+                self.comes_to_something(index, key, part);
             }
         }
     }
 
+    /// A part has run: all of it, or some of its tasks, and the others go on in parts of their own.
+    fn comes_to_something(&mut self, index: usize, key: Key, part: u32) {
+        let here = Part { run: key.1, part };
+        let (first, tasks) = self.parts[&here];
+        let held = self.agents[index].table.get(key);
+        if held.is_none_or(|held| held.order.chunk == 0) {
+            return self.ends(index, key, part, Ok(first));
+        }
+        let ran = 1 + self.chance.below(tasks.into()) as u32;
+        let mut others = Vec::new();
+        let mut next = first + ran;
+        while next < first + tasks {
+            let some = 1 + self.chance.below((first + tasks - next).into()) as u32;
+            let takes = STEP * self.chance.below(20) as u32;
+            let agent = &mut self.agents[index];
+            agent.next_number += 1;
+            let number = agent.next_number;
+            let Some(child) = agent.table.divided(key, part, number) else {
+                return;
+            };
+            agent.running.insert(number, (key, child, self.now + takes));
+            let there = Part {
+                run: key.1,
+                part: child,
+            };
+            self.parts.insert(there, (next, some));
+            others.push((child, some));
+            next += some;
+        }
+        let mut replies = Vec::new();
+        for task in first..first + ran {
+            let mut reply = vec![0; codec::REPLY_HEAD];
+            reply.extend(codec::to_vec(&task).unwrap());
+            codec::head_reply(Reply::Output, &mut reply);
+            replies.extend(reply);
+        }
+        let fate = Fate::Answer {
+            reply: Reply::Output as u32,
+            worker: 1,
+            payload: Payload::Here(replies.len() as u32),
+            chunk: Some(Chunk {
+                ran,
+                lost: None,
+                others,
+                run_time: STEP,
+            }),
+        };
+        let outcome = Outcome {
+            fate,
+            payload: replies.into(),
+            // Now and then as if it took long to be fetched.
+            is_large: self.chance.below(4) == 0,
+        };
+        self.agents[index].table.done(key, part, outcome, self.now);
+    }
+
     fn ends(&mut self, index: usize, key: Key, part: u32, result: Result<u32, TaskErrorKind>) {
-        let part = if result.is_err() { 0 } else { part };
         let (fate, payload) = match result {
             Ok(task) => {
                 let payload = codec::to_vec(&task).unwrap();
@@ -607,11 +682,51 @@ impl World {
                 }
             }
         }
+        for (first, handle) in std::mem::take(&mut self.chunks) {
+            let mut tasks = first..first + CHUNK;
+            take_apart(handle, CHUNK, &mut tasks, &mut results, &mut lost);
+            assert!(tasks.is_empty(), "{tasks:?} have no outcomes");
+        }
         let stats = self.desk.stats();
         assert_eq!((stats.queued, stats.running, stats.overdue), (0, 0, 0));
         assert_eq!(stats.finished, u64::from(results));
         assert_eq!(Arc::strong_count(&self.tally), 2, "nothing else has it");
         (results, lost)
+    }
+}
+
+/// The first task of an order, which may be a chunk.
+fn first_task(order: &Order, body: &[u8]) -> u32 {
+    let first = match order.chunk {
+        0 => body,
+        _ => codec::Frames(body).next().unwrap(),
+    };
+    codec::decode(first).unwrap()
+}
+
+/// What became of a chunk, or a part of one, whose tasks are the next ones.
+fn take_apart(
+    handle: Handle<Ran<Number>>,
+    tasks: u32,
+    next: &mut std::ops::Range<u32>,
+    results: &mut u32,
+    lost: &mut u32,
+) {
+    match handle.into_outcome() {
+        Ok(ran) => {
+            for outcome in ran.outcomes {
+                assert_eq!(outcome.unwrap(), next.next().unwrap());
+                *results += 1;
+            }
+            for (part, tasks) in ran.others {
+                take_apart(part, tasks as u32, next, results, lost);
+            }
+        }
+        Err(error) => {
+            assert!(error.is_worker_lost(), "{error}");
+            next.nth(tasks as usize - 1).unwrap();
+            *lost += 1;
+        }
     }
 }
 
