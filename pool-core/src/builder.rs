@@ -106,7 +106,8 @@ impl PoolBuilder {
     }
 
     /// How long a cancelled or overdue task may go on in a worker process before the worker is
-    /// killed; 500 ms unless set.
+    /// killed; 500 ms unless set. Agents of a cluster on other machines have a grace of their own
+    /// (`POOL_AGENT_KILL_AFTER`).
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self

@@ -168,7 +168,8 @@ impl Nats {
     /// Starts an agent in this program too, with as many seats as the pool is to have workers, and
     /// with the pool's options for worker processes. It ends with the pool, and breaks it when its
     /// workers cannot go on: when their initializer fails, for instance. It serves every pool of this
-    /// build in this namespace, as other agents serve this pool.
+    /// build in this namespace, as other agents serve this pool; what it runs for others at the end of
+    /// this pool has 25 s to end.
     pub fn local_agent(mut self) -> Self {
         self.local_agent = true;
         self
