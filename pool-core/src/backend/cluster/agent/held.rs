@@ -93,6 +93,8 @@ pub(super) struct Held {
     pub(super) stage: Stage,
     since: Instant,
     renewed: Instant,
+    /// Its message is acknowledged: it has run.
+    is_acked: bool,
     /// Its submitter was asked, and has not answered: it may have given leave.
     is_unsure: bool,
     /// Nobody wants it any more.
@@ -360,6 +362,9 @@ impl Table {
         match self.held.get_mut(&key) {
             // Delivered again, since the lease was not renewed in time.
             Some(held) if held.seq == seq => {
+                if held.is_acked {
+                    self.acks.push(Ack::Done(ack.clone()));
+                }
                 held.ack = ack;
                 held.renewed = now;
             }
@@ -374,6 +379,7 @@ impl Table {
                     stage: Stage::Ready,
                     since: now,
                     renewed: now,
+                    is_acked: false,
                     is_unsure: false,
                     is_stopped: false,
                     missed: 0,
@@ -404,7 +410,9 @@ impl Table {
     }
 
     fn forget_and_ack(&mut self, key: Key, ack: impl FnOnce(Subject) -> Ack) {
-        if let Some(held) = self.forget(key) {
+        if let Some(held) = self.forget(key)
+            && !held.is_acked
+        {
             self.acks.push(ack(held.ack));
         }
     }
@@ -431,7 +439,7 @@ impl Table {
             }
         }
         for held in self.held.values_mut() {
-            if now.saturating_duration_since(held.renewed) >= RENEW_AFTER {
+            if !held.is_acked && now.saturating_duration_since(held.renewed) >= RENEW_AFTER {
                 held.renewed = now;
                 self.acks.push(Ack::Renew(held.ack.clone()));
             }

@@ -112,7 +112,7 @@ fn back(seq: u64, delay: Duration) -> Ack {
 }
 
 #[test]
-fn a_run_is_acknowledged_when_its_outcome_was_heard() {
+fn a_run_is_acknowledged_with_its_outcome_and_kept_until_that_is_heard() {
     let mut told = told();
     told.came("c", 1);
     let key = told.starts(1, 7);
@@ -121,10 +121,16 @@ fn a_run_is_acknowledged_when_its_outcome_was_heard() {
     assert_eq!(told.table.busy(), 0);
     let (number, parts) = told.tells().unwrap();
     assert_eq!(parts, [run(1).whole()]);
-    assert!(told.acks().is_empty());
-    told.table.answered(number, told.now);
     assert_eq!(told.acks(), [done(1)]);
-    assert!(told.table.is_empty());
+    // Where that is lost, it comes again.
+    told.came("c", 1);
+    assert_eq!(told.acks(), [done(1)]);
+    told.later(10 * SECOND);
+    assert!(told.acks().is_empty(), "there is no lease to be renewed");
+    told.table.answered(number, told.now);
+    let (number, _) = told.tells().unwrap();
+    told.table.answered(number, told.now);
+    assert!(told.table.is_empty() && told.acks().is_empty());
 }
 
 #[test]

@@ -82,6 +82,12 @@ impl Table {
         {
             self.busy -= 1;
         }
+        let runs = |part: &PartState| matches!(part, PartState::Running(_));
+        if !held.is_acked && !held.parts.values().any(runs) {
+            // With its outcome, in one go: nobody else needs the message any more.
+            held.is_acked = true;
+            self.acks.push(Ack::Done(held.ack.clone()));
+        }
         let parent = held.parents.get(&part);
         // What its submitter has not heard of it would not know.
         if parent.is_none_or(|parent| !held.parts.contains_key(parent)) {
