@@ -135,8 +135,14 @@ pub(in super::super) fn fault_body_scribble(subject: &Subject) {
         let others: Vec<_> = (0..50).map(|i| pool.submit(add::task(i, 1))).collect();
         let worker = gate.wait_for(1);
         assert_works(&honest);
-        // What becomes of its worker is up to the noise, so it may have to be ended by hand.
-        if scribbles.join_timeout(SHORT).is_none() {
+        // What becomes of its worker is up to the noise, so it may have to be ended by hand: it, or what
+        // waits for such a worker.
+        let has_ended = scribbles.join_timeout(SHORT).is_some();
+        if !has_ended
+            || others
+                .iter()
+                .any(|other| other.join_timeout(SHORT).is_none())
+        {
             pool.kill();
         }
         for handle in others {
