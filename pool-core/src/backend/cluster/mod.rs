@@ -84,10 +84,7 @@ impl Shared {
 
     /// Wakes who waits for room, if there is enough.
     fn make_room(&self) {
-        let (bounds, tasks, bytes) = self.with(|desk, _| {
-            let stats = desk.stats();
-            (desk.bounds, stats.queued + desk.reserved, stats.queue_bytes)
-        });
+        let (bounds, (tasks, bytes)) = self.with(|desk, _| (desk.bounds, desk.waiting_now()));
         if self.room.is_due(bounds, tasks, bytes) {
             self.room.was_made();
         }

@@ -5,8 +5,6 @@
 //! the lock is given up to [`After`].
 
 mod agents;
-#[cfg(test)]
-mod chaos_tests;
 mod clock;
 mod ends;
 mod entries;
@@ -260,10 +258,16 @@ impl Desk {
 
     // ---- in ----
 
+    /// How many tasks wait or have been promised room, and how many bytes of arguments.
+    pub(super) fn waiting_now(&self) -> (usize, usize) {
+        let waiting = self.counts.queued + self.reserved;
+        (waiting, self.counts.queued_bytes)
+    }
+
     /// Whether no task is to be taken now.
     fn is_full(&self) -> bool {
-        let waiting = self.counts.queued + self.reserved;
-        self.bounds.are_reached(waiting, self.counts.queued_bytes)
+        let (tasks, bytes) = self.waiting_now();
+        self.bounds.are_reached(tasks, bytes)
     }
 
     /// Promises room to a submitter, if there is any. One that would be refused needs none.

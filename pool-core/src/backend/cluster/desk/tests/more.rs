@@ -298,3 +298,31 @@ fn an_agent_of_impossible_size_or_name_is_not_believed() {
     told.with(|desk, now, _| desk.present(huge, now));
     assert_eq!(told.desk.seats(), crate::MAX_WORKERS);
 }
+
+/// Found by the chaos on a cluster, with a server that was killed.
+#[test]
+fn what_its_consumer_has_done_with_is_published_again() {
+    let mut told = told();
+    let _handles = [(); 4].map(|()| told.submit(Options::default()));
+    let runs = [(); 4].map(|()| told.publish());
+    for (run, seq) in runs.into_iter().zip(5..) {
+        told.desk.acked(run, seq);
+    }
+    assert_eq!(told.ask("one", runs[0]), Verdict::Go);
+    // What has just been published may have been asked for.
+    told.desk.has_done_with(7, told.now);
+    assert!(told.publish_next().is_none());
+
+    told.now += 2 * SECOND;
+    told.desk.has_done_with(7, told.now);
+    let again = [(); 2].map(|()| told.publish());
+    assert_eq!(again, runs[1..3]);
+    // Neither what runs, nor what is still to come.
+    assert!(told.publish_next().is_none());
+    assert_eq!(told.desk.says, [Say::Delete(7), Say::Delete(6)]);
+
+    // They have new messages, of which nothing is known yet.
+    told.now += 2 * SECOND;
+    told.desk.has_done_with(7, told.now);
+    assert!(told.publish_next().is_none());
+}
