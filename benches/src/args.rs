@@ -15,6 +15,7 @@ Measures pool-core beside its peers and the limits of the machine.
 usage: pool-benches peers [--python] [--json FILE] [--svg FILE] [--quick] [--only ROW]...
        pool-benches faults [FIGURE]...
        pool-benches futures [FIGURE]...
+       pool-benches codec
        pool-benches macro-cost
        pool-benches progress
        pool-benches stats
@@ -28,6 +29,7 @@ usage: pool-benches peers [--python] [--json FILE] [--svg FILE] [--quick] [--onl
   faults       what faults cost: kill, deadline, cancel, memory, resize, shutdown; some minutes
   futures      as_completed, wait, and maps as they come, endless, beside each other, as streams:
                completed, endless, fair, unordered, stream; some minutes
+  codec        what values cost on their way, beside postcard, JSON and MessagePack; a minute
   macro-cost   what the attribute adds to a build of 500 functions; some minutes
   progress     what a progress display costs a map of tiny tasks; a minute and a half
   stats        what it costs to look at a pool; about a minute
@@ -39,6 +41,7 @@ usage: pool-benches peers [--python] [--json FILE] [--svg FILE] [--quick] [--onl
 pub(crate) enum Command {
     Help,
     List,
+    Codec,
     MacroCost,
     Progress,
     Stats,
@@ -78,6 +81,7 @@ impl Command {
         match &*word("a command")? {
             "help" => Ok(Self::Help),
             "list" => Ok(Self::List),
+            "codec" => Ok(Self::Codec),
             "macro-cost" => Ok(Self::MacroCost),
             "progress" => Ok(Self::Progress),
             "stats" => Ok(Self::Stats),

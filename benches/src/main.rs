@@ -10,6 +10,7 @@ mod chart;
 mod child;
 #[cfg(feature = "cluster")]
 mod cluster;
+mod codec;
 mod driver;
 mod faults;
 mod figures;
@@ -64,6 +65,7 @@ fn run(command: args::Command) -> Result<(), Fault> {
             print!("{}", report::list());
             Ok(())
         }
+        args::Command::Codec => codec::run(),
         args::Command::MacroCost => macro_cost::run(),
         args::Command::Progress => progress::run(),
         args::Command::Stats => looks::run(),

@@ -1,7 +1,6 @@
 //! Encoded arguments on their way to a worker.
 
-use serde::Serialize;
-
+use crate::Task;
 use crate::bytes::Bytes;
 use crate::cell::drop_quietly;
 use crate::codec;
@@ -70,21 +69,24 @@ impl std::fmt::Debug for Args {
     }
 }
 
-/// A task that is encoded later, as often as it has to be.
+/// A task that is encoded later, as often as it has to be. No user code writes it: its arguments are
+/// numbers, strings and blocks of numbers, which are still what they were when it was submitted.
 pub(crate) struct Postponed<T> {
     /// `Some` until it is dropped.
     task: Option<T>,
+    /// What travels behind the arguments.
+    tail: Vec<u8>,
     len: usize,
 }
 
 impl<T> Postponed<T> {
-    pub(crate) fn new(task: T, len: usize) -> Self {
+    pub(crate) fn new(task: T, tail: Vec<u8>, len: usize) -> Self {
         let task = Some(task);
-        Self { task, len }
+        Self { task, tail, len }
     }
 }
 
-impl<T: Serialize + Send> Later for Postponed<T> {
+impl<T: Task> Later for Postponed<T> {
     fn len(&self) -> usize {
         self.len
     }
@@ -93,7 +95,9 @@ impl<T: Serialize + Send> Later for Postponed<T> {
         let Some(task) = &self.task else {
             unreachable!("it is there until it is dropped");
         };
-        codec::write(task, self.len, out)
+        codec::write(task, out)?;
+        out(&self.tail);
+        Ok(())
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::backend::{self, Config, ProcessConfig};
 use crate::initializer::{Initialized, Initializer};
 use crate::pool::{checked_workers, global};
-use crate::{Backend, Error, Output, Pool, Task};
+use crate::{Backend, Error, Output, Pool, Task, checked};
 
 /// The environment variable that names the backend of [`Pool::new`].
 const POOL_BACKEND: &str = "POOL_BACKEND";
@@ -48,6 +48,7 @@ pub struct PoolBuilder {
     #[cfg(feature = "cluster")]
     nats: Option<crate::Nats>,
     warn_after: Option<Duration>,
+    checks_serialization: Option<bool>,
 }
 
 impl PoolBuilder {
@@ -64,6 +65,7 @@ impl PoolBuilder {
             #[cfg(feature = "cluster")]
             nats: None,
             warn_after: Some(WARN_AFTER),
+            checks_serialization: None,
         }
     }
 
@@ -102,6 +104,41 @@ impl PoolBuilder {
     /// arguments to count them.
     pub fn queue_bytes(mut self, bytes: usize) -> Self {
         self.queue_bytes = Some(bytes.max(1));
+        self
+    }
+
+    /// Sends arguments and results through the codec on the inline and thread backends too, so that
+    /// a test on threads finds a type that would not arrive in a worker process: its handle then has
+    /// [`Encode`](crate::TaskErrorKind::Encode) or [`Decode`](crate::TaskErrorKind::Decode) there as
+    /// well. Unless set, the environment variable `POOL_CHECK_SERIALIZATION` decides (`1`: on). On
+    /// the other backends values always go through the codec.
+    ///
+    /// ```
+    /// use pool_core::{Pool, pool_task};
+    /// use serde::{Deserialize, Serialize};
+    ///
+    /// #[derive(Serialize, Deserialize)]
+    /// struct Order {
+    ///     item: String,
+    ///     // Never sent, and yet expected.
+    ///     #[serde(skip_serializing)]
+    ///     price: u32,
+    /// }
+    ///
+    /// #[pool_task]
+    /// fn price(order: Order) -> u32 {
+    ///     order.price
+    /// }
+    ///
+    /// let pool = Pool::builder().check_serialization(true).build()?;
+    /// let order = Order { item: "tea".into(), price: 3 };
+    /// let error = pool.submit(price::task(order)).join().unwrap_err();
+    /// assert!(error.is_codec());
+    /// assert!(error.to_string().contains("missing field `price`"));
+    /// # Ok::<(), pool_core::Error>(())
+    /// ```
+    pub fn check_serialization(mut self, check: bool) -> Self {
+        self.checks_serialization = Some(check);
         self
     }
 
@@ -319,6 +356,9 @@ impl PoolBuilder {
                 nats: self.nats,
             },
         )?;
-        Ok(Pool::over(engine, self.warn_after))
+        let checks = self
+            .checks_serialization
+            .unwrap_or_else(checked::is_asked_for);
+        Ok(Pool::over(engine, self.warn_after, checks))
     }
 }

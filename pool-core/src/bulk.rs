@@ -7,17 +7,27 @@
 
 use std::any::{Any, TypeId};
 use std::fmt;
+use std::marker::PhantomData;
 
-use serde::de::{DeserializeOwned, Error, Visitor};
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{DeserializeOwned, Error, SeqAccess, Visitor};
+use serde::ser::Error as _;
 use serde::{Deserializer, Serialize, Serializer};
 
 use crate::bytes::{HUGE, copy, expect_writes};
+use crate::codec::BLOCK;
+use crate::path;
 
 macro_rules! numbers {
     ($($number:ty)*) => {
         #[inline]
         fn is_bulk(id: TypeId) -> bool {
             false $(|| id == TypeId::of::<Vec<$number>>())*
+        }
+
+        #[inline]
+        fn is_number(id: TypeId) -> bool {
+            false $(|| id == TypeId::of::<$number>())*
         }
 
         /// The bytes of a vector of numbers, if that is what it is.
@@ -65,13 +75,28 @@ pub(crate) fn serialize<T: Serialize + Any, S: Serializer>(
     value: &T,
     out: S,
 ) -> Result<S::Ok, S::Error> {
-    if is_bulk(TypeId::of::<T>())
-        && !out.is_human_readable()
-        && let Some(bytes) = as_bytes(value)
-    {
-        return out.serialize_bytes(bytes);
+    if is_bulk(TypeId::of::<T>()) {
+        return out.serialize_newtype_struct(BLOCK, &Numbers(value));
+    }
+    if path::is_paths(TypeId::of::<T>()) {
+        return match path::write(value, out) {
+            Some(written) => written,
+            None => Err(S::Error::custom("this is no path")),
+        };
     }
     value.serialize(out)
+}
+
+/// A vector of numbers: one block in the codec, which says there that it is not for people.
+struct Numbers<'a, T>(&'a T);
+
+impl<T: Serialize + Any> Serialize for Numbers<'_, T> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        match as_bytes(self.0) {
+            Some(bytes) if !out.is_human_readable() => out.serialize_bytes(bytes),
+            _ => self.0.serialize(out),
+        }
+    }
 }
 
 /// `T::deserialize(input)`, in one block where it was serialized so.
@@ -79,12 +104,56 @@ pub(crate) fn serialize<T: Serialize + Any, S: Serializer>(
 pub(crate) fn deserialize<'de, T: DeserializeOwned + Any, D: Deserializer<'de>>(
     input: D,
 ) -> Result<T, D::Error> {
-    if !is_bulk(TypeId::of::<T>()) || input.is_human_readable() {
-        return T::deserialize(input);
+    if is_bulk(TypeId::of::<T>()) {
+        return input.deserialize_newtype_struct(BLOCK, NumbersVisitor(PhantomData));
     }
-    let mut value = None::<T>;
-    let len = input.deserialize_bytes(Block(&mut value))?;
-    value.ok_or_else(|| D::Error::invalid_length(len, &"a block of numbers"))
+    if path::is_paths(TypeId::of::<T>()) {
+        let mut value = None::<T>;
+        path::read(&mut value, input)?;
+        return value.ok_or_else(|| D::Error::custom("this is no path"));
+    }
+    T::deserialize(input)
+}
+
+struct NumbersVisitor<T>(PhantomData<fn() -> T>);
+
+impl<'de, T: DeserializeOwned + Any> Visitor<'de> for NumbersVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a vector of numbers")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, input: D) -> Result<T, D::Error> {
+        if input.is_human_readable() {
+            return T::deserialize(input);
+        }
+        let mut value = None::<T>;
+        let len = input.deserialize_bytes(Block(&mut value))?;
+        value.ok_or_else(|| D::Error::invalid_length(len, &"a block of numbers"))
+    }
+
+    // A format that does not know newtype structs.
+    fn visit_seq<A: SeqAccess<'de>>(self, input: A) -> Result<T, A::Error> {
+        T::deserialize(SeqAccessDeserializer::new(input))
+    }
+}
+
+/// Whether a type is written without any user code: numbers, texts, and vectors of numbers.
+#[inline]
+pub(crate) fn is_plain<T: 'static>() -> bool {
+    is_number(TypeId::of::<T>()) || is_bulk(TypeId::of::<T>()) || is_text(TypeId::of::<T>())
+}
+
+#[inline]
+fn is_text(id: TypeId) -> bool {
+    [
+        TypeId::of::<()>(),
+        TypeId::of::<bool>(),
+        TypeId::of::<char>(),
+        TypeId::of::<String>(),
+    ]
+    .contains(&id)
 }
 
 /// Fills the option, and says how many bytes there were. Not generic: compiled once for all types.
@@ -106,18 +175,13 @@ impl Visitor<'_> for Block<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::{Sent, append, decode};
-
-    fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, postcard::Error> {
-        let mut bytes = Vec::new();
-        append(value, &mut bytes)?;
-        Ok(bytes)
-    }
+    use crate::codec::{Sent, append_output, decode};
 
     fn round_trip<T: Serialize + DeserializeOwned + PartialEq + fmt::Debug + Any>(
         value: T,
     ) -> usize {
-        let bytes = encode(&Sent(&value)).unwrap();
+        let mut bytes = Vec::new();
+        append_output(&value, &mut bytes).unwrap();
         let back: Sent<T> = decode(&bytes).unwrap();
         assert_eq!(back.0, value);
         bytes.len()
@@ -126,13 +190,11 @@ mod tests {
     #[test]
     fn vectors_of_numbers_are_one_block() {
         type Alias = Vec<f64>;
-        // The length and eight bytes a number; element by element they would be as many, so look
-        // at small integers, which postcard would shorten.
-        assert_eq!(round_trip::<Alias>(vec![0.5; 100]), 2 + 800);
-        assert_eq!(round_trip(vec![1_u64; 100]), 2 + 800);
-        assert_eq!(round_trip(vec![-1_i32; 3]), 1 + 12);
-        assert_eq!(round_trip(vec![7_u8; 200]), 2 + 200);
-        assert_eq!(round_trip(Vec::<u128>::new()), 1);
+        assert_eq!(round_trip::<Alias>(vec![0.5; 100]), 3 + 800);
+        assert_eq!(round_trip(vec![1_u64; 100]), 3 + 800);
+        assert_eq!(round_trip(vec![-1_i32; 3]), 2 + 12);
+        assert_eq!(round_trip(vec![7_u8; 200]), 3 + 200);
+        assert_eq!(round_trip(Vec::<u128>::new()), 2);
     }
 
     #[test]
@@ -140,12 +202,21 @@ mod tests {
         assert_eq!(round_trip(vec![true, false]), 3);
         assert_eq!(round_trip(vec![vec![1_u64]]), 3);
         assert_eq!(round_trip("text".to_owned()), 5);
-        assert_eq!(round_trip(300_u64), 2);
+        assert_eq!(round_trip(300_u64), 3);
+    }
+
+    #[test]
+    fn a_format_for_people_gets_numbers() {
+        let text = serde_json::to_string(&Numbers(&vec![1_u8, 2])).unwrap();
+        assert_eq!(text, "[1,2]");
+        let mut input = serde_json::Deserializer::from_str(&text);
+        assert_eq!(deserialize::<Vec<u8>, _>(&mut input).unwrap(), [1, 2]);
     }
 
     #[test]
     fn a_block_that_does_not_divide_is_refused() {
-        let bytes = encode(&Sent(&vec![1_u8; 7])).unwrap();
+        let mut bytes = Vec::new();
+        append_output(&vec![1_u8; 7], &mut bytes).unwrap();
         assert!(decode::<Sent<Vec<u32>>>(bytes.as_slice()).is_err());
     }
 }

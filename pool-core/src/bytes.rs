@@ -7,9 +7,6 @@ use std::sync::{Mutex, PoisonError};
 /// How many bytes live in place. Chosen so that [`Bytes`] is three words.
 const INLINE: usize = 22;
 
-/// How many bytes a [`Builder`] takes before it allocates.
-const STACK: usize = 96;
-
 /// A byte string without an allocation while it is short.
 #[derive(Debug)]
 pub(crate) enum Bytes {
@@ -151,84 +148,9 @@ fn copy_in_parts(to: &mut [u8], from: &[u8]) {
     });
 }
 
-/// Takes bytes as they come, on the stack while they are few.
-#[derive(Debug)]
-pub(crate) struct Builder {
-    len: usize,
-    stack: [u8; STACK],
-    /// All bytes, once they are more than the stack takes.
-    heap: Vec<u8>,
-}
-
-impl Builder {
-    #[inline]
-    pub(crate) const fn new() -> Self {
-        Self {
-            len: 0,
-            stack: [0; STACK],
-            heap: Vec::new(),
-        }
-    }
-
-    #[inline]
-    pub(crate) fn extend(&mut self, more: &[u8]) {
-        let end = self.len.saturating_add(more.len());
-        match self.stack.get_mut(self.len..end) {
-            Some(room) => room.copy_from_slice(more),
-            None => self.spill(more),
-        }
-        self.len = end;
-    }
-
-    #[cold]
-    fn spill(&mut self, more: &[u8]) {
-        if self.heap.is_empty() {
-            self.heap.reserve((self.len + more.len()).max(4 * STACK));
-            self.heap.extend_from_slice(&self.stack[..self.len]);
-        }
-        self.heap.extend_from_slice(more);
-    }
-
-    pub(crate) const fn len(&self) -> usize {
-        self.len
-    }
-
-    #[inline]
-    pub(crate) fn finish(self) -> Bytes {
-        match self.stack.get(..self.len) {
-            Some(bytes) => bytes.into(),
-            None => self.heap.into(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn grows_from_the_stack_to_the_heap_and_keeps_every_byte() {
-        for len in [
-            0,
-            1,
-            5,
-            INLINE,
-            INLINE + 1,
-            STACK - 1,
-            STACK,
-            STACK + 1,
-            1_000,
-        ] {
-            for step in [1, 2, 3, 90, 700] {
-                let mut bytes = Builder::new();
-                let model: Vec<u8> = (0..len).map(|i| (i * 7) as u8).collect();
-                model.chunks(step).for_each(|part| bytes.extend(part));
-                let bytes = bytes.finish();
-                assert_eq!(bytes.as_slice(), model);
-                assert_eq!(matches!(bytes, Bytes::Inline { .. }), len <= INLINE);
-            }
-        }
-    }
 
     #[test]
     fn zeroed_has_the_length_asked_for() {

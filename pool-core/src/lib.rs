@@ -107,6 +107,7 @@ mod builder;
 mod bulk;
 mod bytes;
 mod catalog;
+mod checked;
 // The task cell: its contents change hands without a lock.
 #[doc(hidden)]
 #[path = "private.rs"]
@@ -127,10 +128,10 @@ mod handle;
 mod help;
 mod initializer;
 mod map;
-mod nesting;
 mod numbers;
 mod output;
 mod panics;
+pub mod path;
 mod patience;
 mod pool;
 pub mod progress;

@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 
 use crate::backend::{self, Engine, EngineRef, Entry, Parcel};
 use crate::cell::{Handle, Job, JobCell};
+use crate::checked::Checked;
 use crate::description::{Description, summary};
 use crate::tally::Tally;
 use crate::work::Work;
-use crate::{Backend, Error, JoinHandle, Map, PoolBuilder, Stats, Task, TaskError};
+use crate::{Backend, Error, JoinHandle, Map, PoolBuilder, Stats, Task, TaskError, checked};
 
 /// The most workers that a pool can have.
 pub const MAX_WORKERS: usize = 1024;
@@ -37,6 +38,7 @@ pub struct Pool {
 struct Inner {
     engine: EngineRef,
     warn_after: Option<Duration>,
+    checks_serialization: bool,
     /// Its workers were given up: nobody waits for them.
     given_up: Arc<AtomicBool>,
 }
@@ -135,7 +137,11 @@ impl Pool {
     /// debugging, and as the baseline of measurements.
     #[must_use]
     pub fn inline() -> Self {
-        Self::over(Arc::new(Box::new(backend::inline::Inline::new())), None)
+        Self::over(
+            Arc::new(Box::new(backend::inline::Inline::new())),
+            None,
+            checked::is_asked_for(),
+        )
     }
 
     /// A pool of threads, as many as the process may use CPUs.
@@ -183,11 +189,18 @@ impl Pool {
         PoolBuilder::new()
     }
 
-    pub(crate) fn over(engine: EngineRef, warn_after: Option<Duration>) -> Self {
+    pub(crate) fn over(
+        engine: EngineRef,
+        warn_after: Option<Duration>,
+        checks_serialization: bool,
+    ) -> Self {
+        // Elsewhere everything is encoded anyway.
+        let checks_serialization = checks_serialization && !engine.is_remote();
         Self {
             inner: Arc::new(Inner {
                 engine,
                 warn_after,
+                checks_serialization,
                 given_up: Arc::default(),
             }),
         }
@@ -200,7 +213,7 @@ impl Pool {
     /// A pool that was shut down takes no task: the handle then resolves with
     /// [`Rejected`](crate::TaskErrorKind::Rejected).
     pub fn submit<T: Task>(&self, task: T) -> JoinHandle<T::Output> {
-        self.submit_work(task, false)
+        self.submit_task(task, false)
     }
 
     /// Submits a task if there is room for it in the queue.
@@ -225,7 +238,7 @@ impl Pool {
     /// ```
     pub fn try_submit<T: Task>(&self, task: T) -> Result<JoinHandle<T::Output>, T> {
         if self.reserve() {
-            Ok(self.submit_work(task, true))
+            Ok(self.submit_task(task, true))
         } else {
             Err(task)
         }
@@ -288,6 +301,19 @@ impl Pool {
             // Room may have been made before the waker was there.
             self.reserve()
         }
+    }
+
+    /// Submits a task, for which room is reserved or not.
+    pub(crate) fn submit_task<T: Task>(&self, task: T, reserved: bool) -> JoinHandle<T::Output> {
+        match self.inner.checks_serialization {
+            true => self.submit_work(Checked::new(task), reserved),
+            false => self.submit_work(task, reserved),
+        }
+    }
+
+    /// Whether tasks go through the codec although they run in this process.
+    pub(crate) fn checks_serialization(&self) -> bool {
+        self.inner.checks_serialization
     }
 
     /// Submits a job, for which room is reserved or not.
@@ -471,7 +497,7 @@ impl<T: Task> Future for Submit<T> {
         let Some(task) = this.task.take() else {
             panic!("polled after it was ready");
         };
-        Poll::Ready(this.pool.submit_work(task, true))
+        Poll::Ready(this.pool.submit_task(task, true))
     }
 }
 

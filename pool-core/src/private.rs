@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Task, bulk};
+use crate::{Task, bulk, codec};
 
 pub use std::borrow::{Borrow, ToOwned};
 pub use std::marker::PhantomData;
@@ -16,7 +16,7 @@ pub use crate::asynchronous::block_on;
 #[cfg(feature = "tokio")]
 pub use crate::asynchronous::tokio;
 pub use crate::catalog::Entry;
-pub use crate::codec::{Run, RunFn};
+pub use crate::codec::{CodecError, Run, RunFn};
 pub use crate::entry::{finish, test_door};
 pub use crate::pool::spawn;
 pub use crate::task::{Options, TaskId, TaskInfo};
@@ -45,6 +45,9 @@ pub trait Argument: Sized {
 
     /// `Deserialize::deserialize`.
     fn decode<'de, D: Deserializer<'de>>(input: D) -> Result<Self, D::Error>;
+
+    /// Whether no user code writes it.
+    fn is_plain() -> bool;
 }
 
 #[diagnostic::do_not_recommend]
@@ -55,6 +58,11 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Argument for T {
 
     fn decode<'de, D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         bulk::deserialize(input)
+    }
+
+    #[inline]
+    fn is_plain() -> bool {
+        bulk::is_plain::<T>()
     }
 }
 
@@ -115,10 +123,14 @@ macro_rules! arguments {
                 Ok(Self::new($($arg),*))
             }
 
+            fn is_plain() -> bool {
+                true $(&& Self::$slot::is_plain())*
+            }
+
             /// Runs the task in a worker. The only code that is compiled for every task: it decides
             /// how long a crate with many tasks takes to build. What it calls is compiled for each
             /// list of types.
-            fn run(call: &mut Run<'_>) -> Result<(), postcard::Error>
+            fn run(call: &mut Run<'_>) -> Result<(), CodecError>
             where
                 Self: Task,
             {
@@ -148,3 +160,16 @@ arguments!(Arguments13 A0 a0 A1 a1 A2 a2 A3 a3 A4 a4 A5 a5 A6 a6 A7 a7 A8 a8 A9 
 arguments!(Arguments14 A0 a0 A1 a1 A2 a2 A3 a3 A4 a4 A5 a5 A6 a6 A7 a7 A8 a8 A9 a9 A10 a10 A11 a11 A12 a12 A13 a13);
 arguments!(Arguments15 A0 a0 A1 a1 A2 a2 A3 a3 A4 a4 A5 a5 A6 a6 A7 a7 A8 a8 A9 a9 A10 a10 A11 a11 A12 a12 A13 a13 A14 a14);
 arguments!(Arguments16 A0 a0 A1 a1 A2 a2 A3 a3 A4 a4 A5 a5 A6 a6 A7 a7 A8 a8 A9 a9 A10 a10 A11 a11 A12 a12 A13 a13 A14 a14 A15 a15);
+
+/// Appends a result as a worker does: for the benchmark of the codec.
+pub fn encode_output<R: Serialize + DeserializeOwned + 'static>(
+    output: &R,
+    out: &mut Vec<u8>,
+) -> Result<(), CodecError> {
+    codec::append_output(output, out)
+}
+
+/// Reads a result as the parent of a worker does: for the benchmark of the codec.
+pub fn decode_output<R: DeserializeOwned + 'static>(bytes: &[u8]) -> Result<R, String> {
+    codec::output_from(bytes)
+}

@@ -42,6 +42,12 @@ pub trait Task: Serialize + DeserializeOwned + Send + 'static {
     fn options(&self) -> Options {
         Self::INFO.options
     }
+
+    /// Whether no user code writes the arguments: they are numbers, texts and vectors of numbers.
+    #[doc(hidden)]
+    fn is_plain() -> bool {
+        false
+    }
 }
 
 /// Options that any task value takes.
@@ -210,6 +216,10 @@ impl<T: Task> Task for WithOptions<T> {
 
     fn options(&self) -> Options {
         self.options
+    }
+
+    fn is_plain() -> bool {
+        T::is_plain()
     }
 }
 

@@ -8,7 +8,7 @@ use crate::args::Args;
 use crate::bytes::Bytes;
 use crate::cell::{Batch, Handle};
 use crate::codec::{self, Answer, ChunkFacts};
-use crate::seed::{self, Seeds};
+use crate::seed::Seeds;
 use crate::task::{Options, TaskInfo};
 use crate::{Task, TaskError, TaskErrorKind, panics};
 
@@ -79,10 +79,8 @@ impl<T: Task> Work for T {
     }
 
     fn encode(self) -> Result<Args, String> {
-        match Task::options(&self).seed {
-            None => codec::encode(self),
-            Some(seed) => codec::encode((self, seed::to_bytes(seed))),
-        }
+        let seed = Task::options(&self).seed;
+        codec::encode(self, seed)
     }
 
     fn open(answer: Answer, _: Option<ChunkFacts>) -> Result<T::Output, TaskError> {

@@ -67,6 +67,13 @@ behaviours! {
         of_no_size_are_counted on all;
         of_some_depth_survive on all;
     }
+    serde_types {
+        with_any_attribute_arrive on all;
+        of_other_crates_arrive on all;
+        that_cannot_arrive_say_why on all;
+        are_those_of_the_moment_of_submit on all;
+        paths_of_every_name_arrive on all;
+    }
     results {
         errors_of_every_kind_arrive_as_they_were on all;
         chains_keep_their_messages_and_types on all;

@@ -293,6 +293,11 @@ mod claimed {
         }
     }
 
+    /// A result as a worker sends it.
+    fn payload(value: u32) -> Bytes {
+        crate::codec::to_vec(&value).unwrap().into()
+    }
+
     fn claimed() -> (Handle<u32>, Claimed) {
         let (handle, job) = cell();
         (handle, Claimed::new(job).unwrap())
@@ -301,13 +306,13 @@ mod claimed {
     #[test]
     fn holds_the_encoded_arguments_and_gives_the_answer_back() {
         let (handle, mut claimed) = claimed();
-        assert_eq!(claimed.args(), [1, 2]);
+        let encoded = crate::codec::to_vec(&Add(1, 2)).unwrap();
+        assert_eq!(claimed.args(), encoded);
         let args = claimed.take_args();
         assert!(claimed.args().is_empty());
         claimed.put_args(args);
-        assert_eq!(claimed.args(), [1, 2]);
-        let payload = Bytes::from(&[42][..]);
-        assert!(claimed.answer(answer(payload), None).is_none());
+        assert_eq!(claimed.args(), encoded);
+        assert!(claimed.answer(answer(payload(42)), None).is_none());
         assert_eq!(handle.take().unwrap(), 42);
     }
 
@@ -344,9 +349,8 @@ mod claimed {
                 (handle, Mutex::new(Some(claimed)))
             },
             |(_, claimed)| {
-                let payload = Bytes::from(&[42][..]);
                 let claimed = claimed.lock().unwrap().take().unwrap();
-                drop(claimed.answer(answer(payload), None));
+                drop(claimed.answer(answer(payload(42)), None));
             },
             |(handle, _)| {
                 handle.job().head().abandon(Abandon::Cancelled);

@@ -279,7 +279,8 @@ impl<I: Iterator<Item: Task>> Flow<I> {
     /// Submits one job: the first task that was read, or as many as may go with it.
     fn submit(&mut self, tasks: usize) {
         let is_remote = self.pool.is_remote();
-        let batches = self.unordered.is_none() && !self.is_async;
+        let batches =
+            self.unordered.is_none() && !self.is_async && !self.pool.checks_serialization();
         let len = match is_remote || batches {
             true => {
                 let first = self.read.iter().take(tasks);
@@ -330,14 +331,14 @@ impl<I: Iterator<Item: Task>> Flow<I> {
         let task = self.read.remove(0);
         let reserved = std::mem::take(&mut self.has_room);
         let handle = if self.timeout.is_none() && self.seeds.is_none() {
-            self.pool.submit_work(task, reserved)
+            self.pool.submit_task(task, reserved)
         } else {
             let mut options = task.options();
             options.timeout = options.timeout.or(self.timeout);
             let seed = || self.seeds.map(|seeds| seeds.of(self.next_in));
             options.seed = options.seed.or_else(seed);
             self.pool
-                .submit_work(WithOptions::new(task, options), reserved)
+                .submit_task(WithOptions::new(task, options), reserved)
         };
         self.push(Sent::One(handle), 1);
     }

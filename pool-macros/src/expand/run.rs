@@ -90,6 +90,7 @@ impl Plan<'_> {
         let Self {
             task,
             krate,
+            arguments: list,
             allowed,
             ..
         } = self;
@@ -108,6 +109,10 @@ impl Plan<'_> {
                 fn run(self) -> #output {
                     #call
                 }
+
+                fn is_plain() -> bool {
+                    <Self as #list>::is_plain()
+                }
             }
 
             #entry
@@ -120,6 +125,7 @@ impl Plan<'_> {
         let Self {
             task,
             krate,
+            arguments: list,
             declared,
             of,
             allowed,
@@ -141,6 +147,10 @@ impl Plan<'_> {
 
                     fn run(self) -> <Self as #krate::__private::Instance>::Output {
                         #krate::__private::Instance::call(self)
+                    }
+
+                    fn is_plain() -> bool {
+                        <Self as #list>::is_plain()
                     }
                 }
             };

@@ -22,6 +22,7 @@ pub(crate) mod results;
 pub(crate) mod retries;
 pub(crate) mod scope;
 pub(crate) mod seeds;
+pub(crate) mod serde_types;
 pub(crate) mod sharing;
 pub(crate) mod shutdown;
 pub(crate) mod sizes;

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::anything::Anything;
 use super::input::Input;
 use super::probe::Probe;
 use crate::codec::{
-    Frames, REPLY_HEAD, Reply, Sent, append, encode, frames, head_reply, open_replies, open_reply,
+    Frames, REPLY_HEAD, Reply, append_output, encode, frames, head_reply, open_replies, open_reply,
     run_encoded, run_one,
 };
 use crate::{TaskError, TaskErrorKind};
@@ -36,6 +37,7 @@ pub fn codec(bytes: &[u8]) {
         b'm' => read::<BTreeMap<String, Vec<u32>>>(input),
         b'r' => read::<Result<Option<u32>, String>>(input),
         b'p' => read::<Probe>(input),
+        b'a' => read::<Anything>(input),
         b'0' => read::<Vec<()>>(input),
         b't' => read_tower(input),
         b'F' => read_frames(input.rest()),
@@ -64,6 +66,9 @@ fn read<R: Serialize + DeserializeOwned + 'static>(mut input: Input<'_>) {
     }
 }
 
+/// The byte before the value of an `Option`.
+const SOME: u8 = 0xBD;
+
 /// A value in a value, and so on: a few bytes say how deep it is.
 struct Tower(Option<Box<Self>>);
 
@@ -74,7 +79,8 @@ impl<'de> Deserialize<'de> for Tower {
 }
 
 fn read_tower(mut input: Input<'_>) {
-    let mut bytes = vec![1; input.word() as usize % (1 << 20)];
+    let levels = input.word() as usize % (1 << 20);
+    let mut bytes = vec![SOME; levels];
     bytes.extend(input.rest());
     let outcome = open_reply::<Tower>(Reply::Output, &bytes, NAME, WORKER);
     check(Reply::Output, &outcome);
@@ -129,11 +135,13 @@ fn survives<R: Serialize + DeserializeOwned + 'static>(outcome: &Result<R, TaskE
 }
 
 /// A result as its worker would send it, to be compared bit for bit.
-fn written<R: Serialize + 'static>(outcome: &Result<R, TaskError>) -> Result<Vec<u8>, String> {
+fn written<R: Serialize + DeserializeOwned + 'static>(
+    outcome: &Result<R, TaskError>,
+) -> Result<Vec<u8>, String> {
     match outcome {
         Ok(value) => {
             let mut bytes = Vec::new();
-            append(&Sent(value), &mut bytes).expect("it was read from bytes");
+            append_output(value, &mut bytes).expect("it was read from bytes");
             Ok(bytes)
         }
         Err(error) => Err(error.to_string()),
@@ -180,7 +188,7 @@ fn write(mut input: Input<'_>) {
     let mut replies = Vec::new();
     let mut taken = 0;
     for (frame, probe) in Frames(&bytes).zip(&probes) {
-        let args = encode(probe.clone()).expect("numbers and bytes");
+        let args = encode(probe.clone(), None).expect("numbers and bytes");
         assert_eq!(args.as_slice(), frame);
         let begin = replies.len();
         replies.extend([0; REPLY_HEAD]);

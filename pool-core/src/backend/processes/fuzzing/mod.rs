@@ -10,6 +10,7 @@
 //! They are the same inputs for the fuzzer and for the tests: what once broke something stays in
 //! `fuzz/corpus`, and is tried by every `cargo test`.
 
+mod anything;
 mod codec;
 mod fates;
 mod handshake;

@@ -3,9 +3,9 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::Task;
 use crate::codec::Sent;
 use crate::task::{Options, TaskInfo};
+use crate::{Task, bulk};
 
 /// Says who it is and how many bytes it wants back.
 #[derive(Debug, Clone)]
@@ -57,7 +57,16 @@ impl Task for Probe {
 
 impl Serialize for Probe {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        (self.id, self.wants, Sent(&self.load)).serialize(out)
+        (self.id, self.wants, Load(&self.load)).serialize(out)
+    }
+}
+
+/// The load as one block.
+struct Load<'a>(&'a Vec<u8>);
+
+impl Serialize for Load<'_> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        bulk::serialize(self.0, out)
     }
 }
 

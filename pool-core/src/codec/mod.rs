@@ -1,19 +1,34 @@
-//! How arguments and results become bytes: postcard, and what went wrong in words.
+//! How arguments and results become bytes, and what went wrong in words.
 
+mod error;
+mod format;
+mod names;
+mod reader;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::any::TypeId;
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use postcard::ser_flavors::Flavor;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::args::{Args, Postponed};
-use crate::bytes::{Builder, Bytes};
+use crate::bytes::Bytes;
 use crate::cell::{Job, drop_quietly};
-use crate::nesting::Nested;
 use crate::seed::{self, Seeds};
 use crate::tally::Tally;
 use crate::{Task, TaskError, TaskErrorKind, bulk, panics};
+
+use self::names::Names;
+use self::reader::Reader;
+use self::writer::{Blocks, Writer};
+
+pub use self::error::CodecError;
+pub(crate) use self::writer::BLOCK;
 
 /// What the payload of a worker's answer is. The numbers cross the process boundary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +73,7 @@ impl Reply {
     }
 }
 
-/// What a worker says of a task that gave no result. Borrowed: it is encoded and decoded once.
+/// What a worker says of a task that gave no result.
 #[derive(Debug)]
 struct Failure {
     message: String,
@@ -67,16 +82,16 @@ struct Failure {
 
 impl Failure {
     /// Replaces what is behind the first `head` bytes.
-    fn encode(&self, head: usize, out: &mut Vec<u8>) {
+    fn encode(self, head: usize, out: &mut Vec<u8>) {
         out.truncate(head);
-        if append(&(&self.message, &self.location), out).is_err() {
+        if append(&(self.message, self.location), out).is_err() {
             // Text into a growing vector: there is nothing that can fail.
             out.truncate(head);
         }
     }
 
     fn decode(bytes: &[u8]) -> Self {
-        match postcard::from_bytes::<(String, Option<String>)>(bytes) {
+        match from_bytes::<(String, Option<String>)>(Reader::of_worker(bytes)) {
             Ok((message, location)) => Self { message, location },
             Err(_) => Self {
                 message: "the worker's report could not be read".into(),
@@ -95,96 +110,116 @@ pub(crate) fn report_failure(message: &str, head: usize, out: &mut Vec<u8>) {
     .encode(head, out);
 }
 
-/// Encodes a task's arguments, or finds out how long they are where they have large blocks; a panic
-/// in their `Serialize` is an error like any other.
-pub(crate) fn encode<T: Serialize + Send + 'static>(task: T) -> Result<Args, String> {
-    let flavor = ArgsFlavor {
-        bytes: Builder::new(),
-        counted: 0,
-    };
-    match guard(|| postcard::serialize_with_flavor(&task, flavor)) {
-        Ok(Encoded::Counted(len)) => Ok(Args::Later(Box::new(Postponed::new(task, len)))),
-        Ok(Encoded::Bytes(bytes)) => {
-            drop_quietly(task);
-            Ok(Args::Bytes(bytes))
-        }
+/// Encodes a task's arguments, and a seed behind them; an error or a panic in their `Serialize` is
+/// an error in words. Large blocks of numbers that no user code touches are written later.
+pub(crate) fn encode<T: Task>(task: T, seed: Option<u64>) -> Result<Args, String> {
+    let seed = seed.map(seed::to_bytes);
+    let seed = seed.as_ref().map_or(&[][..], |seed| seed);
+    // The bytes; or how many there are to be written later.
+    let encoded = with_buffer(|out| {
+        let later = guard(|| {
+            let mut later = 0;
+            match T::is_plain() {
+                true => write_plain(&task, out, Blocks::Count(&mut later))?,
+                false => append(&task, out)?,
+            }
+            Ok(later)
+        })?;
+        out.extend_from_slice(seed);
+        Ok(match later {
+            0 => (Bytes::from(&out[..]), 0),
+            _ => (Bytes::new(), out.len() + later),
+        })
+    });
+    let (bytes, later) = match encoded {
+        Ok(encoded) => encoded,
         Err(message) => {
             drop_quietly(task);
-            Err(message)
+            return Err(message);
         }
+    };
+    if later > 0 {
+        let later = Postponed::new(task, seed.to_vec(), later);
+        return Ok(Args::Later(Box::new(later)));
     }
+    drop_quietly(task);
+    Ok(Args::Bytes(bytes))
+}
+
+/// Writes what [`encode`] found to be large, without the seed.
+pub(crate) fn write<T: Task>(task: &T, out: &mut dyn FnMut(&[u8])) -> Result<(), String> {
+    guard(|| {
+        let mut rest = Vec::new();
+        write_plain(task, &mut rest, Blocks::Hand(out))?;
+        out(&rest);
+        Ok(())
+    })
+}
+
+/// Runs code with an empty buffer that this thread keeps, unless it has grown large.
+fn with_buffer<R>(code: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+    thread_local! {
+        static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    }
+    // A `Serialize` that submits a task finds an empty one, and a destructor of the thread none.
+    let mut out = BUFFER.try_with(Cell::take).unwrap_or_default();
+    let result = code(&mut out);
+    if out.capacity() <= KEEP {
+        out.clear();
+        let _ = BUFFER.try_with(|buffer| buffer.set(out));
+    }
+    result
 }
 
 /// The same in one piece, from a task that is still to be run.
-pub(crate) fn to_vec<T: Serialize>(task: &T) -> Result<Vec<u8>, String> {
+pub(crate) fn to_vec<T: Serialize + DeserializeOwned + 'static>(
+    task: &T,
+) -> Result<Vec<u8>, String> {
     let mut out = Vec::new();
     guard(|| append(task, &mut out))?;
     Ok(out)
 }
 
 /// A task like this one, or what went wrong in words.
-pub(crate) fn copy<T: Serialize + DeserializeOwned>(task: &T) -> Result<T, String> {
+pub(crate) fn copy<T: Serialize + DeserializeOwned + 'static>(task: &T) -> Result<T, String> {
     decode(&to_vec(task)?)
 }
 
-/// How many bytes the task would be; 0 where it cannot be encoded.
-pub(crate) fn size<T: Serialize>(task: &T) -> usize {
-    guard(|| postcard::serialize_with_flavor(task, CountFlavor(0))).unwrap_or(0)
+/// A result in one piece, or what went wrong in words.
+pub(crate) fn output_to_vec<R: Serialize + DeserializeOwned + 'static>(
+    output: &R,
+) -> Result<Vec<u8>, String> {
+    let mut out = Vec::new();
+    guard(|| append_output(output, &mut out))?;
+    Ok(out)
 }
 
-/// Writes what [`encode`] found to be `len` bytes.
-pub(crate) fn write<T: Serialize>(
-    task: &T,
-    len: usize,
-    out: &mut dyn FnMut(&[u8]),
-) -> Result<(), String> {
-    match guard(|| postcard::serialize_with_flavor(task, WriteFlavor { left: len, out })) {
-        Ok(0) => Ok(()),
-        Ok(_) => Err("its size has changed since it was submitted".to_owned()),
-        Err(message) => Err(message),
-    }
+/// A result from its bytes.
+pub(crate) fn output_from<R: DeserializeOwned + 'static>(bytes: &[u8]) -> Result<R, String> {
+    decode::<Sent<R>>(bytes).map(|Sent(output)| output)
+}
+
+/// How many bytes the task would be; 0 where it cannot be encoded.
+pub(crate) fn size<T: Task>(task: &T) -> usize {
+    with_buffer(|out| guard(|| append(task, out)).map_or(0, |()| out.len()))
 }
 
 /// Decodes a value that must take all the bytes.
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
-    match guard(|| Ok(from_bytes(bytes)))? {
-        Ok(value) => Ok(value),
-        Err(error) => Err(describe_rest(&error)),
-    }
-}
-
-enum NotDecoded {
-    Error(postcard::Error),
-    /// So many bytes are left over.
-    Rest(usize),
+    guard(|| from_bytes(Reader::of_worker(bytes)))
 }
 
 #[inline]
-fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, NotDecoded> {
-    let mut input = De::from_bytes(bytes);
-    let value = T::deserialize(Nested::new(&mut input)).map_err(NotDecoded::Error)?;
-    match input.finalize() {
-        Ok([]) => Ok(value),
-        Ok(rest) => Err(NotDecoded::Rest(rest.len())),
-        Err(error) => Err(NotDecoded::Error(error)),
-    }
-}
-
-fn describe_rest(error: &NotDecoded) -> String {
-    match error {
-        NotDecoded::Error(error) => describe(error),
-        NotDecoded::Rest(len) => format!("{len} bytes are left over"),
+fn from_bytes<T: DeserializeOwned>(mut input: Reader<'_>) -> Result<T, CodecError> {
+    let value = T::deserialize(&mut input)?;
+    match input.left() {
+        0 => Ok(value),
+        rest => Err(CodecError::left_over(rest)),
     }
 }
 
 /// A result as it travels.
 pub(crate) struct Sent<T>(pub(crate) T);
-
-impl<T: Serialize + 'static> Serialize for Sent<&T> {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        bulk::serialize(self.0, out)
-    }
-}
 
 impl<'de, T: DeserializeOwned + 'static> Deserialize<'de> for Sent<T> {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
@@ -192,29 +227,65 @@ impl<'de, T: DeserializeOwned + 'static> Deserialize<'de> for Sent<T> {
     }
 }
 
+/// Appends a result, which is read as [`Sent`].
 #[inline]
-pub(crate) fn append<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), postcard::Error> {
-    postcard::serialize_with_flavor(value, VecFlavor(out))
+pub(crate) fn append_output<R: Serialize + DeserializeOwned + 'static>(
+    output: &R,
+    out: &mut Vec<u8>,
+) -> Result<(), CodecError> {
+    append_as::<Sent<R>>(out, |writer| bulk::serialize(output, writer))
+}
+
+/// Appends a value.
+#[inline]
+pub(crate) fn append<T: Serialize + DeserializeOwned + 'static>(
+    value: &T,
+    out: &mut Vec<u8>,
+) -> Result<(), CodecError> {
+    append_as::<T>(out, |writer| value.serialize(writer))
+}
+
+/// Appends a value that is read as `T`, and learns which names this type can do without.
+#[inline]
+fn append_as<T: DeserializeOwned + 'static>(
+    out: &mut Vec<u8>,
+    serialize: impl FnOnce(&mut Writer<'_>) -> Result<(), CodecError>,
+) -> Result<(), CodecError> {
+    let begin = out.len();
+    let mut writer = Writer::new(out, TypeId::of::<T>(), Blocks::Copy);
+    serialize(&mut writer)?;
+    if let Some(names) = writer.missed()
+        && names.may_rehearse()
+    {
+        rehearse::<T>(&out[begin..], names);
+    }
+    Ok(())
+}
+
+/// Reads a value back that was written with names. Fails where the type's `Deserialize` does, which
+/// is noted as far as it matters.
+#[cold]
+fn rehearse<T: DeserializeOwned>(bytes: &[u8], names: &'static Names) {
+    let rehearsal = panics::catch(|| T::deserialize(&mut Reader::rehearsing(bytes, names)));
+    drop_quietly(rehearsal);
+}
+
+/// Appends a task of which no user code writes anything.
+fn write_plain<'a, T: Task>(
+    task: &T,
+    out: &'a mut Vec<u8>,
+    blocks: Blocks<'a>,
+) -> Result<(), CodecError> {
+    task.serialize(&mut Writer::new(out, TypeId::of::<T>(), blocks))
 }
 
 /// Runs user code of a codec: an error or a panic in it becomes its text.
 #[inline]
-fn guard<T>(code: impl FnOnce() -> Result<T, postcard::Error>) -> Result<T, String> {
+fn guard<T>(code: impl FnOnce() -> Result<T, CodecError>) -> Result<T, String> {
     match panics::catch(code) {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(describe(&error)),
+        Ok(Err(error)) => Err(error.to_string()),
         Err(panic) => Err(panic.to_string()),
-    }
-}
-
-/// Postcard keeps no text of an error that a type's own code makes; the message says so.
-fn describe(error: &postcard::Error) -> String {
-    match error {
-        postcard::Error::SerdeSerCustom => "a type's Serialize returned an error of its own".into(),
-        postcard::Error::SerdeDeCustom => {
-            "a type's Deserialize refused the value, or it is nested too deep".into()
-        }
-        other => other.to_string(),
     }
 }
 
@@ -229,7 +300,7 @@ enum Stage {
 }
 
 /// How a task runs in a worker.
-pub type RunFn = fn(&mut Run<'_>) -> Result<(), postcard::Error>;
+pub type RunFn = fn(&mut Run<'_>) -> Result<(), CodecError>;
 
 /// One run of a task in a worker: bytes in, bytes out.
 #[derive(Debug)]
@@ -239,47 +310,30 @@ pub struct Run<'a> {
     /// How many bytes of `out` are not the result's.
     head: usize,
     stage: Stage,
-    message: Option<String>,
 }
 
 impl Run<'_> {
     /// The arguments, of which the task is made next.
-    pub(crate) fn decode<A: DeserializeOwned>(&mut self) -> Result<A, postcard::Error> {
-        let mut input = De::from_bytes(self.args);
-        let args = A::deserialize(&mut input)?;
-        self.decoded(input)?;
+    pub(crate) fn decode<A: DeserializeOwned>(&mut self) -> Result<A, CodecError> {
+        let args = from_bytes(Reader::new(self.args))?;
+        self.stage = Stage::Run;
         Ok(args)
     }
 
-    /// All the arguments are read: the function runs next.
-    fn decoded(&mut self, input: De<'_>) -> Result<(), postcard::Error> {
-        let rest = input.finalize()?;
-        if !rest.is_empty() {
-            self.message = Some(format!("{} bytes are left over", rest.len()));
-            return Err(postcard::Error::DeserializeBadEncoding);
-        }
-        self.stage = Stage::Run;
-        Ok(())
-    }
-
     /// What the function has returned.
-    pub(crate) fn encode<R: Serialize + 'static>(
+    pub(crate) fn encode<R: Serialize + DeserializeOwned + 'static>(
         &mut self,
         output: R,
-    ) -> Result<(), postcard::Error> {
+    ) -> Result<(), CodecError> {
         self.stage = Stage::Encode;
-        let encoded = Sent(&output).serialize(&mut postcard::Serializer {
-            output: VecFlavor(self.out),
-        });
+        let encoded = append_output(&output, self.out);
         self.stage = Stage::Drop;
         encoded
     }
 }
 
-type De<'a> = postcard::Deserializer<'a, postcard::de_flavors::Slice<'a>>;
-
 /// How a task that was implemented by hand runs.
-pub(crate) fn run_one<T: Task>(call: &mut Run<'_>) -> Result<(), postcard::Error> {
+pub(crate) fn run_one<T: Task>(call: &mut Run<'_>) -> Result<(), CodecError> {
     let task = call.decode::<T>()?;
     call.encode(task.run())
 }
@@ -294,7 +348,6 @@ pub(crate) fn run_encoded(run: RunFn, args: &[u8], out: &mut Vec<u8>) -> Reply {
         out,
         head,
         stage: Stage::Decode,
-        message: None,
     };
     match panics::catch(|| run(&mut call)) {
         Ok(Ok(())) => Reply::Output,
@@ -304,8 +357,7 @@ pub(crate) fn run_encoded(run: RunFn, args: &[u8], out: &mut Vec<u8>) -> Reply {
 
 /// The report of a run that gave no result.
 #[cold]
-fn failed(mut call: Run<'_>, result: Result<Result<(), postcard::Error>, panics::Panic>) -> Reply {
-    let message = call.message.take();
+fn failed(call: Run<'_>, result: Result<Result<(), CodecError>, panics::Panic>) -> Reply {
     let (failure, reply) = match (result, call.stage) {
         (Err(panic), Stage::Run | Stage::Drop) => {
             let panics::Panic { message, location } = panic;
@@ -314,11 +366,11 @@ fn failed(mut call: Run<'_>, result: Result<Result<(), postcard::Error>, panics:
         (result, stage) => {
             let text = match result {
                 Err(panic) => panic.to_string(),
-                Ok(Err(error)) => describe(&error),
+                Ok(Err(error)) => error.to_string(),
                 Ok(Ok(())) => String::new(),
             };
             let failure = Failure {
-                message: message.unwrap_or(text),
+                message: text,
                 location: None,
             };
             let reply = match stage {
@@ -358,8 +410,9 @@ pub(crate) struct ChunkFacts {
 const LENGTH: usize = size_of::<u32>();
 
 /// The arguments of tasks, each behind its length and before its seed if it has one, until there are
-/// `enough` bytes, or one comes that has a large block or does not encode; and of how many.
-pub(crate) fn frames<T: Serialize>(
+/// `enough` bytes, or one comes that does not encode or has a large block to be written later; and
+/// of how many.
+pub(crate) fn frames<T: Task>(
     tasks: &[T],
     seeds: Option<Seeds>,
     enough: usize,
@@ -375,12 +428,15 @@ pub(crate) fn frames<T: Serialize>(
             }
             begin = out.len();
             out.extend([0; LENGTH]);
-            postcard::serialize_with_flavor(task, FrameFlavor(&mut out))?;
+            match T::is_plain() {
+                true => write_plain(task, &mut out, Blocks::Refuse)?,
+                false => append(task, &mut out)?,
+            }
             if let Some(seeds) = seeds {
                 out.extend(seed::to_bytes(seeds.of(appended)));
             }
             let len = out.len() - begin - LENGTH;
-            let len = u32::try_from(len).map_err(|_| postcard::Error::SerializeBufferFull)?;
+            let len = u32::try_from(len).map_err(|_| CodecError::too_large())?;
             out[begin..begin + LENGTH].copy_from_slice(&len.to_le_bytes());
             appended += 1;
         }
@@ -454,9 +510,9 @@ pub(crate) fn open_replies<R: DeserializeOwned + 'static>(
                 };
                 rest = behind;
                 outcomes.push(match reply {
-                    Reply::Output => from_bytes::<Sent<R>>(payload)
+                    Reply::Output => from_bytes::<Sent<R>>(Reader::of_worker(payload))
                         .map(|Sent(output)| output)
-                        .map_err(|error| undecodable(describe_rest(&error))),
+                        .map_err(|error| undecodable(error.to_string())),
                     reply => open_reply(reply, payload, name, worker),
                 });
             }
@@ -489,9 +545,9 @@ pub(crate) fn open_reply<R: DeserializeOwned + 'static>(
             .location_is(location)
     };
     match reply {
-        Reply::Output => decode::<Sent<R>>(payload)
-            .map(|Sent(output)| output)
-            .map_err(|message| undecodable(&message, name, worker)),
+        Reply::Output => {
+            output_from(payload).map_err(|message| undecodable(&message, name, worker))
+        }
         Reply::Panicked => Err(report(TaskErrorKind::Panicked, "")),
         Reply::Undecodable => Err(report(TaskErrorKind::Decode, "its arguments: ")),
         Reply::Unencodable => Err(report(TaskErrorKind::Encode, "its result: ")),
@@ -505,157 +561,5 @@ fn undecodable(why: &str, name: &'static str, worker: u32) -> TaskError {
         .message_is(format!("its result: {why}"))
 }
 
-/// From how many bytes a block is large.
-const LARGE: usize = 256 * 1024;
-
-enum Encoded {
-    Bytes(Bytes),
-    /// How many bytes there are.
-    Counted(usize),
-}
-
-/// Gathers bytes, and only counts them once there was a large block.
-struct ArgsFlavor {
-    bytes: Builder,
-    counted: usize,
-}
-
-impl Flavor for ArgsFlavor {
-    type Output = Encoded;
-
-    #[inline]
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.try_extend(&[byte])
-    }
-
-    #[inline]
-    fn try_extend(&mut self, more: &[u8]) -> postcard::Result<()> {
-        if self.counted == 0 && more.len() < LARGE {
-            self.bytes.extend(more);
-        } else {
-            if self.counted == 0 {
-                self.counted = std::mem::replace(&mut self.bytes, Builder::new()).len();
-            }
-            self.counted = self.counted.saturating_add(more.len());
-        }
-        Ok(())
-    }
-
-    #[inline]
-    fn finalize(self) -> postcard::Result<Encoded> {
-        Ok(match self.counted {
-            0 => Encoded::Bytes(self.bytes.finish()),
-            len => Encoded::Counted(len),
-        })
-    }
-}
-
-/// Counts bytes.
-struct CountFlavor(usize);
-
-impl Flavor for CountFlavor {
-    type Output = usize;
-
-    fn try_push(&mut self, _: u8) -> postcard::Result<()> {
-        self.0 += 1;
-        Ok(())
-    }
-
-    fn try_extend(&mut self, more: &[u8]) -> postcard::Result<()> {
-        self.0 += more.len();
-        Ok(())
-    }
-
-    fn finalize(self) -> postcard::Result<usize> {
-        Ok(self.0)
-    }
-}
-
-/// Hands the bytes on, at most as many as are left.
-struct WriteFlavor<'a> {
-    left: usize,
-    out: &'a mut dyn FnMut(&[u8]),
-}
-
-impl Flavor for WriteFlavor<'_> {
-    /// How many bytes are left.
-    type Output = usize;
-
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.try_extend(&[byte])
-    }
-
-    fn try_extend(&mut self, more: &[u8]) -> postcard::Result<()> {
-        let left = self.left.checked_sub(more.len());
-        self.left = left.ok_or(postcard::Error::SerializeBufferFull)?;
-        (self.out)(more);
-        Ok(())
-    }
-
-    fn finalize(self) -> postcard::Result<usize> {
-        Ok(self.left)
-    }
-}
-
-/// Appends bytes. Numbers are few of them, for which a call of `memcpy` takes longer than moves of
-/// a fixed size do.
-#[inline]
-fn extend(out: &mut Vec<u8>, more: &[u8]) {
-    match *more {
-        [a] => out.push(a),
-        [a, b] => out.extend_from_slice(&[a, b]),
-        [a, b, c] => out.extend_from_slice(&[a, b, c]),
-        [a, b, c, d] => out.extend_from_slice(&[a, b, c, d]),
-        [a, b, c, d, e] => out.extend_from_slice(&[a, b, c, d, e]),
-        _ => out.extend_from_slice(more),
-    }
-}
-
-/// Gathers bytes until there is a large block, at which it stops.
-struct FrameFlavor<'a>(&'a mut Vec<u8>);
-
-impl Flavor for FrameFlavor<'_> {
-    type Output = ();
-
-    #[inline]
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.0.push(byte);
-        Ok(())
-    }
-
-    #[inline]
-    fn try_extend(&mut self, more: &[u8]) -> postcard::Result<()> {
-        if more.len() >= LARGE {
-            return Err(postcard::Error::SerializeBufferFull);
-        }
-        extend(self.0, more);
-        Ok(())
-    }
-
-    fn finalize(self) -> postcard::Result<()> {
-        Ok(())
-    }
-}
-
-struct VecFlavor<'a>(&'a mut Vec<u8>);
-
-impl Flavor for VecFlavor<'_> {
-    type Output = ();
-
-    #[inline]
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.0.push(byte);
-        Ok(())
-    }
-
-    #[inline]
-    fn try_extend(&mut self, more: &[u8]) -> postcard::Result<()> {
-        extend(self.0, more);
-        Ok(())
-    }
-
-    #[inline]
-    fn finalize(self) -> postcard::Result<()> {
-        Ok(())
-    }
-}
+/// A thread keeps a buffer of up to this many bytes for the arguments that it encodes.
+const KEEP: usize = 64 << 10;

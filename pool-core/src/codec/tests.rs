@@ -1,0 +1,480 @@
+//! What is written is read back, with all names and without those that are known.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use serde::{Deserialize, Serialize};
+
+use super::*;
+
+/// Reads back what was written, until the writer has learned all it can.
+fn arrives<T: Serialize + DeserializeOwned + PartialEq + Debug + 'static>(value: T) -> usize {
+    let mut len = 0;
+    for _ in 0..4 {
+        let bytes = to_vec(&value).unwrap();
+        assert_eq!(decode::<T>(&bytes).as_ref(), Ok(&value), "{bytes:02x?}");
+        len = bytes.len();
+    }
+    len
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Plain {
+    id: u64,
+    name: String,
+    tags: Vec<String>,
+    score: f64,
+    next: Option<Box<Self>>,
+}
+
+fn plain(id: u64) -> Plain {
+    Plain {
+        id,
+        name: format!("name {id}"),
+        tags: vec!["a".into(); 3],
+        score: 0.5,
+        next: None,
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+enum Shape {
+    Empty,
+    Circle(f64),
+    Line(f32, f32),
+    Named {
+        name: String,
+        of: Option<Box<Shape>>,
+    },
+}
+
+#[test]
+fn scalars() {
+    arrives((u8::MAX, u16::MAX, u32::MAX, u64::MAX, u128::MAX));
+    arrives((i8::MIN, i16::MIN, i32::MIN, i64::MIN, i128::MIN));
+    arrives((i8::MAX, i16::MAX, i32::MAX, i64::MAX, i128::MAX, -1_i32));
+    arrives((
+        f32::MIN_POSITIVE,
+        f64::MAX,
+        'x',
+        '\u{10FFFF}',
+        true,
+        false,
+        (),
+    ));
+    arrives(
+        (
+            usize::MAX,
+            isize::MIN,
+            "",
+            String::from("ä"),
+            "x".repeat(1000),
+        )
+            .to_owned_strings(),
+    );
+    for value in 0..300_u64 {
+        arrives((value as u8, value as i8, value << 20, -(value as i64)));
+    }
+}
+
+trait ToOwnedStrings {
+    type Owned;
+    fn to_owned_strings(self) -> Self::Owned;
+}
+
+impl ToOwnedStrings for (usize, isize, &str, String, String) {
+    type Owned = (usize, isize, String, String, String);
+    fn to_owned_strings(self) -> Self::Owned {
+        (self.0, self.1, self.2.into(), self.3, self.4)
+    }
+}
+
+#[test]
+fn containers() {
+    arrives(vec![Some(None), Some(Some(1_u8)), None]);
+    arrives(vec![(); 70_000]);
+    arrives((0..100_u8).collect::<Vec<_>>());
+    arrives(
+        (0..100_i64)
+            .map(|i| i - 50)
+            .collect::<std::collections::VecDeque<_>>(),
+    );
+    arrives([1.5_f32; 16]);
+    arrives(BTreeMap::from([
+        (vec![1_u8], "a".to_owned()),
+        (vec![], "b".to_owned()),
+    ]));
+    arrives(BTreeMap::from([((1, -1), Some(())), ((2, 0), None)]));
+    arrives(vec![vec![1_u8; 20], vec![], vec![2; 7]]);
+    // Packed first, then not.
+    arrives((
+        1_u8,
+        2_u8,
+        3_u8,
+        4_u8,
+        5_u8,
+        6_u8,
+        7_u8,
+        "x".to_owned(),
+        9_u8,
+    ));
+    arrives((
+        1_u8,
+        200_u8,
+        -1_i16,
+        4.0_f32,
+        5_u8,
+        6_u8,
+        7_u8,
+        vec![8_u8; 9],
+        9_u8,
+    ));
+}
+
+#[test]
+fn structs_and_enums_lose_their_names() {
+    let first = to_vec(&plain(1)).unwrap();
+    assert!(first.windows(5).any(|name| name == b"score"));
+    let later = arrives(plain(1));
+    assert!(later + 20 < first.len(), "{later} {}", first.len());
+    let list = Plain {
+        next: Some(Box::new(plain(3))),
+        ..plain(2)
+    };
+    arrives(list);
+    arrives((0..100).map(plain).collect::<Vec<_>>());
+    let shapes = vec![
+        Shape::Empty,
+        Shape::Circle(1.0),
+        Shape::Line(1.0, 2.0),
+        Shape::Named {
+            name: "x".into(),
+            of: Some(Box::new(Shape::Empty)),
+        },
+    ];
+    arrives(shapes.clone());
+    for shape in shapes {
+        arrives(shape);
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+enum Skips {
+    Start,
+    #[serde(skip)]
+    _Internal,
+    Stop,
+    Delete,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct SkipsIf {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    a: Option<u8>,
+    b: u8,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    c: String,
+}
+
+#[test]
+fn attributes_that_shift() {
+    for value in [Skips::Start, Skips::Stop, Skips::Delete] {
+        arrives(value);
+        arrives(vec![value, Skips::Stop, value]);
+    }
+    assert!(
+        to_vec(&Skips::_Internal)
+            .unwrap_err()
+            .contains("Skips::_Internal")
+    );
+    let values = [
+        SkipsIf {
+            a: None,
+            b: 0,
+            c: String::new(),
+        },
+        SkipsIf {
+            a: Some(1),
+            b: 5,
+            c: String::new(),
+        },
+        SkipsIf {
+            a: None,
+            b: 5,
+            c: "c".into(),
+        },
+        SkipsIf {
+            a: Some(2),
+            b: 5,
+            c: "c".into(),
+        },
+    ];
+    arrives(values.to_vec());
+    for value in values.iter().rev().chain(&values) {
+        arrives(value.clone());
+        arrives((value.clone(), vec![2_u8, 7, 8]));
+    }
+    arrives(values.iter().rev().cloned().collect::<Vec<_>>());
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+enum Tagged {
+    Unit,
+    One { shape: Shape, plain: Plain },
+    Wrapped(Plain),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "t", content = "c")]
+enum Adjacent {
+    Unit,
+    New(Plain),
+    Tuple(u8, String),
+    Struct { a: Shape },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Untagged {
+    Null(()),
+    Number(i64),
+    Float(f64),
+    Plain(Plain),
+    Shape(Shape),
+    Text(String),
+    Many(Vec<Untagged>),
+    Map(BTreeMap<String, Untagged>),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Flat {
+    own: u8,
+    #[serde(flatten)]
+    plain: Plain,
+    #[serde(flatten)]
+    rest: BTreeMap<String, Untagged>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+enum Other {
+    Known,
+    #[serde(other)]
+    Unknown,
+}
+
+#[test]
+fn attributes_that_ask_for_anything() {
+    for value in [
+        Tagged::Unit,
+        Tagged::One {
+            shape: Shape::Line(1.0, 2.0),
+            plain: plain(1),
+        },
+        Tagged::Wrapped(plain(2)),
+    ] {
+        arrives(value.clone());
+        arrives((plain(1), Some(value.clone()), vec![value]));
+    }
+    for value in [
+        Adjacent::Unit,
+        Adjacent::New(plain(1)),
+        Adjacent::Tuple(1, "x".into()),
+        Adjacent::Struct { a: Shape::Empty },
+    ] {
+        arrives(value.clone());
+        arrives(vec![value.clone(), value]);
+    }
+    let values = vec![
+        Untagged::Null(()),
+        Untagged::Number(-5),
+        Untagged::Float(0.5),
+        Untagged::Text("x".into()),
+        Untagged::Plain(plain(7)),
+        Untagged::Shape(Shape::Named {
+            name: "n".into(),
+            of: None,
+        }),
+        Untagged::Shape(Shape::Empty),
+        Untagged::Many(vec![Untagged::Number(1), Untagged::Plain(plain(1))]),
+        Untagged::Map([("k".to_owned(), Untagged::Plain(plain(2)))].into()),
+    ];
+    for value in &values[..4] {
+        arrives((plain(1), value.clone()));
+    }
+    for value in &values {
+        arrives((plain(1), value.clone()));
+    }
+    let rest: BTreeMap<_, _> = [("x".to_owned(), values[4].clone())].into();
+    arrives(Flat {
+        own: 1,
+        plain: plain(1),
+        rest,
+    });
+    arrives(Flat {
+        own: 1,
+        plain: plain(1),
+        rest: [].into(),
+    });
+    arrives(vec![Other::Known, Other::Unknown]);
+    let json: serde_json::Value = serde_json::from_str(
+        r#"{"a": [1, -1, 0.5, null, true, "x", {"b": {}}], "c": 18446744073709551615}"#,
+    )
+    .unwrap();
+    arrives(json.clone());
+    arrives(Some(vec![json]));
+}
+
+#[test]
+fn the_same_struct_in_two_places() {
+    // Known where it is read by its fields, unknown where it is read by anything.
+    arrives((plain(1), Untagged::Number(1)));
+    arrives((plain(1), Untagged::Plain(plain(2))));
+    arrives((plain(1), Untagged::Many(vec![Untagged::Plain(plain(2)); 3])));
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Aliases {
+    #[serde(alias = "first")]
+    a: u8,
+    #[serde(rename = "second")]
+    b: u8,
+    #[serde(skip)]
+    c: u8,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct NeverRead {
+    a: u8,
+    #[serde(skip_serializing)]
+    b: u8,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Renamed {
+    #[serde(rename(serialize = "b"))]
+    a: u8,
+}
+
+#[test]
+fn errors_name_type_field_and_attribute() {
+    arrives(Aliases { a: 1, b: 2, c: 0 });
+    for _ in 0..3 {
+        let bytes = to_vec(&NeverRead { a: 1, b: 2 }).unwrap();
+        let error = decode::<NeverRead>(&bytes).unwrap_err();
+        assert!(
+            error.contains("missing field `b`") && error.contains("skip_serializing"),
+            "{error}"
+        );
+        let bytes = to_vec(&vec![Some(Renamed { a: 1 })]).unwrap();
+        let error = decode::<Vec<Option<Renamed>>>(&bytes).unwrap_err();
+        assert!(error.contains("`a`") && error.contains("rename"), "{error}");
+        let error = decode::<Plain>(&to_vec(&Wrong { id: "x".into() }).unwrap()).unwrap_err();
+        assert!(error.starts_with("`Plain.id`: invalid type"), "{error}");
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Wrong {
+    id: String,
+}
+
+/// Reads bytes as types of every kind: an error is right, a panic is not.
+fn read_as_all(bytes: &[u8]) {
+    let _ = decode::<Plain>(bytes);
+    let _ = decode::<Vec<Plain>>(bytes);
+    let _ = decode::<Vec<Shape>>(bytes);
+    let _ = decode::<(SkipsIf, Vec<u8>)>(bytes);
+    let _ = decode::<Tagged>(bytes);
+    let _ = decode::<Adjacent>(bytes);
+    let _ = decode::<(Plain, Untagged)>(bytes);
+    let _ = decode::<Flat>(bytes);
+    let _ = decode::<serde_json::Value>(bytes);
+    let _ = decode::<Sent<Vec<u64>>>(bytes);
+    let _ = decode::<BTreeMap<(u8, i64), [Option<f32>; 3]>>(bytes);
+}
+
+#[test]
+fn bytes_that_were_changed_harm_nobody() {
+    let rest: BTreeMap<_, _> = [("x".to_owned(), Untagged::Plain(plain(1)))].into();
+    let written = [
+        to_vec(&vec![plain(1), plain(2), plain(3)]),
+        to_vec(&vec![
+            Shape::Empty,
+            Shape::Circle(1.0),
+            Shape::Line(1.0, 2.0),
+        ]),
+        to_vec(&(
+            SkipsIf {
+                a: Some(1),
+                b: 2,
+                c: "c".into(),
+            },
+            vec![3_u8; 20],
+        )),
+        to_vec(&Tagged::Wrapped(plain(1))),
+        to_vec(&Adjacent::Tuple(1, "x".into())),
+        to_vec(&Flat {
+            own: 1,
+            plain: plain(1),
+            rest,
+        }),
+        to_vec(&BTreeMap::from([(
+            (1_u8, -1_i64),
+            [None, Some(0.5_f32), None],
+        )])),
+    ];
+    let mut random = 0x2545_F491_4F6C_DD1D_u64;
+    let mut next = |below: usize| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        (random % below as u64) as usize
+    };
+    for original in written.map(Result::unwrap) {
+        for cut in 0..original.len() {
+            read_as_all(&original[..cut]);
+        }
+        for _ in 0..1_500 {
+            let mut bytes = original.clone();
+            for _ in 0..=next(4) {
+                let at = next(bytes.len());
+                match next(3) {
+                    0 => bytes[at] = next(256) as u8,
+                    1 => bytes.insert(at, format::SHORT_UNIT_VARIANT - 6 + next(12) as u8),
+                    _ => drop(bytes.drain(at..(at + 1 + next(4)).min(bytes.len()))),
+                }
+                bytes.push(0);
+            }
+            read_as_all(&bytes);
+        }
+    }
+}
+
+#[test]
+fn deep_values_are_read_on_a_stack_of_two_megabytes() {
+    let levels = reader::MAX_DEPTH as usize - 1;
+    // A list of a list and so on, and an option of an option.
+    for (token, end) in [
+        (format::SHORT_SEQUENCE + 1, format::UNIT),
+        (format::SOME, format::NONE),
+    ] {
+        let mut bytes = vec![token; levels];
+        bytes.push(end);
+        let read = || {
+            std::thread::spawn({
+                let bytes = bytes.clone();
+                move || {
+                    decode::<Untagged>(&bytes).is_ok() | decode::<serde_json::Value>(&bytes).is_ok()
+                }
+            })
+        };
+        read().join().unwrap();
+        bytes.insert(0, token);
+        assert!(
+            decode::<serde_json::Value>(&bytes)
+                .unwrap_err()
+                .contains("nested too deep")
+        );
+    }
+}
