@@ -61,6 +61,13 @@ behaviours! {
         large_results_wait_for_their_handles on all;
         large_arguments_wait_for_a_worker on all;
     }
+    memory {
+        is_bounded_by_what_is_in_flight on all;
+        of_large_values_goes_back_while_others_run on [processes]
+            "the other backends share no memory" not cluster "nor does the submitter there";
+        of_large_values_goes_back_afterwards on [processes]
+            "the other backends share no memory" not cluster "nor does the submitter there";
+    }
     values {
         of_every_kind_come_back on all;
         of_floating_point_keep_every_bit on all;

@@ -14,6 +14,7 @@ pub(crate) mod life;
 pub(crate) mod lifecycle;
 pub(crate) mod map;
 pub(crate) mod map_forms;
+pub(crate) mod memory;
 pub(crate) mod nested;
 pub(crate) mod panics;
 pub(crate) mod pressure;

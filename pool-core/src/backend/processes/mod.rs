@@ -31,6 +31,7 @@ mod settle;
 mod spawn;
 mod supervision;
 mod supervisor;
+mod trim;
 mod wire;
 mod worker;
 
@@ -401,7 +402,11 @@ impl Engine for Processes {
     }
 
     fn stats(&self) -> Stats {
-        self.with(Hub::stats)
+        let (mut stats, (lanes, touched)) = self.with(|hub, after| (hub.stats(after), hub.lanes()));
+        // The system is asked without the lock.
+        let replies = lanes.iter().map(|lane| lane.reply.held()).sum::<u64>();
+        stats.shared_bytes = touched + replies;
+        stats
     }
 
     fn describe(&self) -> Description {

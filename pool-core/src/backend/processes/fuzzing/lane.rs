@@ -202,7 +202,7 @@ impl World {
                 let index = input.number() % 2;
                 self.die(index);
             }
-            b'z' => self.with(|hub, _| hub.trim()),
+            b'z' => drop(self.shared.trim(Instant::now())),
             b'e' => {
                 self.fates.stop_all();
                 self.with(Hub::drain);
