@@ -61,6 +61,20 @@ behaviours! {
         large_results_wait_for_their_handles on all;
         large_arguments_wait_for_a_worker on all;
     }
+    effects {
+        never_run_in_a_thread_that_looks on [threads, processes]
+            "inline, a handle has its outcome from the start";
+        callbacks_are_never_nested on all;
+        wakers_are_never_nested on all;
+        a_callback_may_block_on_a_future on all;
+        a_waker_that_blocks_delays_no_deadline on [threads, processes]
+            "inline, submit runs the task";
+        a_destructor_that_blocks_delays_no_deadline on [threads, processes]
+            "inline, submit runs the task";
+        a_waker_that_is_replaced_may_drop_the_pool on [threads, processes]
+            "inline, submit runs the task";
+        a_waker_may_drop_the_pool on [threads, processes] "inline, submit runs the task";
+    }
     memory {
         is_bounded_by_what_is_in_flight on all;
         of_large_values_goes_back_while_others_run on [processes]

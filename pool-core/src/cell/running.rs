@@ -32,6 +32,11 @@ pub(crate) fn running() -> Option<Job> {
     Some(Job(cell))
 }
 
+/// Whether a job runs in this thread.
+pub(super) fn is_inside() -> bool {
+    RUNNING.get().is_some()
+}
+
 /// Whether the innermost job that runs in this thread was asked to stop.
 #[inline]
 pub(super) fn is_stopped() -> bool {

@@ -86,7 +86,6 @@ impl Supervisor {
     }
 
     pub(super) fn run(mut self) {
-        self.shared.callbacks.leave_to_another_thread();
         let mut trim_at = None;
         loop {
             let actions = self.fleet.due(Instant::now());

@@ -573,6 +573,7 @@ impl World {
         }
         self.check_honest_lane();
         self.fates.check();
+        self.shared.effects.join();
         for calls in self.calls {
             assert_eq!(calls.load(Relaxed), 1, "the calls of one callback");
         }
