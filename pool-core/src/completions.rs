@@ -155,6 +155,15 @@ impl Completions {
         Some(number)
     }
 
+    /// Whether a job is done.
+    pub(crate) fn has_next(&mut self) -> bool {
+        if self.taken.is_empty() {
+            self.poll();
+            self.take();
+        }
+        !self.taken.is_empty()
+    }
+
     fn take(&mut self) {
         std::mem::swap(&mut self.taken, &mut self.inbox.arrived().numbers);
     }
