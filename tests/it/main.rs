@@ -367,6 +367,7 @@ behaviours! {
     }
     context {
         a_task_knows_itself on all;
+        any_number_of_clones_may_be_kept on all;
         workers_are_numbered on [threads, processes]
             "inline, there is one";
         a_direct_call_stays_in_its_task on all;

@@ -54,6 +54,8 @@ const LOOKS: [Look; 13] = [
 ];
 
 pub(crate) fn never_run_in_a_thread_that_looks(on: &On) {
+    // On threads a cancelled task goes on until it sees that its gate is open.
+    let mut gates = Vec::new();
     let pool = on.pool();
     let here = thread::current().id();
     for (name, look) in LOOKS {
@@ -69,6 +71,7 @@ pub(crate) fn never_run_in_a_thread_that_looks(on: &On) {
                 receive.try_recv().ok()
             });
             assert_ne!(ran, here, "{name}");
+            gates.push(gate);
         }
     }
 }
