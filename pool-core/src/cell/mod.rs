@@ -36,6 +36,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod turn;
+mod unused;
 mod waiters;
 
 use std::any::TypeId;
@@ -61,6 +62,7 @@ pub(crate) use waiters::{Notice, Waiters};
 
 use self::state::{Finish, Taken};
 use self::turn::{Turn, sleep_unless};
+use self::unused::Unused;
 use crate::args::Args;
 use crate::asynchronous::notify_stopped;
 use crate::codec::{Answer, ChunkFacts};
@@ -156,9 +158,6 @@ pub(crate) struct Vtable {
     free: unsafe fn(NonNull<Head>),
 }
 
-/// A value of the user's that nobody takes.
-pub(crate) type Unused = Box<dyn Send>;
-
 /// What came of a job that was to be run here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Came {
@@ -238,37 +237,6 @@ impl Job {
         // SAFETY: the cell is of the vtable's type, and `this` is not used again: the function
         // gives up its pointer.
         unsafe { run(this.0, frame, seat) }
-    }
-
-    /// Takes the task out of the queue for good, if nobody has claimed it: its handle resolves
-    /// with the error.
-    pub(crate) fn refuse(&self, error: TaskError) -> bool {
-        match self.refuse_unused(error) {
-            Some(unused) => {
-                drop_quietly(unused);
-                true
-            }
-            None => false,
-        }
-    }
-
-    /// The same where the call is not to be dropped here; `None`: somebody has claimed it.
-    pub(crate) fn refuse_unused(&self, error: TaskError) -> Option<Option<Unused>> {
-        if !self.head().state.claim() {
-            return None;
-        }
-        // SAFETY: `claim` was won above.
-        let unused = unsafe { (self.head().vtable.fail)(self.0, error) };
-        // SAFETY: the claim won above is given up here, with a pointer of its own.
-        unsafe { self.clone().finish() };
-        Some(unused)
-    }
-
-    /// Gives up this pointer, unless it is the last one: what is in the cell may be the user's.
-    pub(crate) fn release(self) -> Option<Self> {
-        let this = ManuallyDrop::new(self);
-        let is_last = !this.head().state.drop_ref_but_last();
-        is_last.then(|| ManuallyDrop::into_inner(this))
     }
 
     /// Gives up the claim and this pointer, and wakes who waits; the outcome is stored.
