@@ -59,7 +59,7 @@ impl Inbox {
 }
 
 impl Notice for Inbox {
-    fn resolved(&self, number: usize) {
+    fn resolved(&self, number: usize) -> Option<Waker> {
         let mut arrived = self.arrived();
         arrived.numbers.push_back(number);
         let waker = arrived.waker.take();
@@ -68,9 +68,7 @@ impl Notice for Inbox {
         if sleeps {
             self.bell.notify_one();
         }
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        waker
     }
 }
 
@@ -136,7 +134,8 @@ impl Completions {
         }
         let head = job.head();
         let inbox: Arc<Inbox> = Arc::clone(&self.inbox);
-        head.waiters.add_notice(inbox, number, &head.state);
+        let effects = engine.effects().cloned();
+        head.waiters.add_notice(inbox, number, effects, &head.state);
         self.unwatched.iter_mut().for_each(|new| new.push(number));
         number
     }
@@ -154,6 +153,15 @@ impl Completions {
         self.jobs[number] = None;
         self.free.push(number);
         Some(number)
+    }
+
+    /// Whether a job is done.
+    pub(crate) fn has_next(&mut self) -> bool {
+        if self.taken.is_empty() {
+            self.poll();
+            self.take();
+        }
+        !self.taken.is_empty()
     }
 
     fn take(&mut self) {
@@ -196,13 +204,10 @@ impl Completions {
         if found.is_some() || self.is_empty() {
             return found;
         }
-        {
-            let mut arrived = self.inbox.arrived();
-            match &mut arrived.waker {
-                Some(known) => known.clone_from(waker),
-                none => *none = Some(waker.clone()),
-            }
-        }
+        // Clones and drops of wakers are user code: not under the lock.
+        let new = waker.clone();
+        let replaced = self.inbox.arrived().waker.replace(new);
+        drop(replaced);
         // Whoever polls does not look for itself until it is woken.
         let all = || (0..self.jobs.len()).collect();
         let new = self.unwatched.replace(Vec::new()).unwrap_or_else(all);

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::cell::{self, Job};
 use crate::{Backend, seed};
@@ -11,7 +12,7 @@ use crate::{Backend, seed};
 pub struct Current {
     frame: Option<Frame>,
     /// The job that it is in, where that is one of this process.
-    job: Option<Job>,
+    job: Option<Arc<Job>>,
 }
 
 /// The run that the calling thread is in.
@@ -48,7 +49,7 @@ impl Current {
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         let probe = self.frame.and_then(|frame| frame.probe);
-        let asked = |job: &Job| job.head().state.is_stopped();
+        let asked = |job: &Arc<Job>| job.head().state.is_stopped();
         probe.is_some_and(|probe| (probe.is_stopped)()) || self.job.as_ref().is_some_and(asked)
     }
 

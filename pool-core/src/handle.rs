@@ -4,11 +4,12 @@ use std::fmt;
 use std::future::Future;
 use std::ops::Deref;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use crate::backend::EngineRef;
-use crate::cell::{Handle, Job};
+use crate::cell::{self, Effect, Effects, Handle, Job};
 use crate::completions::Completions;
 use crate::{TaskError, asynchronous};
 
@@ -99,14 +100,29 @@ impl<T> JoinHandle<T> {
         self.engine.cancel(self.job())
     }
 
-    /// Runs `callback` when the task has an outcome, at once if it has one. Callbacks run in the
-    /// order added, on the thread that finds the task finished: one that looks at the pool, a
-    /// worker of a thread pool, or one that the pool keeps for this. A panic in one is printed and
-    /// harms nothing. A callback may submit and wait; others of the same thread wait for it
-    /// meanwhile.
+    /// Runs `callback` when the task has an outcome. Where the handle is known to have one it runs at
+    /// once, in the calling thread; callbacks that were added before run in the order added.
+    ///
+    /// Such a callback never runs in a thread that calls into a pool, whatever it calls: it runs on a
+    /// worker of a thread pool that has come to the end of the task, or on a thread that the pool
+    /// keeps for callbacks. So it can take a lock that other threads hold while they join, cancel or
+    /// print handles. (Inline, every task has its outcome when `submit` returns.) Callbacks never run
+    /// inside of each other: one that would run at once, and is added by another one, runs after that.
+    ///
+    /// A panic in a callback is printed and harms nothing. A callback may submit and wait; others of
+    /// the same pool may have to wait for it meanwhile. The same holds for the wakers of futures,
+    /// which have a thread of their own.
     pub fn on_finish(&self, callback: impl FnOnce() + Send + 'static) {
+        let callback = Box::new(callback);
         let head = self.job().head();
-        if head.waiters.add_callback(Box::new(callback), &head.state) {
+        if head.is_resolved() {
+            return match self.effects() {
+                Some(effects) if cell::is_inside() => effects.run(Effect::Callback(callback)),
+                _ => cell::run_here(Effect::Callback(callback)),
+            };
+        }
+        let effects = self.effects().cloned();
+        if head.waiters.add_callback(callback, effects, &head.state) {
             self.engine.watch(self.job());
         }
     }
@@ -205,6 +221,10 @@ impl<T> JoinHandle<T> {
     fn job(&self) -> &Job {
         self.cell.job()
     }
+
+    fn effects(&self) -> Option<&Arc<Effects>> {
+        self.engine.effects()
+    }
 }
 
 impl<T> Future for JoinHandle<T> {
@@ -212,9 +232,15 @@ impl<T> Future for JoinHandle<T> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let head = self.job().head();
-        if !head.is_resolved() && head.waiters.add_waker(context.waker(), &head.state) {
-            // May find it finished, and then wakes the waker just entered.
-            self.engine.watch(self.job());
+        if !head.is_resolved() {
+            let effects = self.effects().cloned();
+            if head
+                .waiters
+                .add_waker(context.waker(), effects, &head.state)
+            {
+                // May find it finished, and then wakes the waker just entered.
+                self.engine.watch(self.job());
+            }
         }
         match self.take_resolved() {
             Some(outcome) => Poll::Ready(outcome),

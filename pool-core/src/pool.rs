@@ -372,7 +372,8 @@ impl Pool {
     /// Runs many tasks and returns their results in the order of the inputs.
     ///
     /// Lazy and bounded: see [`Map`]. The tasks may be of any lifetime until they are submitted,
-    /// so the input can borrow.
+    /// so the input can borrow. It is read in the thread that asks for results, so it must not wait
+    /// for them; [`Map`] shows what to write instead.
     ///
     /// ```
     /// use pool_core::{Pool, pool_task};

@@ -56,6 +56,10 @@ pub struct Stats {
     pub queue_bytes: usize,
     /// The most of them at once.
     pub queue_bytes_peak: usize,
+    /// Bytes of shared memory that the lanes of worker processes hold now: arguments and results on
+    /// their way, and what is kept for the next ones. It is a small multiple of what is in flight at
+    /// once; memory that was not in use for a second or so goes back to the system.
+    pub shared_bytes: u64,
     /// Workers that have taken up their work since the pool was built.
     pub workers_started: u64,
     /// Worker processes that ended without being told to.

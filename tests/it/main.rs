@@ -61,6 +61,27 @@ behaviours! {
         large_results_wait_for_their_handles on all;
         large_arguments_wait_for_a_worker on all;
     }
+    effects {
+        never_run_in_a_thread_that_looks on [threads, processes]
+            "inline, a handle has its outcome from the start";
+        callbacks_are_never_nested on all;
+        wakers_are_never_nested on all;
+        a_callback_may_block_on_a_future on all;
+        a_waker_that_blocks_delays_no_deadline on [threads, processes]
+            "inline, submit runs the task";
+        a_destructor_that_blocks_delays_no_deadline on [threads, processes]
+            "inline, submit runs the task";
+        a_waker_that_is_replaced_may_drop_the_pool on [threads, processes]
+            "inline, submit runs the task";
+        a_waker_may_drop_the_pool on [threads, processes] "inline, submit runs the task";
+    }
+    memory {
+        is_bounded_by_what_is_in_flight on all;
+        of_large_values_goes_back_while_others_run on [processes]
+            "the other backends share no memory" not cluster "nor does the submitter there";
+        of_large_values_goes_back_afterwards on [processes]
+            "the other backends share no memory" not cluster "nor does the submitter there";
+    }
     values {
         of_every_kind_come_back on all;
         of_floating_point_keep_every_bit on all;
@@ -156,6 +177,7 @@ behaviours! {
         pulls_at_most_the_window_ahead on all;
         a_window_of_nothing_is_one on all;
         takes_an_endless_input on all;
+        returns_what_is_there_before_it_asks_for_more on all;
         goes_on_after_errors on all;
         borrows_its_input on all;
         knows_its_length on all;
@@ -345,6 +367,7 @@ behaviours! {
     }
     context {
         a_task_knows_itself on all;
+        any_number_of_clones_may_be_kept on all;
         workers_are_numbered on [threads, processes]
             "inline, there is one";
         a_direct_call_stays_in_its_task on all;

@@ -12,13 +12,12 @@ use std::time::{Duration, Instant};
 pub use kind::Backend;
 pub(crate) use room::Bounds;
 
-use crate::cell::Job;
+use crate::cell::{Effects, Job};
 use crate::initializer::Initializer;
 use crate::tally::Tally;
 use crate::{Description, Error, Output, Stats, TaskError};
 
 mod agenda;
-mod callbacks;
 #[cfg(feature = "cluster")]
 pub(crate) mod cluster;
 mod ended;
@@ -132,6 +131,11 @@ pub(crate) trait Engine: Send + Sync {
     /// How much of a map should travel as one job.
     fn parcel(&self) -> Parcel {
         Parcel::NEAR
+    }
+
+    /// What runs the user code that is not a task; `None`: the calling thread does.
+    fn effects(&self) -> Option<&Arc<Effects>> {
+        None
     }
 
     /// What is counted of all tasks alike.

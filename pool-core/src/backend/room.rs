@@ -5,6 +5,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
+use crate::cell::{Effect, Effects};
+
 /// How long a thread waits before it looks for itself. It is woken when the queue is half empty, so
 /// that it does not have to wait for each place in it.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
@@ -85,16 +87,18 @@ impl Room {
 
     /// Has the waker woken when there is room; the caller looks once more after this.
     pub(super) fn watch(&self, waker: &Waker) {
+        // Clones and drops of wakers are user code: not under the lock.
+        let new = waker.clone();
         let mut wakers = self.lock();
         if !wakers.iter().any(|known| known.will_wake(waker)) {
-            wakers.push(waker.clone());
+            wakers.push(new);
             self.watching.fetch_add(1, SeqCst);
             self.waiting.fetch_add(1, SeqCst);
         }
     }
 
-    /// There is room. Runs wakers: no lock may be held.
-    pub(super) fn was_made(&self) {
+    /// There is room. May run wakers: no lock may be held.
+    pub(super) fn was_made(&self, effects: &Effects) {
         let wakers = {
             let mut wakers = self.lock();
             self.watching.fetch_sub(wakers.len(), SeqCst);
@@ -103,8 +107,7 @@ impl Room {
         };
         self.made.notify_all();
         for waker in wakers {
-            // Printed by the hook; the others are still to be woken.
-            let _ = crate::panics::catch(|| waker.wake());
+            effects.run(Effect::Waker(waker));
         }
     }
 

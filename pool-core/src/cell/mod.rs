@@ -26,6 +26,7 @@
 
 mod batch;
 mod counts;
+mod effects;
 #[cfg(all(test, loom))]
 mod model;
 mod remote;
@@ -35,6 +36,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod turn;
+mod unused;
 mod waiters;
 
 use std::any::TypeId;
@@ -49,16 +51,18 @@ use std::time::Instant;
 
 pub(crate) use batch::{Batch, Found, Taker};
 pub(crate) use counts::{Counts, counts_in};
+pub(crate) use effects::{Effect, Effects, is_inside, run_here};
 #[cfg(feature = "processes")]
-pub(crate) use remote::{Claimed, Watched};
+pub(crate) use remote::{Claimed, Watched, drop_args};
 pub(crate) use running::running;
 pub(crate) use seat::{Count, OnSeat, Seat};
 pub(crate) use state::{Abandon, State};
 pub(crate) use turn::Paused;
-pub(crate) use waiters::{Callback, Notice, Waiters, divert_callbacks};
+pub(crate) use waiters::{Notice, Waiters};
 
 use self::state::{Finish, Taken};
 use self::turn::{Turn, sleep_unless};
+use self::unused::Unused;
 use crate::args::Args;
 use crate::asynchronous::notify_stopped;
 use crate::codec::{Answer, ChunkFacts};
@@ -136,8 +140,9 @@ pub(crate) struct Vtable {
     /// Runs the task, if the claim can be had, and gives up the caller's pointer; says what came
     /// of it.
     run: unsafe fn(NonNull<Head>, Frame, Option<OnSeat<'_>>) -> Came,
-    /// Stores an error as the outcome. The caller holds the claim.
-    fail: unsafe fn(NonNull<Head>, TaskError),
+    /// Stores an error as the outcome; returns the call that was there, to be dropped. The caller
+    /// holds the claim.
+    fail: unsafe fn(NonNull<Head>, TaskError) -> Option<Unused>,
     /// Encodes the arguments; `false`: an error is stored as the outcome. The caller holds the
     /// claim.
     encode: unsafe fn(NonNull<Head>) -> bool,
@@ -232,19 +237,6 @@ impl Job {
         // SAFETY: the cell is of the vtable's type, and `this` is not used again: the function
         // gives up its pointer.
         unsafe { run(this.0, frame, seat) }
-    }
-
-    /// Takes the task out of the queue for good, if nobody has claimed it: its handle resolves
-    /// with the error.
-    pub(crate) fn refuse(&self, error: TaskError) -> bool {
-        let claimed = self.head().state.claim();
-        if claimed {
-            // SAFETY: `claim` was won above.
-            unsafe { (self.head().vtable.fail)(self.0, error) };
-            // SAFETY: the claim won above is given up here, with a pointer of its own.
-            unsafe { self.clone().finish() };
-        }
-        claimed
     }
 
     /// Gives up the claim and this pointer, and wakes who waits; the outcome is stored.
@@ -577,11 +569,17 @@ impl<T: Work> JobCell<T> {
         unsafe { std::ptr::write(contents, new) };
     }
 
-    unsafe fn fail(cell: NonNull<Head>, error: TaskError) {
+    unsafe fn fail(cell: NonNull<Head>, error: TaskError) -> Option<Unused> {
         // SAFETY: the caller keeps the cell alive.
         unsafe { cell.as_ref() }.state.mark_failed();
         // SAFETY: handed on to the caller.
-        drop_quietly(unsafe { Self::swap(cell, Contents::Output(Err(error))) });
+        match unsafe { Self::swap(cell, Contents::Output(Err(error))) } {
+            Contents::Call(call) if std::mem::needs_drop::<T>() => Some(Box::new(call)),
+            contents => {
+                drop_quietly(contents);
+                None
+            }
+        }
     }
 
     unsafe fn encode(cell: NonNull<Head>) -> bool {

@@ -3,7 +3,7 @@
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
-use super::{Head, Job, Remote, finish};
+use super::{Effects, Head, Job, Remote, finish};
 use crate::TaskError;
 use crate::args::Args;
 use crate::codec::{Answer, ChunkFacts, Reply};
@@ -25,7 +25,22 @@ pub(crate) struct Claimed {
 #[must_use]
 pub(crate) struct Watched {
     job: Option<Job>,
-    _args: Args,
+    args: Args,
+}
+
+impl Watched {
+    /// Wakes who waits; arguments that are the user's values are dropped elsewhere.
+    pub(crate) fn end(mut self, effects: &Effects) {
+        drop_args(std::mem::take(&mut self.args), effects);
+    }
+}
+
+/// Drops arguments: where they are the user's values on a thread of the pool, since their destructor
+/// may take its time.
+pub(crate) fn drop_args(args: Args, effects: &Effects) {
+    if matches!(args, Args::Later(_)) {
+        effects.drop_value(args);
+    }
 }
 
 impl Claimed {
@@ -198,7 +213,7 @@ impl Claimed {
         // SAFETY: the value is never touched again: claim and pointer end here.
         let job = unsafe { finish(cell) };
         let foreign = job.is_some() || matches!(args, Args::Later(_));
-        foreign.then_some(Watched { job, _args: args })
+        foreign.then_some(Watched { job, args })
     }
 }
 

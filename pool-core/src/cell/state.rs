@@ -175,6 +175,12 @@ impl State {
         self.0.load(Acquire) & REFS == REF || self.0.fetch_sub(REF, AcqRel) & REFS == REF
     }
 
+    /// One pointer fewer, unless it is the last; says whether it was given up.
+    pub(crate) fn drop_ref_but_last(&self) -> bool {
+        self.update(|word| (word & REFS != REF).then(|| word - REF))
+            .is_some()
+    }
+
     /// Resolves the handle without the claimer and asks the task to stop. `None`: it is resolved
     /// already. Else: whether somebody waits.
     pub(crate) fn abandon(&self, reason: Abandon) -> Option<bool> {

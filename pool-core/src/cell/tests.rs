@@ -228,7 +228,9 @@ fn a_callback_runs_once_whenever_it_comes() {
             let count = Box::new(move || {
                 calls.fetch_add(1, SeqCst);
             });
-            job.head().waiters.add_callback(count, &job.head().state);
+            job.head()
+                .waiters
+                .add_callback(count, None, &job.head().state);
         },
         |(_, calls)| assert_eq!(calls.load(SeqCst), 1),
     );
@@ -255,7 +257,9 @@ fn callbacks_run_in_order_and_a_panicking_one_harms_nobody() {
             seen.lock().unwrap().push(i);
             assert!(i != 2, "callback {i} fails");
         });
-        job.head().waiters.add_callback(callback, &job.head().state);
+        job.head()
+            .waiters
+            .add_callback(callback, None, &job.head().state);
     }
     job.clone().run_here(frame(), None);
     assert_eq!(*seen.lock().unwrap(), [0, 1, 2, 3, 4]);
@@ -273,7 +277,11 @@ fn a_future_leaves_one_waker_however_often_it_is_polled() {
     let [old, new] = [(); 2].map(|()| Arc::new(Count(AtomicUsize::new(0))));
     for count in [&old, &old, &new] {
         let waker = Waker::from(count.clone());
-        assert!(job.head().waiters.add_waker(&waker, &job.head().state));
+        assert!(
+            job.head()
+                .waiters
+                .add_waker(&waker, None, &job.head().state)
+        );
     }
     job.clone().run_here(frame(), None);
     assert_eq!((old.0.load(SeqCst), new.0.load(SeqCst)), (0, 1));

@@ -141,7 +141,7 @@ impl Drop for Paused {
         if let Some(job) = self.job.take() {
             let error = TaskError::cancelled(job.name());
             // SAFETY: the claim is this value's, and it was not given up.
-            unsafe { (job.head().vtable.fail)(job.0, error) };
+            drop_quietly(unsafe { (job.head().vtable.fail)(job.0, error) });
             // SAFETY: the claim ends here, with its pointer.
             unsafe { job.finish() };
         }

@@ -6,7 +6,6 @@
 //! waiter in the list; or the waiter's own operation sees the task resolved, and it does not
 //! wait.
 
-use std::cell::RefCell;
 use std::fmt;
 use std::ptr;
 use std::sync::atomic::AtomicPtr;
@@ -16,61 +15,38 @@ use std::task::Waker;
 use std::thread::Thread;
 
 use super::State;
-use crate::panics;
-
-pub(crate) type Callback = Box<dyn FnOnce() + Send>;
-
-/// Where the callbacks go that a thread does not run; one that cannot go comes back.
-type Diversion = Box<dyn FnMut(Callback) -> Result<(), Callback>>;
-
-thread_local! {
-    static DIVERSION: RefCell<Option<Diversion>> = const { RefCell::new(None) };
-}
-
-/// From now on the calling thread does not run callbacks itself.
-pub(crate) fn divert_callbacks(to: Diversion) {
-    DIVERSION.set(Some(to));
-}
-
-fn call(callback: Callback) {
-    let mut left = Some(callback);
-    // In a thread that is ending there is no diversion any more.
-    let _ = DIVERSION.try_with(|diversion| {
-        if let Some(to) = &mut *diversion.borrow_mut()
-            && let Some(callback) = left.take()
-        {
-            left = to(callback).err();
-        }
-    });
-    if let Some(callback) = left {
-        // Printed by the hook; the others are still to be called.
-        let _ = panics::catch(callback);
-    }
-}
+use super::effects::{self, Callback, Effect, Effects};
 
 /// Whom to tell which ones of many tasks are resolved, by the numbers that it gave them.
 pub(crate) trait Notice: Send + Sync {
-    fn resolved(&self, number: usize);
+    /// Returns the waker of the one to be told, if it has left one.
+    fn resolved(&self, number: usize) -> Option<Waker>;
 }
+
+/// The pool whose threads run the user code of a waiter; `None` inline.
+type Home = Option<Arc<Effects>>;
 
 enum Waiter {
     Thread(Thread),
-    Waker(Waker),
-    Callback(Callback),
-    Notice(Arc<dyn Notice>, usize),
+    Waker(Waker, Home),
+    Callback(Callback, Home),
+    Notice(Arc<dyn Notice>, usize, Home),
 }
 
 impl Waiter {
-    /// Runs foreign code: no lock may be held.
+    /// May run user code: no lock may be held.
     fn wake(self) {
         match self {
             Self::Thread(thread) => thread.unpark(),
-            Self::Waker(waker) => {
-                // Printed by the hook; the other waiters are still to be woken.
-                let _ = panics::catch(|| waker.wake());
+            Self::Waker(waker, home) => effects::dispatch(Effect::Waker(waker), home.as_ref()),
+            Self::Callback(callback, home) => {
+                effects::dispatch(Effect::Callback(callback), home.as_ref());
             }
-            Self::Callback(callback) => call(callback),
-            Self::Notice(notice, number) => notice.resolved(number),
+            Self::Notice(notice, number, home) => {
+                if let Some(waker) = notice.resolved(number) {
+                    effects::dispatch(Effect::Waker(waker), home.as_ref());
+                }
+            }
         }
     }
 }
@@ -133,37 +109,49 @@ impl Waiters {
     }
 
     /// Enters a waker, in the place of the one that the same future left before.
-    pub(crate) fn add_waker(&self, waker: &Waker, state: &State) -> bool {
-        {
+    pub(crate) fn add_waker(&self, waker: &Waker, home: Home, state: &State) -> bool {
+        // Clones and drops of wakers are user code: not under the lock.
+        let waker = waker.clone();
+        let replaced = {
             let mut list = self.lock();
             let known = list.iter_mut().find_map(|waiter| match waiter {
-                Waiter::Waker(known) => Some(known),
+                Waiter::Waker(known, _) => Some(known),
                 _ => None,
             });
             match known {
-                Some(known) => known.clone_from(waker),
-                None => list.push(Waiter::Waker(waker.clone())),
+                Some(known) => Some(std::mem::replace(known, waker)),
+                None => {
+                    list.push(Waiter::Waker(waker, home));
+                    None
+                }
             }
-        }
+        };
+        drop(replaced);
         self.watch(state, true)
     }
 
-    /// Enters a callback; it runs at once when the task is resolved already.
-    pub(crate) fn add_callback(&self, callback: Box<dyn FnOnce() + Send>, state: &State) -> bool {
-        self.lock().push(Waiter::Callback(callback));
+    /// Enters a callback; it runs as soon as it can when the task is resolved already.
+    pub(crate) fn add_callback(&self, callback: Callback, home: Home, state: &State) -> bool {
+        self.lock().push(Waiter::Callback(callback, home));
         self.watch(state, true)
     }
 
     /// Enters somebody who looks for itself, and tells it at once when the task is resolved already.
-    pub(crate) fn add_notice(&self, notice: Arc<dyn Notice>, number: usize, state: &State) {
-        self.lock().push(Waiter::Notice(notice, number));
+    pub(crate) fn add_notice(
+        &self,
+        notice: Arc<dyn Notice>,
+        number: usize,
+        home: Home,
+        state: &State,
+    ) {
+        self.lock().push(Waiter::Notice(notice, number, home));
         self.watch(state, false);
     }
 
     /// Takes it out again.
     pub(crate) fn remove_notice(&self, notice: &Arc<dyn Notice>) {
         let is_other = |waiter: &Waiter| match waiter {
-            Waiter::Notice(entered, _) => !Arc::ptr_eq(entered, notice),
+            Waiter::Notice(entered, ..) => !Arc::ptr_eq(entered, notice),
             _ => true,
         };
         self.lock().retain(is_other);
@@ -208,8 +196,7 @@ impl Waiters {
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries> {
-        // No code that can panic runs under this lock, but a clone of a waker; the list is whole
-        // at every moment.
+        // No user code runs under this lock, and the list is whole at every moment.
         self.list().lock().unwrap_or_else(PoisonError::into_inner)
     }
 

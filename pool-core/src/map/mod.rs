@@ -8,6 +8,7 @@
 //! with their results.
 
 mod adapters;
+mod asking;
 mod flow;
 mod pace;
 #[cfg(feature = "async")]
@@ -43,6 +44,36 @@ type Outcome<T> = Result<<T as Task>::Output, TaskError>;
 /// process that dies loses the one task that it ran, and a task that takes long keeps back neither
 /// the tasks that were sent with it nor their results for more than some milliseconds. Tasks with
 /// options (a timeout, retries, …) are sent by themselves.
+///
+/// A result that is there is returned before the input is asked for more. (Only while short tasks
+/// come and go by the thousand in a second, results wait for the input as well; an input that is
+/// slower than that is waited for with nothing in hand.) But the input is read in the thread that
+/// asks for results, and it is read while tasks run. **So an input must not wait for results of its
+/// own map**: one that takes its items from a channel which the loop over the results fills, say, waits
+/// for ever as soon as it is asked for an item while the results that would make one are still being
+/// worked on. Where results make new tasks, submit those yourself, in rounds:
+///
+/// ```
+/// use pool_core::{Pool, as_completed, pool_task};
+///
+/// /// The pages that a page links to.
+/// #[pool_task]
+/// fn links(page: u32) -> Vec<u32> {
+///     [2 * page, 2 * page + 1].into_iter().filter(|link| *link < 100).collect()
+/// }
+///
+/// let pool = Pool::threads()?;
+/// let (mut pages, mut seen) = (vec![1], 0);
+/// while !pages.is_empty() {
+///     seen += pages.len();
+///     let visits: Vec<_> = pages.drain(..).map(|page| pool.submit(links::task(page))).collect();
+///     for (_, found) in as_completed(visits) {
+///         pages.extend(found.unwrap());
+///     }
+/// }
+/// assert_eq!(seen, 99);
+/// # Ok::<(), pool_core::Error>(())
+/// ```
 ///
 /// An input iterator that panics does so in `next`; the pool and what was submitted are not touched,
 /// and the map can be asked on. Several maps may share a pool: each has its own window, of a tenth of
@@ -240,7 +271,8 @@ impl<I: Iterator<Item: Task>, E> Map<I, E> {
     /// The results as a stream, for any executor. It is a map in every other way: ordered or not,
     /// bounded by what is in flight (nothing is submitted unless the stream is polled), and dropping
     /// it cancels what has not started. Polling it does not block, unless the input does, or the pool
-    /// is inline.
+    /// is inline; so an input must not wait for what other futures of the same thread do, and as with
+    /// every [`Map`] not for results.
     ///
     /// ```
     /// use futures_core::Stream;

@@ -254,3 +254,21 @@ pub(crate) fn what_a_task_starts_can_be_interrupted(on: &On) {
     let signal = pool.submit(interrupts_a_program::task()).join().unwrap();
     assert_eq!(signal, Some(Signal::INT.as_raw()));
 }
+
+/// More clones than a task's cell has bits for.
+#[pool_task]
+fn keeps(clones: usize) -> usize {
+    let current = pool_core::current();
+    let kept: Vec<_> = (0..clones).map(|_| current.clone()).collect();
+    let asked: Vec<_> = (0..clones).map(|_| pool_core::current()).collect();
+    kept.iter()
+        .chain(&asked)
+        .filter(|current| !current.is_cancelled())
+        .count()
+}
+
+pub(crate) fn any_number_of_clones_may_be_kept(on: &On) {
+    let clones = (1 << 21) + 1;
+    let kept = on.pool().submit(keeps::task(clones)).join();
+    assert_eq!(kept.unwrap(), 2 * clones);
+}

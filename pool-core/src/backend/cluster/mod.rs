@@ -27,13 +27,12 @@ pub(crate) use self::agent::{is_asked_for, take_over};
 use self::agent::Own;
 use self::desk::{After, Cancelled, Desk, Phase};
 use self::submitter::Submitter;
-use super::callbacks::Callbacks;
 use super::ended::Ended;
 use super::room::Room;
 use super::{Backend, Config, Engine, EngineRef, Entry, FORKED, Parcel};
 use crate::args::Args;
 use crate::bytes::Bytes;
-use crate::cell::{Abandon, Claimed, Job};
+use crate::cell::{Abandon, Claimed, Effects, Job};
 use crate::description::{Description, Phase as Told, WorkerInfo};
 use crate::stats::Part as Timed;
 use crate::tally::Tally;
@@ -53,7 +52,7 @@ struct Shared {
     tally: Arc<Tally>,
     room: Room,
     ended: Ended,
-    callbacks: Callbacks,
+    effects: Arc<Effects>,
     thread: Mutex<Option<Thread<()>>>,
     thread_id: OnceLock<ThreadId>,
     queue_limit: Option<usize>,
@@ -78,7 +77,7 @@ impl Shared {
             self.make_room();
         }
         // Last: callbacks may call into the pool again.
-        after.wake_watchers();
+        after.wake_watchers(&self.effects);
         result
     }
 
@@ -86,14 +85,14 @@ impl Shared {
     fn make_room(&self) {
         let (bounds, (tasks, bytes)) = self.with(|desk, _| (desk.bounds, desk.waiting_now()));
         if self.room.is_due(bounds, tasks, bytes) {
-            self.room.was_made();
+            self.room.was_made(&self.effects);
         }
     }
 
     /// The agent of the pool can do nothing more.
     fn breaks(&self, why: String) {
         self.with(|desk, after| desk.end(Phase::Broken(why), after));
-        self.room.was_made();
+        self.room.was_made(&self.effects);
     }
 
     fn wait_until_ended(&self, deadline: Option<Instant>) -> bool {
@@ -109,7 +108,7 @@ impl Shared {
                 let _ = thread.join();
             }
             drop(thread);
-            self.callbacks.join();
+            self.effects.join();
         }
         ended
     }
@@ -151,7 +150,7 @@ pub(super) fn start(config: Config, nats: Option<Nats>) -> Result<EngineRef, Err
         tally,
         room: Room::new(),
         ended: Ended::new(),
-        callbacks: Callbacks::new(),
+        effects: Effects::new(),
         thread: Mutex::new(None),
         thread_id: OnceLock::new(),
         queue_limit: config.queue_limit(),
@@ -322,6 +321,10 @@ impl Engine for Cluster {
         }
     }
 
+    fn effects(&self) -> Option<&Arc<Effects>> {
+        Some(&self.shared.effects)
+    }
+
     fn tally(&self) -> &Tally {
         &self.shared.tally
     }
@@ -388,7 +391,7 @@ impl Engine for Cluster {
     fn close(&self) {
         self.with(|desk, after| desk.drain(after));
         // Who waits for room is refused now.
-        self.shared.room.was_made();
+        self.shared.room.was_made(&self.shared.effects);
     }
 
     fn cancel_all_queued(&self) {
@@ -397,7 +400,7 @@ impl Engine for Cluster {
 
     fn kill(&self) {
         self.with(|desk, after| desk.end(Phase::Killed, after));
-        self.shared.room.was_made();
+        self.shared.room.was_made(&self.shared.effects);
     }
 
     fn wait_until_ended(&self, deadline: Option<Instant>) -> bool {

@@ -95,12 +95,11 @@ impl Submitter {
                         desk.end(Phase::Killed, after);
                     }
                 });
-                self.0.room.was_made();
+                self.0.room.was_made(&self.0.effects);
                 self.0.ended.set();
             }
         }
         let ended = Ended(Arc::clone(&self.shared));
-        self.shared.callbacks.leave_to_another_thread();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();

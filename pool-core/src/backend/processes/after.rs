@@ -9,7 +9,7 @@ use super::lane::Lane;
 use super::lane::arena::Region;
 use crate::args::Args;
 use crate::bytes::zeroed_vec;
-use crate::cell::{Claimed, Handle, Job, Watched};
+use crate::cell::{Claimed, Handle, Job, Watched, drop_args};
 use crate::codec::{Answer, ChunkFacts};
 use crate::retry::Again;
 use crate::{TaskError, TaskErrorKind};
@@ -95,7 +95,9 @@ impl After {
         for job in self.abandoned {
             job.head().waiters.wake_all();
         }
-        drop(self.watched);
+        for watched in self.watched {
+            watched.end(&shared.effects);
+        }
     }
 }
 
@@ -124,8 +126,9 @@ impl Fill {
             after.watched.extend(failed);
             hub.filled(index, generation, seq, job, args, after)
         });
-        // They may be the user's value: not under the lock.
-        drop(unused);
+        if let Some(unused) = unused {
+            drop_args(unused, &shared.effects);
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use super::after::{After, Fetch, Fill};
 use super::chunk::{Garbled, Part};
 use super::count::{Counts, fail};
 use super::dispatch::{FIRST_DEPTH, Load};
-use super::lane::arena::{Region, Ring};
+use super::lane::arena::{Allocator, Region};
 use super::lane::slot::{Facts, SLOT_INLINE, SlotState, TELL_JOINER, TELL_SUPERVISOR};
 use super::lane::{Lane, SLOTS};
 use super::life::Life;
@@ -77,7 +77,7 @@ pub(super) struct Book {
     pub(super) done: u64,
     /// The next to be freed.
     pub(super) tail: u64,
-    ring: Ring,
+    pub(super) arena: Allocator,
     pub(super) depth: usize,
     pub(super) life: Life,
     /// The worker broke the protocol.
@@ -107,7 +107,7 @@ impl Book {
         life: Life,
         tally: Arc<Tally>,
     ) -> Self {
-        let ring = Ring::new(lane.arena_bytes);
+        let arena = Allocator::new(lane.arena_bytes);
         Self {
             lane,
             pid,
@@ -117,7 +117,7 @@ impl Book {
             head: 0,
             done: 0,
             tail: 0,
-            ring,
+            arena,
             depth: FIRST_DEPTH,
             life,
             corrupt: false,
@@ -201,10 +201,10 @@ impl Book {
         }
         let len = job.args_len();
         let region = if len > SLOT_INLINE {
-            match self.ring.alloc(len as u64) {
+            match self.arena.alloc(len as u64) {
                 Some(region) => Some(region),
-                None if self.ring.is_empty() => {
-                    let limit = self.ring.capacity();
+                None if len as u64 > self.arena.capacity() => {
+                    let limit = self.arena.capacity();
                     let why = format!("{len} bytes are more than the limit of {limit}");
                     let error = TaskError::not_encoded(job.info().name, &why);
                     after.watched.extend(fail(&self.tally, job, error));
@@ -482,7 +482,7 @@ impl Book {
                 break;
             }
             if let Some(region) = oldest.region {
-                self.ring.release(region);
+                self.arena.free(region);
             }
             self.entries.pop_front();
             self.lane.slot(self.tail).free();
@@ -510,7 +510,7 @@ impl Book {
         self.life.was_taken_from();
         let job = Self::restore(&self.lane, entry.job?, entry.region);
         if let Some(region) = entry.region {
-            self.ring.retract(region);
+            self.arena.free(region);
         }
         Some(job)
     }
@@ -644,14 +644,6 @@ impl Book {
         self.stuck = now.saturating_duration_since(self.seen.1) >= STUCK_AFTER;
         self.corrupt |= self.stuck && self.is_garbled_behind();
         self.stuck
-    }
-
-    /// Gives touched memory of the idle arena back.
-    pub(super) fn trim(&mut self, keep: u64) {
-        if self.ring.is_empty() && self.ring.touched() > keep {
-            self.lane.request.trim(keep);
-            self.ring.shrunk_to(keep);
-        }
     }
 
     /// Ends every job without a result: the pool is killed.

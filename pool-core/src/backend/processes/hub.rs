@@ -12,6 +12,7 @@ use super::dispatch;
 use super::life::Rules;
 use super::place::Place;
 use super::pressure::Queue;
+use super::trim::KEEP_BYTES;
 use crate::args::Args;
 use crate::backend::agenda::Agenda;
 use crate::backend::{Config, SHUT_DOWN};
@@ -79,6 +80,8 @@ pub(super) struct Hub {
     pub(super) ticking: bool,
     /// How many jobs are being copied into a lane.
     pub(super) filling: usize,
+    /// Whether the supervisor checks for memory to give back.
+    pub(super) trims: bool,
     pub(super) rules: Rules,
     pub(super) queue: Queue,
     /// How many workers there are to be.
@@ -109,6 +112,7 @@ impl Hub {
             sleeps_until: None,
             ticking: false,
             filling: 0,
+            trims: false,
             sleepers: 0,
         }
     }
@@ -211,6 +215,10 @@ impl Hub {
         let fills = after.fills.len();
         book.put(job, after)?;
         self.filling += after.fills.len() - fills;
+        if !self.trims && book.arena.touched() > KEEP_BYTES {
+            self.trims = true;
+            after.poke = true;
+        }
         // Not taken where it could never be sent.
         if let Some(timeout) = timeout.filter(|_| book.ahead() > before) {
             self.set_deadline(index, timeout, after);

@@ -31,6 +31,7 @@ mod settle;
 mod spawn;
 mod supervision;
 mod supervisor;
+mod trim;
 mod wire;
 mod worker;
 
@@ -49,11 +50,10 @@ use self::hub::{Cancelled, Hub};
 use self::lane::memory::HomeMark;
 use self::spawn::Recipe;
 use self::supervisor::Supervisor;
-use super::callbacks::Callbacks;
 use super::ended::Ended;
 use super::room::Room;
 use super::{Backend, Config, Engine, EngineRef, Entry, FORKED};
-use crate::cell::{Abandon, Claimed, Job};
+use crate::cell::{Abandon, Claimed, Effects, Job};
 use crate::patience::Patience;
 use crate::stats::Part;
 use crate::tally::Tally;
@@ -110,7 +110,7 @@ struct Shared {
     /// Until somebody has seen it end.
     thread: Mutex<Option<Thread<()>>>,
     ended: Ended,
-    callbacks: Callbacks,
+    effects: Arc<Effects>,
     /// How many there are to be.
     workers: AtomicUsize,
     /// Whether the tasks of a map may go together.
@@ -135,7 +135,7 @@ impl Shared {
             supervisor: OnceLock::new(),
             thread: Mutex::new(None),
             ended: Ended::new(),
-            callbacks: Callbacks::new(),
+            effects: Effects::new(),
             workers: AtomicUsize::new(config.workers),
             chunks: config.processes.max_tasks.is_none(),
             room: Room::new(),
@@ -181,7 +181,7 @@ impl Shared {
             (hub.queue.bounds, (tasks + hub.queue.reserved, bytes))
         });
         if self.room.is_due(bounds, tasks, bytes) {
-            self.room.was_made();
+            self.room.was_made(&self.effects);
         }
     }
 
@@ -209,7 +209,7 @@ impl Shared {
                 let _ = thread.join();
             }
             drop(thread);
-            self.callbacks.join();
+            self.effects.join();
         }
         ended
     }
@@ -396,12 +396,20 @@ impl Engine for Processes {
         }
     }
 
+    fn effects(&self) -> Option<&Arc<Effects>> {
+        Some(&self.shared.effects)
+    }
+
     fn tally(&self) -> &Tally {
         &self.shared.tally
     }
 
     fn stats(&self) -> Stats {
-        self.with(Hub::stats)
+        let (mut stats, (lanes, touched)) = self.with(|hub, after| (hub.stats(after), hub.lanes()));
+        // The system is asked without the lock.
+        let replies = lanes.iter().map(|lane| lane.reply.held()).sum::<u64>();
+        stats.shared_bytes = touched + replies;
+        stats
     }
 
     fn describe(&self) -> Description {
@@ -419,7 +427,7 @@ impl Engine for Processes {
     fn close(&self) {
         self.with(Hub::drain);
         // Who waits for room is refused now.
-        self.shared.room.was_made();
+        self.shared.room.was_made(&self.shared.effects);
     }
 
     fn cancel_all_queued(&self) {

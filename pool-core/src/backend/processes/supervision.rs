@@ -17,9 +17,6 @@ use crate::cell::Job;
 use crate::stats::Mean;
 use crate::{TaskError, TaskErrorKind};
 
-/// How much touched memory an idle lane keeps in each direction.
-const KEEP_BYTES: u64 = 1 << 20;
-
 impl Hub {
     /// A tick: a turn, and the tasks behind a long one go elsewhere if anybody else moves.
     pub(super) fn tick(&mut self, now: Instant, after: &mut After) {
@@ -128,12 +125,6 @@ impl Hub {
     pub(super) fn put_stops(&mut self, after: &mut After) {
         for book in self.books.iter_mut().flatten() {
             book.put_stop(after);
-        }
-    }
-
-    pub(super) fn trim(&mut self) {
-        for book in self.books.iter_mut().flatten() {
-            book.trim(KEEP_BYTES);
         }
     }
 

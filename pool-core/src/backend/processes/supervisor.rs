@@ -7,7 +7,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Child;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
@@ -25,9 +25,6 @@ use super::{ENDED, Exit, Shared, TICK};
 use crate::backend::{Config, SHUT_DOWN};
 use crate::sync::timespec;
 use crate::{Error, StartFailure, TaskErrorKind};
-
-/// After how long without work the memory of large arguments is given back.
-const TRIM_AFTER: Duration = Duration::from_secs(1);
 
 /// How many messages of one worker are read before the others get their turn.
 const MESSAGES_PER_LOOK: usize = 64;
@@ -89,8 +86,7 @@ impl Supervisor {
     }
 
     pub(super) fn run(mut self) {
-        self.shared.callbacks.leave_to_another_thread();
-        let mut trimmed = true;
+        let mut trim_at = None;
         loop {
             let actions = self.fleet.due(Instant::now());
             self.act(actions);
@@ -98,18 +94,14 @@ impl Supervisor {
             if self.fleet.is_gone() {
                 return;
             }
-            let mut until = earliest(wake_at, self.fleet.next_due());
-            let idle = until.is_none();
-            if idle && !trimmed {
-                until = Some(Instant::now() + TRIM_AFTER);
-            }
-            let woken = self.sleep(until);
-            if idle && !trimmed && !woken {
-                self.shared.with(|hub, _| hub.trim());
-                trimmed = true;
-            } else if woken {
-                trimmed = false;
-            }
+            let now = Instant::now();
+            trim_at = match trim_at {
+                Some(at) if at <= now => self.shared.trim(now),
+                None => self.shared.next_trim(now),
+                later => later,
+            };
+            let next = earliest(wake_at, self.fleet.next_due());
+            self.sleep(earliest(next, trim_at));
         }
     }
 
@@ -289,8 +281,8 @@ impl Supervisor {
         }
     }
 
-    /// Sleeps until something happens; says whether something did.
-    fn sleep(&mut self, until: Option<Instant>) -> bool {
+    /// Sleeps until something happens.
+    fn sleep(&mut self, until: Option<Instant>) {
         let timeout = until.map(|at| timespec(at.saturating_duration_since(Instant::now())));
         let mut events = Vec::with_capacity(2 * self.processes.len() + 1);
         match epoll::wait(
@@ -315,7 +307,6 @@ impl Supervisor {
                 }
             }
         }
-        !events.is_empty()
     }
 
     /// The control socket of a worker has something.

@@ -17,7 +17,7 @@ use rustix::net::{self, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, Se
 use rustix::process::{PidfdFlags, Signal, getpgrp, getpid, getppid, pidfd_open};
 
 use super::inherited::close_inherited;
-use super::lane::arena::{Region, Ring};
+use super::lane::arena::{Allocator, Region};
 use super::lane::memory::{ControlMap, TrustedArena, WriteArena};
 use super::lane::slot::{Facts, SLOT_INLINE, Start, TELL_JOINER, TELL_SUPERVISOR};
 use super::lane::{Control, monotonic_nanos};
@@ -39,8 +39,11 @@ const EXIT_NOT_A_WORKER: i32 = 64;
 /// How much room the replies of a chunk get at first.
 const CHUNK_ROOM: u64 = 64 << 10;
 
-/// How much touched memory an idle worker keeps for its results.
+/// How much touched memory a worker keeps for its results, beside what has lately been in use.
 const KEEP_BYTES: u64 = 1 << 20;
+
+/// How many results a worker puts into its arena between two checks for memory to give back.
+const RESULTS_PER_TRIM: u32 = 64;
 
 /// The worker's end of its lane; there is one lane in a process, and it lives as long.
 struct Lane {
@@ -260,9 +263,11 @@ struct Worker {
     patience: Patience,
     /// The number of the next task.
     next: u64,
-    ring: Ring,
-    /// Which tasks have results in the ring, oldest first.
+    arena: Allocator,
+    /// The tasks with results in the arena, oldest first.
     regions: VecDeque<(u64, Region)>,
+    /// The number of regions allocated since the last check for memory to give back.
+    since_trim: u32,
     out: Vec<u8>,
     /// The task that ran last.
     last: Option<(TaskId, &'static Entry)>,
@@ -277,8 +282,9 @@ impl Worker {
             frame: frame.probed(PROBE),
             patience: Patience::new(),
             next: 0,
-            ring: Ring::new(lane.arena_bytes),
+            arena: Allocator::new(lane.arena_bytes),
             regions: VecDeque::new(),
+            since_trim: 0,
             out: Vec::new(),
             last: None,
         }
@@ -305,7 +311,7 @@ impl Worker {
                         let socket = self.lane.socket.as_fd();
                         control
                             .header
-                            .sleep_worker(ready, || ding(socket), || self.trim());
+                            .sleep_worker(ready, || ding(socket), || self.trim_idle());
                     }
                 }
             }
@@ -399,9 +405,9 @@ impl Worker {
             self.out.extend([0; REPLY_HEAD]);
             let mut reply = run(task, frame, is_seeded, &mut self.out);
             let needed = progress.bytes + self.out.len() as u64 + CHUNK_ROOM;
-            let limit = (self.ring.capacity() / 2).min(u32::MAX.into()) - CHUNK_ROOM;
+            let limit = (self.arena.capacity() / 3).min(u32::MAX.into()) - CHUNK_ROOM;
             if needed > limit + CHUNK_ROOM {
-                // Beside the room that it would replace it has no place.
+                // Beside the room that it would replace, wherever that is, it has no place.
                 let len = self.out.len() - REPLY_HEAD;
                 let message = format!("{len} bytes are more than the limit of {limit} in a map");
                 codec::report_failure(&message, REPLY_HEAD, &mut self.out);
@@ -431,8 +437,6 @@ impl Worker {
         if self.out.capacity() as u64 > KEEP_BYTES {
             self.out = Vec::new();
         }
-        // The room that was not used goes back.
-        self.ring.retract(room);
         let finished = Finished {
             ran: progress.ran,
             failed,
@@ -450,10 +454,11 @@ impl Worker {
                 ..room
             });
             slot.write(&facts, &replies);
+            self.arena.free(room);
         } else {
-            let used = self.ring.alloc(progress.bytes);
-            debug_assert_eq!(used.map(|used| used.offset), Some(room.offset));
-            self.regions.extend(used.map(|used| (self.next, used)));
+            // The room that was not used goes back.
+            let used = self.arena.shorten(room, progress.bytes);
+            self.regions.push_back((self.next, used));
             slot.write(&facts, &[]);
         }
     }
@@ -479,8 +484,8 @@ impl Worker {
             len,
             ..Facts::default()
         };
-        if len > self.ring.capacity() {
-            let limit = self.ring.capacity();
+        if len > self.arena.capacity() {
+            let limit = self.arena.capacity();
             let message = format!("{len} bytes are more than the limit of {limit}");
             codec::report_failure(&message, 0, &mut self.out);
             return self.answer(Reply::Unencodable, ran);
@@ -503,7 +508,12 @@ impl Worker {
     fn room(&mut self, len: u64) -> Region {
         loop {
             self.release_collected();
-            if let Some(region) = self.ring.alloc(len) {
+            if let Some(region) = self.arena.alloc(len) {
+                self.since_trim += 1;
+                if self.since_trim >= RESULTS_PER_TRIM {
+                    self.since_trim = 0;
+                    self.trim();
+                }
                 return region;
             }
             ding(self.lane.socket.as_fd());
@@ -518,19 +528,26 @@ impl Worker {
                 break;
             }
             self.regions.pop_front();
-            self.ring.release(region);
+            self.arena.free(region);
         }
     }
 
-    /// After a while without work: gives the memory of large results back when they have been collected.
+    /// Gives the memory of large results back that was not in use since the last call.
     fn trim(&mut self) {
-        if self.ring.touched() > KEEP_BYTES {
+        if self.arena.touched() > KEEP_BYTES {
             self.release_collected();
-            if self.ring.is_empty() {
-                self.lane.reply.trim(KEEP_BYTES);
-                self.ring.shrunk_to(KEEP_BYTES);
+            if let Some(excess) = self.arena.excess(KEEP_BYTES, u64::MAX) {
+                self.lane.reply.give_back(excess);
+                self.arena.given_back();
             }
         }
+    }
+
+    /// The same after a while without work, when nothing is in use.
+    fn trim_idle(&mut self) {
+        // The first call may find that the memory was in use before.
+        self.trim();
+        self.trim();
     }
 }
 

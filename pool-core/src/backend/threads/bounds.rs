@@ -4,11 +4,12 @@
 //! else jobs are counted: in by `admit`, before they are pushed, and out by whoever changes a job's
 //! state from queued to something else (`leaves`), which one does for each job that was counted.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 
 use super::super::Config;
 use super::super::room::{Bounds, Room};
-use crate::cell::Job;
+use crate::cell::{Effects, Job};
 
 pub(super) struct Bounded {
     pub(super) bounds: Bounds,
@@ -21,6 +22,8 @@ pub(super) struct Bounded {
     items_peak: AtomicUsize,
     bytes_peak: AtomicUsize,
     pub(super) room: Room,
+    /// What runs the wakers of those who wait for room.
+    effects: Arc<Effects>,
 }
 
 /// What was counted.
@@ -33,7 +36,7 @@ pub(super) struct Counts {
 }
 
 impl Bounded {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) fn new(config: &Config, effects: Arc<Effects>) -> Self {
         Self {
             bounds: Bounds {
                 bytes: config.queue_bytes.unwrap_or(usize::MAX),
@@ -47,6 +50,7 @@ impl Bounded {
             items_peak: AtomicUsize::new(0),
             bytes_peak: AtomicUsize::new(0),
             room: Room::new(),
+            effects,
         }
     }
 
@@ -99,7 +103,7 @@ impl Bounded {
         if !self.exact {
             // Rare: a shard of a million was full.
             if self.room.is_wanted() {
-                self.room.was_made();
+                self.make_room();
             }
             return;
         }
@@ -110,7 +114,7 @@ impl Bounded {
         let bytes = self.bytes.fetch_sub(weight, SeqCst) - weight;
         let items = self.items.fetch_sub(1, SeqCst) - 1;
         if self.room.is_due(self.bounds, items, bytes) {
-            self.room.was_made();
+            self.make_room();
         }
     }
 
@@ -119,9 +123,14 @@ impl Bounded {
         if self.exact {
             self.items.fetch_sub(1, SeqCst);
             if self.room.is_wanted() {
-                self.room.was_made();
+                self.make_room();
             }
         }
+    }
+
+    /// Wakes who waits for room.
+    pub(super) fn make_room(&self) {
+        self.room.was_made(&self.effects);
     }
 
     pub(super) fn counts(&self) -> Counts {

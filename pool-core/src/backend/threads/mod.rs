@@ -20,6 +20,7 @@ mod ledger;
 #[cfg(all(test, loom))]
 mod model;
 mod queue;
+mod refuse;
 mod roster;
 mod sleep;
 mod stats;
@@ -29,25 +30,21 @@ mod worker;
 use std::sync::atomic::{
     AtomicBool, AtomicU64, AtomicUsize,
     Ordering::{Relaxed, SeqCst},
-    fence,
 };
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Waker;
 use std::thread::JoinHandle as Thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_deque::Steal;
-
 use self::bounds::Bounded;
 use self::queue::Queue;
 use self::roster::Roster;
 use self::sleep::Sleepers;
 use self::timer::Timer;
-use super::callbacks::Callbacks;
 use super::ended::Ended;
 use super::{Backend, Config, Engine, EngineRef, Entry, FORKED, Help, SHUT_DOWN, broken};
 use crate::blocked;
-use crate::cell::{Abandon, Job, OnSeat, Paused};
+use crate::cell::{Abandon, Effects, Job, OnSeat, Paused};
 use crate::current::Frame;
 use crate::initializer::Initializer;
 use crate::tally::{Stamp, Tally};
@@ -80,7 +77,7 @@ struct Shared {
     /// Workers that wait for something.
     blocked: Arc<AtomicUsize>,
     ended: Ended,
-    callbacks: Callbacks,
+    effects: Arc<Effects>,
 }
 
 /// The pool's side: `Shared` plus the threads to be joined.
@@ -94,11 +91,12 @@ struct Threads {
 pub(super) fn start(config: &Config) -> Result<EngineRef, Error> {
     let workers = config.workers;
     let tally = Arc::new(Tally::new());
+    let effects = Effects::new();
     let shared = Arc::new(Shared {
         tally: Arc::clone(&tally),
         guests_finished: AtomicU64::new(0),
         queue: Queue::new(workers),
-        bounded: Bounded::new(config),
+        bounded: Bounded::new(config, Arc::clone(&effects)),
         workers: Roster::new(workers, tally),
         sleepers: Sleepers::new(workers),
         timer: Timer::new(),
@@ -115,7 +113,7 @@ pub(super) fn start(config: &Config) -> Result<EngineRef, Error> {
         alive: AtomicUsize::new(1),
         blocked: Arc::new(AtomicUsize::new(0)),
         ended: Ended::new(),
-        callbacks: Callbacks::new(),
+        effects,
     });
     let pool = Threads {
         shared,
@@ -290,7 +288,9 @@ impl Shared {
                 pool.break_up(&TaskError::abandoned(Abandon::TimedOut, watched.name()));
             }
         };
-        head.waiters.add_callback(Box::new(callback), &head.state);
+        let effects = Some(Arc::clone(&self.effects));
+        head.waiters
+            .add_callback(Box::new(callback), effects, &head.state);
         // It was never in the queue.
         self.seat(job, worker, &|_| {}, None, false);
         match handle.into_outcome() {
@@ -298,54 +298,6 @@ impl Shared {
             Err(error) => {
                 self.break_up(&error);
                 false
-            }
-        }
-    }
-
-    /// Resolves a job that nobody has begun.
-    fn refuse(&self, job: &Job, error: TaskError) -> bool {
-        let kind = error.kind();
-        let refused = job.refuse(error);
-        if refused {
-            self.bounded.leaves(job);
-            if !job.is_many() {
-                self.tally.failed(kind, 1);
-            }
-        }
-        refused
-    }
-
-    /// The initializer has failed.
-    fn break_up(&self, error: &TaskError) {
-        // The first reason stays.
-        let _ = self.broken.set(broken(error));
-        self.close();
-        self.timer.drop_retries(self);
-        self.refuse_queued(|name| self.refusal(name));
-    }
-
-    /// Empties the queues: the pool was killed, and its workers may be busy for long; or they have
-    /// ended; or what has not started is cancelled.
-    fn refuse_queued(&self, error: impl Fn(&'static str) -> TaskError) {
-        // Pairs with the one in `wake_one`: what `submit` has pushed is found here, or `submit`
-        // sees why this was called.
-        fence(SeqCst);
-        let queued = || match self.queue.take(0) {
-            Some(job) => Steal::Success(job),
-            None => Steal::Empty,
-        };
-        let steal = || -> Steal<Job> {
-            std::iter::once_with(queued)
-                .chain(self.workers.iter().map(|worker| worker.stealers.steal()))
-                .collect()
-        };
-        loop {
-            match steal() {
-                Steal::Success(job) => {
-                    self.refuse(&job, error(job.name()));
-                }
-                Steal::Retry => {}
-                Steal::Empty => return,
             }
         }
     }
@@ -358,7 +310,7 @@ impl Shared {
         }
         self.sleepers.wake_all();
         // Who waits for room is refused now.
-        self.bounded.room.was_made();
+        self.bounded.make_room();
     }
 
     /// What the workers run, and by when it should be done.
@@ -398,6 +350,7 @@ impl Threads {
                 .spawn(move || {
                     // Also after a panic of the worker's own, which would be a bug.
                     let _ended = OneEnded(&shared);
+                    shared.effects.are_of_this_thread();
                     let queues = own.lock().unwrap_or_else(PoisonError::into_inner).take();
                     if let Some(queues) = queues
                         && shared.initialize(index)
@@ -437,7 +390,7 @@ impl Threads {
             let _ = thread.join();
         }
         if self.shared.timer.join() {
-            self.shared.callbacks.join();
+            self.shared.effects.join();
         }
     }
 }
@@ -449,6 +402,10 @@ impl Engine for Threads {
 
     fn workers(&self) -> usize {
         self.shared.workers.target()
+    }
+
+    fn effects(&self) -> Option<&Arc<Effects>> {
+        Some(&self.shared.effects)
     }
 
     fn tally(&self) -> &Tally {
@@ -682,7 +639,12 @@ impl Engine for Threads {
 
     fn running(&self) -> Vec<String> {
         let on_seats = self.shared.on_seats();
-        on_seats.map(|(job, _)| job.name().to_owned()).collect()
+        let name = |(job, _): (Job, _)| {
+            let name = job.name().to_owned();
+            self.shared.drop_job(job);
+            name
+        };
+        on_seats.map(name).collect()
     }
 }
 

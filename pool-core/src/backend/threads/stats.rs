@@ -27,8 +27,10 @@ impl Shared {
             (queued, self.queue.peak().max(queued))
         };
         let resolved = |worker: &Worker| {
-            let innermost = worker.seat.jobs().into_iter().next();
-            innermost.map(|(job, _)| job.head().is_resolved())
+            let jobs = worker.seat.jobs();
+            let innermost = jobs.first().map(|(job, _)| job.head().is_resolved());
+            jobs.into_iter().for_each(|(job, _)| self.drop_job(job));
+            innermost
         };
         let states: Vec<bool> = self.workers.iter().filter_map(resolved).collect();
         let overdue = states.iter().filter(|resolved| **resolved).count();
@@ -140,6 +142,7 @@ impl Shared {
             let (age, is_exact) = worker.ledger.age_of(job, now);
             (info.age, info.age_is_exact) = (Some(age), is_exact);
         }
+        jobs.into_iter().for_each(|(job, _)| self.drop_job(job));
         Some(info)
     }
 }

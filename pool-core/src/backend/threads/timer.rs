@@ -128,7 +128,6 @@ impl Timer {
     }
 
     fn run(&self, pool: &Arc<Shared>) {
-        pool.callbacks.leave_to_another_thread();
         let mut state = self.lock();
         while state.thread != Life::Over {
             let now = Instant::now();
@@ -259,6 +258,7 @@ impl Due {
             Self::Start(job) => {
                 let refused = pool.refuse(&job, TaskError::expired(job.name()));
                 pool.timed_out.fetch_add(u64::from(refused), Relaxed);
+                pool.drop_job(job);
             }
         }
     }
@@ -278,6 +278,7 @@ fn look(pool: &Shared, now: Instant) -> Option<Instant> {
             }
             _ => {}
         }
+        pool.drop_job(job);
     }
     next
 }

@@ -19,7 +19,7 @@ use super::super::desk::{After, Cancelled, Desk, Say};
 use super::super::wire::{self, Chunk, Failure, Fate, Order, Part, Payload, Run, Verdict};
 use super::held::{Ack, Key, Outcome, PartState, Question, Table};
 use crate::backend::{Config, ProcessConfig};
-use crate::cell::{Claimed, Handle, JobCell};
+use crate::cell::{Claimed, Effects, Handle, JobCell};
 use crate::codec::{self, Reply};
 use crate::seed::Seeds;
 use crate::tally::Tally;
@@ -177,7 +177,7 @@ impl World {
     fn with<R>(&mut self, work: impl FnOnce(&mut Desk, Instant, &mut After) -> R) -> R {
         let mut after = After::default();
         let result = work(&mut self.desk, self.now, &mut after);
-        after.wake_watchers();
+        after.wake_watchers(&Effects::new());
         result
     }
 

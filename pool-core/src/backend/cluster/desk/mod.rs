@@ -26,7 +26,7 @@ use self::agents::Agents;
 use super::wire::{self, Order, Part, Run, Verdict};
 use crate::backend::agenda::Agenda;
 use crate::backend::{Bounds, Config, SHUT_DOWN};
-use crate::cell::{Claimed, Job, Watched};
+use crate::cell::{Claimed, Effects, Job, Watched};
 use crate::stats::Part as Timed;
 use crate::tally::Tally;
 use crate::{Stats, TaskError};
@@ -75,11 +75,13 @@ pub(super) struct After {
 
 impl After {
     /// Runs foreign code.
-    pub(super) fn wake_watchers(self) {
+    pub(super) fn wake_watchers(self, effects: &Effects) {
         for job in self.abandoned {
             job.head().waiters.wake_all();
         }
-        drop(self.watched);
+        for watched in self.watched {
+            watched.end(effects);
+        }
     }
 }
 

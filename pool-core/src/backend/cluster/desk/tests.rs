@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::super::wire::{Chunk, Failure, Fate, Fetch, Payload, Present};
 use super::looks::LOOKS;
 use super::*;
-use crate::cell::{Handle, JobCell};
+use crate::cell::{Effects, Handle, JobCell};
 use crate::codec::{self, Reply};
 use crate::task::Options;
 use crate::work::{Ran, SentChunk};
@@ -50,7 +50,7 @@ impl Told {
     fn with<R>(&mut self, work: impl FnOnce(&mut Desk, Instant, &mut After) -> R) -> R {
         let mut after = After::default();
         let result = work(&mut self.desk, self.now, &mut after);
-        after.wake_watchers();
+        after.wake_watchers(&Effects::new());
         result
     }
 

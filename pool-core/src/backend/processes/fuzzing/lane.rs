@@ -202,7 +202,7 @@ impl World {
                 let index = input.number() % 2;
                 self.die(index);
             }
-            b'z' => self.with(|hub, _| hub.trim()),
+            b'z' => drop(self.shared.trim(Instant::now())),
             b'e' => {
                 self.fates.stop_all();
                 self.with(Hub::drain);
@@ -573,6 +573,7 @@ impl World {
         }
         self.check_honest_lane();
         self.fates.check();
+        self.shared.effects.join();
         for calls in self.calls {
             assert_eq!(calls.load(Relaxed), 1, "the calls of one callback");
         }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::probe::Probe;
-use crate::backend::processes::lane::arena::{Region, Ring};
+use crate::backend::processes::lane::arena::{Allocator, Region};
 use crate::backend::processes::lane::memory::Segments;
 use crate::backend::processes::lane::slot::{Facts, SLOT_INLINE, Slot, Start};
 use crate::backend::processes::lane::{Lane, monotonic_nanos};
@@ -24,7 +24,7 @@ pub(super) struct Worker {
     pub(super) segments: Segments,
     next: u64,
     at: At,
-    ring: Ring,
+    arena: Allocator,
     regions: VecDeque<(u64, Region)>,
 }
 
@@ -47,13 +47,13 @@ struct Chunk {
 
 impl Worker {
     pub(super) fn new(lane: Arc<Lane>, segments: Segments) -> Self {
-        let ring = Ring::new(lane.arena_bytes);
+        let arena = Allocator::new(lane.arena_bytes);
         Self {
             lane,
             segments,
             next: 0,
             at: At::Idle,
-            ring,
+            arena,
             regions: VecDeque::new(),
         }
     }
@@ -193,7 +193,6 @@ impl Worker {
             len: bytes,
             offset: chunk.room.offset,
         };
-        self.ring.retract(chunk.room);
         if bytes <= SLOT_INLINE as u64 {
             let mut replies = vec![0; bytes as usize];
             let region = Region {
@@ -202,9 +201,10 @@ impl Worker {
             };
             assert!(self.lane.reply.read(region, &mut replies));
             self.slot().write(&facts, &replies);
+            self.arena.free(chunk.room);
         } else {
-            let used = self.ring.alloc(bytes);
-            self.regions.extend(used.map(|used| (self.next, used)));
+            let used = self.arena.shorten(chunk.room, bytes);
+            self.regions.push_back((self.next, used));
             self.slot().write(&facts, &[]);
         }
         self.finish();
@@ -223,9 +223,9 @@ impl Worker {
                 break;
             }
             self.regions.pop_front();
-            self.ring.release(region);
+            self.arena.free(region);
         }
-        self.ring.alloc(len)
+        self.arena.alloc(len)
     }
 
     /// Writes to the reply arena.

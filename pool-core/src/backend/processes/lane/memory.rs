@@ -273,7 +273,7 @@ impl WriteArena {
         let to = self
             .0
             .region(region)
-            .expect("the ring gives regions inside");
+            .expect("the allocator gives regions inside");
         Writer {
             to,
             left: region.len as usize,
@@ -281,20 +281,18 @@ impl WriteArena {
         }
     }
 
-    /// Gives the memory above `bytes` back to the system; nothing live lies there.
-    pub(crate) fn trim(&self, bytes: u64) {
-        let Some(rest) = (self.0.len as u64).checked_sub(bytes) else {
-            return;
-        };
-        let from = self.0.region(Region {
-            offset: bytes,
-            len: rest,
-        });
-        if let Some(from) = from.filter(|_| rest > 0) {
+    /// Gives the memory of a range of whole pages back to the system; nothing live lies there.
+    pub(crate) fn give_back(&self, range: Region) {
+        if let Some(from) = self.0.region(range) {
             // SAFETY: the range lies in the mapping, and by the caller's word nobody reads what
             // it held.
-            let _ =
-                unsafe { mm::madvise(from.as_ptr().cast(), rest as usize, Advice::LinuxRemove) };
+            let _ = unsafe {
+                mm::madvise(
+                    from.as_ptr().cast(),
+                    range.len as usize,
+                    Advice::LinuxRemove,
+                )
+            };
         }
     }
 
@@ -304,9 +302,9 @@ impl WriteArena {
         let from = self
             .0
             .region(region)
-            .expect("the ring gives regions inside");
+            .expect("the allocator gives regions inside");
         let mut bytes = vec![0; region.len as usize];
-        // SAFETY: the region lies in the mapping, belongs to the caller by the ring, and nobody
+        // SAFETY: the region lies in the mapping, belongs to the caller by the allocator, and nobody
         // writes to it.
         unsafe { ptr::copy_nonoverlapping(from.as_ptr(), bytes.as_mut_ptr(), bytes.len()) };
         bytes
@@ -349,10 +347,14 @@ impl DoubtedArena {
     /// Whether the worker can have written so many bytes: memory that was never touched is not
     /// worth a copy, however long it is said to be.
     pub(crate) fn is_plausible(&self, len: u64) -> bool {
+        len <= self.held()
+    }
+
+    /// The number of bytes of memory that the arena holds, whoever touched them.
+    pub(crate) fn held(&self) -> u64 {
         const BLOCK: u64 = 512;
-        fs::fstat(&self.file).is_ok_and(|stat| {
-            u64::try_from(stat.st_blocks).is_ok_and(|blocks| len <= blocks.saturating_mul(BLOCK))
-        })
+        let blocks = fs::fstat(&self.file).map_or(0, |stat| stat.st_blocks);
+        u64::try_from(blocks).map_or(0, |blocks| blocks.saturating_mul(BLOCK))
     }
 
     /// Copies a region out; `None` when it does not lie in the arena. The worker may be writing
