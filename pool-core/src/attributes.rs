@@ -248,8 +248,15 @@
 /// # What a worker process sees
 ///
 /// The body of the function, with the values that were sent. It is the same program, so it has the
-/// same code, environment and arguments; but statics have their first values in every worker, and
-/// what a task changes in memory stays in that worker.
+/// same code and arguments; but statics have their first values in every worker, and what a task
+/// changes in memory stays in that worker.
+///
+/// A worker has the environment, the working folder, the umask and the standard output and error
+/// that the program had when the pool was built, however much later it starts. It does not have the
+/// program's standard input: reading from it is at the end at once, and its names (`/dev/stdin`,
+/// `/proc/self/fd/0`) cannot be opened. Nor does it have any other descriptor of the program, so a
+/// path such as `/dev/fd/63`, which is what a shell makes of `<(command)`, names nothing there. Let
+/// the program read such a file, and send what it holds.
 pub use pool_macros::pool_task;
 
 /// The door for worker processes, on `main`.

@@ -158,7 +158,8 @@ impl PoolBuilder {
     }
 
     /// The executable that worker processes run, instead of this one: a program with a door of
-    /// its own that links the same tasks.
+    /// its own that links the same tasks. A relative path is one in the folder that this program is
+    /// in when the pool is built, and a name without a folder is looked up in `PATH` then.
     pub fn worker_exe(mut self, path: impl Into<PathBuf>) -> Self {
         self.processes.exe = Some(path.into());
         self
@@ -232,13 +233,15 @@ impl PoolBuilder {
     }
 
     /// A variable in the environment of worker processes, from before their first statement; the
-    /// others are as in this program. Other backends ignore it.
+    /// others are as in this program when the pool is built. Other backends ignore it.
     pub fn env(mut self, key: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.processes.env.push((key.into(), value.into()));
         self
     }
 
-    /// The working folder of worker processes; else that of this program. Other backends ignore it.
+    /// The working folder of worker processes; else that of this program. It is the same for all of
+    /// them, whenever they start: the folder that has this path when the pool is built, also if it is
+    /// renamed or deleted. Other backends ignore it.
     pub fn current_dir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.processes.current_dir = Some(folder.into());
         self

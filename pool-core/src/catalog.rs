@@ -199,6 +199,12 @@ impl Catalog {
         self.by_id.get(&id).copied()
     }
 
+    /// How many tasks there are.
+    #[cfg(feature = "processes")]
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
     /// A number that is equal for programs with the same tasks.
     pub(crate) fn digest(&self) -> u64 {
         self.digest

@@ -1,6 +1,8 @@
 //! The doors through which a re-executed program becomes a worker.
 
 use std::cell::Cell;
+#[cfg(feature = "cluster")]
+use std::io::Write;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -90,6 +92,14 @@ fn go_through(door: Door) {
     if DOOR.get().is_none() && crate::backend::cluster::is_asked_for() {
         let _ = DOOR.set(door);
         TEST_DOOR.set(Some(door));
+        if let Err(why) = crate::backend::processes::privilege::check() {
+            // Standard error may be closed.
+            let _ = writeln!(
+                std::io::stderr(),
+                "pool-core: this process was started as an agent and cannot be one: {why}"
+            );
+            std::process::exit(64);
+        }
         crate::backend::cluster::take_over();
     }
     // A later door changes nothing.

@@ -92,8 +92,18 @@ pub enum StartFailure {
         /// The version of the worker.
         theirs: u32,
     },
-    /// It is another build of the program, or links other tasks.
-    Build,
+    /// It links other tasks than this program.
+    OtherTasks {
+        /// How many tasks this program links, and the digest of its catalog.
+        ours: (u64, u64),
+        /// The same of the worker.
+        theirs: (u64, u64),
+    },
+    /// It has found out that it cannot be a worker.
+    Refused {
+        /// Why, in its own words.
+        why: String,
+    },
 }
 
 impl Error {
@@ -190,7 +200,12 @@ impl fmt::Display for StartFailure {
                 f,
                 "it speaks version {theirs} of the protocol, this program version {ours}"
             ),
-            Self::Build => f.write_str("it is another build of the program or links other tasks"),
+            Self::OtherTasks { ours, theirs } => write!(
+                f,
+                "it links other tasks: {} with the digest {:016x}, this program {} with {:016x}",
+                theirs.0, theirs.1, ours.0, ours.1
+            ),
+            Self::Refused { why } => write!(f, "it cannot be a worker: {why}"),
         }
     }
 }

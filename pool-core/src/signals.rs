@@ -104,6 +104,8 @@ pub struct InterruptGuard {
 
 impl InterruptGuard {
     fn new(pool: WeakPool, grace: Duration) -> io::Result<Self> {
+        #[cfg(feature = "processes")]
+        let _reserved = crate::backend::processes::Reserved::new();
         let (wanted, watched) = Wanted::new()?;
         let mut signals = Signals::new(watched)?;
         let listening = signals.handle();

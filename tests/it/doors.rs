@@ -192,8 +192,8 @@ fn what_stands_before_a_late_door_runs_in_every_worker() {
 fn a_forged_token_does_not_make_a_worker() {
     let own = std::process::id();
     for (token, said) in [
-        ("pool-worker:2:1:0".to_owned(), "parent"),
-        (format!("pool-worker:2:{own}:0"), "standard input"),
+        ("pool-worker:3:1:0".to_owned(), "parent"),
+        (format!("pool-worker:3:{own}:0"), "standard input"),
         (format!("pool-worker:99:{own}:0"), "version 99"),
     ] {
         let mut command = program(env!("CARGO_BIN_EXE_program"));

@@ -12,6 +12,7 @@ mod conformance;
 mod cpus;
 mod doors;
 mod edges;
+mod environments;
 mod examples;
 mod harness;
 mod parents;

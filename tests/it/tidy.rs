@@ -18,6 +18,8 @@ const UNSAFE: &[(&str, &str)] = &[
     ("pool-core/src/lib.rs", "mod cell"),
     // What crashes, on purpose.
     ("tests/it/behaviour/crash.rs", "mod faults"),
+    // System calls that fail, and descriptors that are closed.
+    ("tests/src/bin/environment/main.rs", "mod raw"),
     // Signals, and mounts of its own.
     ("tests/src/bin/program/main.rs", "mod limits"),
     // Handlers, and forks.

@@ -8,10 +8,12 @@ mod after;
 mod alarms;
 mod backlog;
 mod book;
+mod child;
 mod chunk;
 mod count;
 mod deadlines;
 mod describe;
+mod descriptors;
 mod dispatch;
 mod doubt;
 mod fleet;
@@ -25,12 +27,15 @@ mod life;
 mod memory;
 mod place;
 mod pressure;
+pub(crate) mod privilege;
+mod program;
 mod recall;
 mod relay;
 mod settle;
 mod spawn;
 mod supervision;
 mod supervisor;
+mod surroundings;
 mod trim;
 mod wire;
 mod worker;
@@ -43,13 +48,13 @@ use std::task::Waker;
 use std::thread::{JoinHandle as Thread, ThreadId};
 use std::time::{Duration, Instant};
 
-use rustix::event::{EventfdFlags, eventfd};
-
 use self::after::After;
+use self::descriptors::refused;
 use self::hub::{Cancelled, Hub};
 use self::lane::memory::HomeMark;
 use self::spawn::Recipe;
 use self::supervisor::Supervisor;
+use self::wire::Identity;
 use super::ended::Ended;
 use super::room::Room;
 use super::{Backend, Config, Engine, EngineRef, Entry, FORKED};
@@ -59,6 +64,7 @@ use crate::stats::Part;
 use crate::tally::Tally;
 use crate::{Description, Error, Stats, TaskError, TaskErrorKind};
 
+pub(crate) use self::descriptors::Reserved;
 pub(crate) use self::lane::memory::use_large_pages;
 pub(crate) use self::spawn::Token;
 pub(crate) use self::worker::take_over;
@@ -122,9 +128,9 @@ struct Shared {
 impl Shared {
     /// Without a supervisor so far.
     fn new(config: &Config) -> Result<Self, Error> {
-        let poke = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
-            .map_err(|error| Error::spawn("no eventfd", &error.into()))?;
-        let home = HomeMark::new().map_err(|error| Error::spawn("no memory", &error))?;
+        let poke =
+            descriptors::event_counter().map_err(|error| Error::spawn("no wake-ups", &error))?;
+        let home = HomeMark::new();
         let tally = Arc::new(Tally::new());
         Ok(Self {
             home,
@@ -235,16 +241,16 @@ pub(super) fn start(config: Config) -> Result<EngineRef, Error> {
         config.processes.clone(),
         depth,
         sharers,
-        catalog.digest(),
+        Identity::of(catalog),
     )?;
     let shared = Arc::new(Shared::new(&config)?);
     let (built, result) = mpsc::sync_channel(1);
     let supervisor = Supervisor::new(shared.clone(), recipe, &config, built)
-        .map_err(|error| Error::spawn("no epoll", &error))?;
+        .map_err(|error| Error::spawn("no wake-ups", &error))?;
     let thread = std::thread::Builder::new()
         .name("pool-supervisor".into())
         .spawn(move || supervisor.run())
-        .map_err(|error| Error::spawn("no supervisor thread", &error))?;
+        .map_err(|error| Error::spawn("no supervisor thread", &refused("clone", error)))?;
     // Set before any task exists, so before any callback can run on the supervisor's thread.
     let _ = shared.supervisor.set(thread.thread().id());
     *shared.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);

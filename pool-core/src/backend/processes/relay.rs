@@ -4,10 +4,10 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::pipe::{PipeFlags, pipe_with};
 
+use super::descriptors;
 use crate::progress;
 
 /// From how many bytes on a line is broken.
@@ -30,9 +30,8 @@ pub(super) struct Relay {
 impl Relay {
     /// A relay for the worker `index`, and the end of the pipe for it.
     pub(super) fn start(index: usize, to: To) -> io::Result<(Self, OwnedFd)> {
-        let (pipe, write) = pipe_with(PipeFlags::CLOEXEC)?;
-        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
-        let over = Arc::new(eventfd(0, flags)?);
+        let [pipe, write] = descriptors::pipe()?;
+        let over = Arc::new(descriptors::event_counter()?);
         let heard = Arc::clone(&over);
         let thread = std::thread::Builder::new()
             .name("pool-output".into())

@@ -5,27 +5,22 @@ use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use rustix::io::Errno;
-use rustix::net::{
-    self, AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags,
-    SocketType,
-};
-use rustix::process::{Pid, PidfdFlags};
+use rustix::net::{self, SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 
+use super::child;
+use super::descriptors::{self, Reserved, refused};
 use super::lane::Lane;
 use super::lane::memory::Segments;
+use super::program::Program;
 use super::relay::{Relay, To};
+use super::surroundings::{Surroundings, inherit};
 use super::wire::{Identity, VERSION, Welcome};
 use crate::backend::ProcessConfig;
 use crate::entry::Door;
-use crate::{Error, Output};
-
-/// The running executable. Executing this link runs the very file that this process runs, even
-/// if another file has taken its name since.
-const THIS_PROGRAM: &str = "/proc/self/exe";
+use crate::{Error, Output, StartFailure};
 
 /// The first argument of a worker begins with this.
 const TOKEN: &str = "pool-worker";
@@ -64,8 +59,9 @@ impl Token {
 /// How this pool starts its workers.
 #[derive(Debug)]
 pub(super) struct Recipe {
-    program: PathBuf,
+    program: Program,
     arguments: Vec<OsString>,
+    surroundings: Surroundings,
     /// The worker's standard output is given to it by the welcome: what the program prints before
     /// its door goes nowhere.
     late_stdout: bool,
@@ -80,8 +76,7 @@ pub(super) struct Recipe {
 /// A started process that has been sent its welcome.
 #[derive(Debug)]
 pub(super) struct Process {
-    pub(super) child: Child,
-    pub(super) pidfd: OwnedFd,
+    pub(super) child: child::Worker,
     pub(super) socket: OwnedFd,
     pub(super) lane: Lane,
     pub(super) relays: Vec<Relay>,
@@ -93,14 +88,15 @@ impl Recipe {
         mut config: ProcessConfig,
         depth: u32,
         sharers: u32,
-        catalog: u64,
+        identity: Identity,
     ) -> Result<Self, Error> {
-        // A relative path is one in this program's folder, not in the workers'.
-        let exe = config.exe.take().map(|exe| match exe.components().count() {
-            0 | 1 => exe,
-            _ => std::path::absolute(&exe).unwrap_or(exe),
-        });
-        let identity = identity(Path::new(THIS_PROGRAM), catalog)?;
+        let exe = config.exe.take();
+        let surroundings = Surroundings::new(&config)?;
+        let foreign = exe.is_some();
+        let program = match exe {
+            Some(exe) => Program::other(exe, surroundings.variable("PATH")),
+            None => Program::own()?,
+        };
         let test = match door {
             Door::Main => None,
             Door::Test(path) => Some(path),
@@ -120,10 +116,11 @@ impl Recipe {
             }
         };
         Ok(Self {
-            foreign: exe.is_some(),
-            late_stdout: test.is_some() && exe.is_none(),
-            program: exe.unwrap_or_else(|| THIS_PROGRAM.into()),
+            foreign,
+            late_stdout: test.is_some() && !foreign,
+            program,
             arguments,
+            surroundings,
             config,
             depth,
             sharers,
@@ -136,17 +133,21 @@ impl Recipe {
         self.foreign || identity == self.identity
     }
 
+    /// How a worker that is not accepted differs from this program.
+    pub(super) fn difference(&self, theirs: Identity) -> StartFailure {
+        StartFailure::OtherTasks {
+            ours: (self.identity.tasks, self.identity.catalog),
+            theirs: (theirs.tasks, theirs.catalog),
+        }
+    }
+
     /// Starts the worker `index` and sends it its welcome.
     pub(super) fn start(&self, index: usize) -> Result<Process, Error> {
+        let _reserved = Reserved::new();
         let (lane, segments) =
             Lane::create().map_err(|error| Error::spawn("no shared memory", &error))?;
-        let (ours, theirs) = net::socketpair(
-            AddressFamily::UNIX,
-            SocketType::SEQPACKET,
-            SocketFlags::CLOEXEC,
-            None,
-        )
-        .map_err(|error| Error::spawn("no control socket", &error.into()))?;
+        let [ours, theirs] = descriptors::socket_pair()
+            .map_err(|error| Error::spawn("no control socket", &error))?;
         let token = Token {
             version: VERSION,
             parent: std::process::id(),
@@ -158,52 +159,50 @@ impl Recipe {
         };
         let stdout = stream(self.config.stdout, To::Stdout)?;
         let stderr = stream(self.config.stderr, To::Stderr)?;
-        let (early, late) = match (stdout, self.late_stdout) {
-            (Stream::Null, _) => (Stdio::null(), None),
-            (stdout, true) => (Stdio::null(), Some(stdout)),
-            (stdout, false) => (stdout.into(), None),
+        let (early, late) = match stdout {
+            Stream::Null => (Stream::Null, None),
+            stdout if self.late_stdout => (Stream::Null, Some(stdout)),
+            stdout => (stdout, None),
         };
-        let mut command = Command::new(&self.program);
+        let own = &self.surroundings;
+        let [stdout, stderr] = [(early, own.stdout()), (stderr, own.stderr())]
+            .map(|(stream, inherited)| stream.into_stdio(inherited));
+        let no_stream = |error| Error::spawn("no standard stream", &error);
+        let mut command = Command::new(self.program.path());
         command
             .arg0(token.to_argument(index))
             .args(&self.arguments)
             .stdin(theirs)
-            .stdout(early)
-            .stderr(stderr)
-            .process_group(0)
-            .envs(self.config.env.iter().map(|(key, value)| (key, value)));
-        if let Some(folder) = &self.config.current_dir {
-            command.current_dir(folder);
-        }
-        let mut child = command.spawn().map_err(|error| {
-            let program = self.program.display();
-            Error::spawn(
-                match &self.config.current_dir {
-                    None => program.to_string(),
-                    Some(folder) => format!("{program} in {}", folder.display()),
-                },
-                &error,
-            )
+            .stdout(stdout.map_err(no_stream)?)
+            .stderr(stderr.map_err(no_stream)?)
+            .process_group(0);
+        own.give(&mut command);
+        let child = command.spawn().map_err(|error| {
+            let program = self.program.path().display();
+            let folder = own
+                .asked()
+                .map(|folder| format!(" in {}", folder.display()));
+            let folder = folder.unwrap_or_default();
+            // What of it has failed is not told.
+            let call = format!("clone or execve of {program}{folder}");
+            Error::spawn("no process", &refused(&call, error))
         })?;
         // It has the other ends of the pipes.
         drop(command);
-        let welcomed = pidfd(&child).and_then(|pidfd| {
-            self.welcome(ours.as_fd(), index, &segments, late.as_ref())?;
-            Ok(pidfd)
-        });
-        match welcomed {
-            Ok(pidfd) => Ok(Process {
+        let child = child::Worker::hold(child)
+            .map_err(|error| Error::spawn("no hold of the new process", &error))?;
+        match self.welcome(ours.as_fd(), index, &segments, late.as_ref()) {
+            Ok(()) => Ok(Process {
                 child,
-                pidfd,
                 socket: ours,
                 lane,
                 relays,
             }),
             Err(error) => {
                 // Not ours to serve: nothing is left of it.
-                let _ = child.kill();
-                let _ = child.wait();
-                Err(Error::spawn("no hold of the new process", &error))
+                child.kill();
+                child.reap();
+                Err(Error::spawn("no welcome for the new process", &error))
             }
         }
     }
@@ -224,6 +223,7 @@ impl Recipe {
             stdout: late_stdout.is_some(),
             sharers: self.sharers,
             agent: self.config.agent,
+            umask: self.surroundings.other_umask(),
         };
         let mut fds = vec![
             segments.control.as_fd(),
@@ -232,7 +232,10 @@ impl Recipe {
         ];
         match late_stdout {
             Some(Stream::Pipe(pipe)) => fds.push(pipe.as_fd()),
-            Some(Stream::Inherited | Stream::Null) => fds.push(rustix::stdio::stdout()),
+            Some(Stream::Inherited | Stream::Null) => {
+                let stdout = self.surroundings.stdout();
+                fds.push(stdout.map_or(rustix::stdio::stdout(), AsFd::as_fd));
+            }
             None => {}
         }
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
@@ -248,7 +251,7 @@ impl Recipe {
         ) {
             // It has ended already: its death says how.
             Ok(_) | Err(Errno::PIPE | Errno::CONNRESET) => Ok(()),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(refused("sendmsg", error)),
         }
     }
 }
@@ -261,12 +264,13 @@ enum Stream {
     Pipe(OwnedFd),
 }
 
-impl From<Stream> for Stdio {
-    fn from(stream: Stream) -> Self {
-        match stream {
-            Stream::Inherited => Self::inherit(),
-            Stream::Null => Self::null(),
-            Stream::Pipe(pipe) => pipe.into(),
+impl Stream {
+    /// The stream for a new process; `own` is the program's.
+    fn into_stdio(self, own: Option<&OwnedFd>) -> io::Result<Stdio> {
+        match self {
+            Self::Inherited => inherit(own),
+            Self::Null => Ok(descriptors::null()?.into()),
+            Self::Pipe(pipe) => Ok(pipe.into()),
         }
     }
 }
@@ -281,28 +285,6 @@ fn stream(output: Output, index: usize, to: To, relays: &mut Vec<Relay>) -> io::
             Stream::Pipe(pipe)
         }
     })
-}
-
-/// The child has not been waited for, so its number is still its own.
-fn pidfd(child: &Child) -> io::Result<OwnedFd> {
-    let pid = Pid::from_child(child);
-    Ok(rustix::process::pidfd_open(pid, PidfdFlags::empty())?)
-}
-
-/// The identity of the program at this path.
-pub(super) fn identity(program: &Path, catalog: u64) -> Result<Identity, Error> {
-    match rustix::fs::stat(program) {
-        Ok(stat) => Ok(Identity::of_file(&stat, catalog)),
-        Err(error) => Err(Error::spawn(
-            format!("{} (is /proc mounted?)", program.display()),
-            &error.into(),
-        )),
-    }
-}
-
-/// The identity of this program.
-pub(super) fn own_identity(catalog: u64) -> Result<Identity, Error> {
-    identity(Path::new(THIS_PROGRAM), catalog)
 }
 
 #[cfg(test)]
@@ -326,18 +308,5 @@ mod tests {
         ] {
             assert_eq!(Token::parse(text), None, "{text}");
         }
-    }
-
-    #[test]
-    fn without_proc_the_error_says_so() {
-        let error = identity(Path::new("/nowhere/self/exe"), 0).unwrap_err();
-        assert!(error.to_string().contains("is /proc mounted?"), "{error}");
-        assert!(matches!(
-            error,
-            Error::Spawn {
-                kind: io::ErrorKind::NotFound,
-                ..
-            }
-        ));
     }
 }

@@ -3,25 +3,23 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::process::ExitStatusExt;
-use std::process::Child;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Instant;
 
-use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::{self, RecvFlags};
-use rustix::process::{Pid, Signal, kill_process_group};
 
+use super::descriptors::{self, refused};
 use super::fleet::{Action, Fleet, Then};
 use super::hub::Hub;
 use super::lane::Lane;
 use super::memory::Watch;
 use super::relay::Relay;
 use super::spawn::Recipe;
-use super::wire::{Hello, MESSAGE_MAX, Unreadable, VERSION};
-use super::{ENDED, Exit, Shared, TICK};
+use super::wire::{Hello, MESSAGE_MAX, Unreadable, VERSION, decode_refusal};
+use super::{ENDED, Shared, TICK, child};
 use crate::backend::{Config, SHUT_DOWN};
 use crate::sync::timespec;
 use crate::{Error, StartFailure, TaskErrorKind};
@@ -44,8 +42,7 @@ pub(super) struct Supervisor {
 }
 
 struct Process {
-    child: Child,
-    pidfd: OwnedFd,
+    child: child::Worker,
     socket: OwnedFd,
     /// Until the worker serves.
     lane: Option<Lane>,
@@ -66,13 +63,14 @@ impl Supervisor {
         config: &Config,
         built: SyncSender<Result<(), Error>>,
     ) -> io::Result<Self> {
-        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        let epoll = descriptors::epoll_set()?;
         epoll::add(
             &epoll,
             &shared.poke,
             EventData::new_u64(POKE),
             EventFlags::IN,
-        )?;
+        )
+        .map_err(|error| refused("epoll_ctl", error))?;
         Ok(Self {
             shared,
             recipe,
@@ -220,7 +218,7 @@ impl Supervisor {
     fn kill(&mut self, index: usize, why: Option<&'static str>) {
         if let Some(process) = &mut self.processes[index] {
             process.killed_for = process.killed_for.or(why);
-            kill_group(&process.child);
+            process.child.kill();
         }
     }
 
@@ -236,7 +234,6 @@ impl Supervisor {
         let started = self.recipe.start(index).and_then(|process| {
             let process = Process {
                 child: process.child,
-                pidfd: process.pidfd,
                 socket: process.socket,
                 lane: Some(process.lane),
                 relays: process.relays,
@@ -245,9 +242,9 @@ impl Supervisor {
             match self.register(index, &process) {
                 Ok(()) => Ok(process),
                 Err(error) => {
-                    kill_group(&process.child);
-                    reap(process.child);
-                    Err(Error::spawn("epoll", &error))
+                    process.child.kill();
+                    process.child.reap();
+                    Err(Error::spawn("no watch over the new process", &error))
                 }
             }
         });
@@ -265,9 +262,10 @@ impl Supervisor {
 
     fn register(&self, index: usize, process: &Process) -> io::Result<()> {
         let [socket, death] = [false, true].map(|death| EventData::new_u64(event(index, death)));
-        epoll::add(&self.epoll, &process.pidfd, death, EventFlags::IN)?;
-        epoll::add(&self.epoll, &process.socket, socket, EventFlags::IN)?;
-        Ok(())
+        let add = |fd: BorrowedFd<'_>, event| epoll::add(&self.epoll, fd, event, EventFlags::IN);
+        add(process.child.end(), death)
+            .and_then(|()| add(process.socket.as_fd(), socket))
+            .map_err(|error| refused("epoll_ctl", error))
     }
 
     fn serve(&mut self, index: usize) {
@@ -338,9 +336,12 @@ impl Supervisor {
     }
 
     fn check_hello(&self, message: &[u8]) -> Result<(), StartFailure> {
+        if let Some(why) = decode_refusal(message) {
+            return Err(StartFailure::Refused { why });
+        }
         match Hello::decode(message) {
             Ok(hello) if self.recipe.accepts(hello.identity) => Ok(()),
-            Ok(_) => Err(StartFailure::Build),
+            Ok(hello) => Err(self.recipe.difference(hello.identity)),
             Err(Unreadable::Garbage) => Err(StartFailure::Garbage),
             Err(Unreadable::Version(theirs)) => Err(StartFailure::Version {
                 ours: VERSION,
@@ -358,9 +359,9 @@ impl Supervisor {
         let Some(process) = self.processes[index].take() else {
             return;
         };
-        // What it started goes with it. It is not reaped yet, so the group's number is its own.
-        kill_group(&process.child);
-        let exit = reap(process.child);
+        // What it started goes with it.
+        process.child.kill();
+        let exit = process.child.reap();
         self.relays.retain(|relay| !relay.has_ended());
         for relay in process.relays {
             relay.worker_is_dead();
@@ -379,8 +380,8 @@ impl Drop for Supervisor {
     fn drop(&mut self) {
         // Also after a panic here, which would be a bug: nobody may wait for ever.
         for process in self.processes.drain(..).flatten() {
-            kill_group(&process.child);
-            reap(process.child);
+            process.child.kill();
+            process.child.reap();
         }
         // What the workers have written is there when the pool has ended.
         self.relays.drain(..).for_each(Relay::join);
@@ -415,29 +416,6 @@ fn receive(socket: BorrowedFd<'_>, message: &mut [u8; MESSAGE_MAX]) -> Heard {
         Ok((_, len)) => Heard::Message(len.min(MESSAGE_MAX)),
         Err(Errno::AGAIN | Errno::INTR) => Heard::Nothing,
         Err(_) => Heard::End,
-    }
-}
-
-fn kill_group(child: &Child) {
-    let group = Pid::from_child(child);
-    if kill_process_group(group, Signal::KILL).is_err() {
-        // It has left its group, or has not formed it yet.
-        let _ = rustix::process::kill_process(group, Signal::KILL);
-    }
-}
-
-/// How a process that is dead, or dying, ended.
-fn reap(mut child: Child) -> Exit {
-    match child.wait() {
-        Ok(status) => Exit {
-            signal: status.signal(),
-            code: status.code(),
-        },
-        // Somebody else in this program has waited for it.
-        Err(_) => Exit {
-            signal: None,
-            code: None,
-        },
     }
 }
 

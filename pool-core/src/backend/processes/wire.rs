@@ -1,9 +1,9 @@
 //! What parent and worker say to each other at the start, and the flags of a request.
 
-use crate::task::{FNV_OFFSET, fnv1a};
+use crate::catalog::Catalog;
 
 /// Changes with every change of the lane's layout or of these messages.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 const MAGIC: [u8; 8] = *b"poolcore";
 
@@ -89,12 +89,13 @@ impl Progress {
     }
 }
 
-/// Which program this is.
+/// Which tasks a program links. (The file of a worker is not compared: it is that of its parent by
+/// construction, and what a file system says of a file may change while it stays the same.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity {
-    /// The executable file.
-    pub(super) build: u64,
-    /// The tasks that it links.
+    /// How many they are.
+    pub(super) tasks: u64,
+    /// The digest of the catalog.
     pub(super) catalog: u64,
 }
 
@@ -102,7 +103,7 @@ pub(super) struct Identity {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Welcome {
     pub(super) identity: Identity,
-    /// The worker runs another executable on purpose: builds and catalogs differ.
+    /// The worker runs another executable on purpose: the catalogs may differ.
     pub(super) foreign: bool,
     pub(super) index: u32,
     pub(super) depth: u32,
@@ -113,6 +114,8 @@ pub(super) struct Welcome {
     pub(super) sharers: u32,
     /// The pool is an agent's: its tasks come from other machines.
     pub(super) agent: bool,
+    /// The rights that new files of the worker do not get, where it has not inherited them.
+    pub(super) umask: Option<u32>,
 }
 
 /// Worker → parent: ready to serve.
@@ -131,7 +134,23 @@ pub(super) enum Unreadable {
 }
 
 /// The longest message.
-pub(super) const MESSAGE_MAX: usize = 128;
+pub(super) const MESSAGE_MAX: usize = 1024;
+
+/// Worker → parent, in the place of the hello: why there will be none. The text follows.
+const REFUSAL: [u8; 8] = *b"poolnone";
+
+/// The message of a worker that cannot be one.
+pub(super) fn encode_refusal(reason: &str) -> Vec<u8> {
+    let mut bytes = REFUSAL.to_vec();
+    bytes.extend(reason.bytes().take(MESSAGE_MAX - REFUSAL.len()));
+    bytes
+}
+
+/// The reason in such a message, as text that can be printed.
+pub(super) fn decode_refusal(bytes: &[u8]) -> Option<String> {
+    let reason = String::from_utf8_lossy(bytes.strip_prefix(&REFUSAL)?).into_owned();
+    Some(reason.replace(char::is_control, " "))
+}
 
 /// "Look at the lane": worker → parent, at any time after the hello.
 pub(super) const DING: [u8; 1] = [1];
@@ -139,7 +158,7 @@ pub(super) const DING: [u8; 1] = [1];
 impl Welcome {
     pub(super) fn encode(&self) -> Vec<u8> {
         frame(&[
-            self.identity.build,
+            self.identity.tasks,
             self.identity.catalog,
             u64::from(self.foreign),
             u64::from(self.index),
@@ -148,12 +167,13 @@ impl Welcome {
             u64::from(self.stdout),
             u64::from(self.sharers),
             u64::from(self.agent),
+            self.umask.map_or(u64::MAX, u64::from),
         ])
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
         let [
-            build,
+            tasks,
             catalog,
             foreign,
             index,
@@ -162,9 +182,10 @@ impl Welcome {
             stdout,
             sharers,
             agent,
+            umask,
         ] = unframe(bytes)?;
         Ok(Self {
-            identity: Identity { build, catalog },
+            identity: Identity { tasks, catalog },
             foreign: foreign != 0,
             index: u32::try_from(index).map_err(|_| Unreadable::Garbage)?,
             depth: u32::try_from(depth).map_err(|_| Unreadable::Garbage)?,
@@ -172,19 +193,20 @@ impl Welcome {
             stdout: stdout != 0,
             sharers: u32::try_from(sharers).map_err(|_| Unreadable::Garbage)?,
             agent: agent != 0,
+            umask: u32::try_from(umask).ok(),
         })
     }
 }
 
 impl Hello {
     pub(super) fn encode(&self) -> Vec<u8> {
-        frame(&[self.identity.build, self.identity.catalog])
+        frame(&[self.identity.tasks, self.identity.catalog])
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
-        let [build, catalog] = unframe(bytes)?;
+        let [tasks, catalog] = unframe(bytes)?;
         Ok(Self {
-            identity: Identity { build, catalog },
+            identity: Identity { tasks, catalog },
         })
     }
 }
@@ -214,23 +236,12 @@ fn unframe<const N: usize>(bytes: &[u8]) -> Result<[u64; N], Unreadable> {
 }
 
 impl Identity {
-    /// The identity of the running executable: its file, as the kernel knows it, and its tasks.
-    pub(super) fn of_file(stat: &rustix::fs::Stat, catalog: u64) -> Self {
-        let facts = [
-            stat.st_dev,
-            stat.st_ino,
-            stat.st_size as u64,
-            stat.st_mtime as u64,
-            // Signed where rustix goes through the C library.
-            #[allow(clippy::unnecessary_cast)]
-            {
-                stat.st_mtime_nsec as u64
-            },
-        ];
-        let build = facts
-            .iter()
-            .fold(FNV_OFFSET, |hash, fact| fnv1a(hash, &fact.to_le_bytes()));
-        Self { build, catalog }
+    /// The identity of the running program.
+    pub(super) fn of(catalog: &Catalog) -> Self {
+        Self {
+            tasks: catalog.len() as u64,
+            catalog: catalog.digest(),
+        }
     }
 }
 
@@ -239,7 +250,7 @@ mod tests {
     use super::*;
 
     const IDENTITY: Identity = Identity {
-        build: 0x0123_4567_89ab_cdef,
+        tasks: 0x0123_4567_89ab_cdef,
         catalog: u64::MAX,
     };
 
@@ -254,10 +265,22 @@ mod tests {
             stdout: false,
             sharers: 12,
             agent: true,
+            umask: Some(0o22),
         };
         assert_eq!(Welcome::decode(&welcome.encode()), Ok(welcome));
         let hello = Hello { identity: IDENTITY };
         assert_eq!(Hello::decode(&hello.encode()), Ok(hello));
+    }
+
+    #[test]
+    fn a_reason_arrives_as_text() {
+        let read = |reason: &str| decode_refusal(&encode_refusal(reason));
+        assert_eq!(read("no memory").as_deref(), Some("no memory"));
+        assert_eq!(read("two\nlines\x1b[2J").as_deref(), Some("two lines [2J"));
+        let long = "é".repeat(MESSAGE_MAX);
+        assert!(encode_refusal(&long).len() <= MESSAGE_MAX);
+        assert!(read(&long).is_some());
+        assert_eq!(decode_refusal(&Hello { identity: IDENTITY }.encode()), None);
     }
 
     #[test]

@@ -9,32 +9,39 @@ use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::sync::atomic::fence;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::{Errno, fcntl_dupfd_cloexec};
+use rustix::fs::Mode;
+use rustix::io::Errno;
 use rustix::net::{self, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags};
-use rustix::process::{PidfdFlags, Signal, getpgrp, getpid, getppid, pidfd_open};
+use rustix::process::{Pid, Signal, getpgrp, getpid, getppid};
 
+use super::descriptors::{self, Reserved, refused};
 use super::inherited::close_inherited;
 use super::lane::arena::{Allocator, Region};
 use super::lane::memory::{ControlMap, TrustedArena, WriteArena};
 use super::lane::slot::{Facts, SLOT_INLINE, Start, TELL_JOINER, TELL_SUPERVISOR};
 use super::lane::{Control, monotonic_nanos};
 use super::wire::{
-    DING, Finished, Hello, MESSAGE_MAX, Progress, Unreadable, VERSION, Welcome, kind,
+    DING, Finished, Hello, Identity, MESSAGE_MAX, Progress, Unreadable, VERSION, Welcome,
+    encode_refusal, kind,
 };
-use super::{DEPTH, Token, spawn};
+use super::{DEPTH, Token, privilege};
 use crate::Backend;
 use crate::catalog::{Catalog, Entry};
 use crate::codec::{self, Frames, REPLY_HEAD, Reply};
 use crate::current::{self, Frame, Probe};
 use crate::patience::Patience;
 use crate::seed;
+use crate::sync::timespec;
 use crate::task::TaskId;
 
 /// The exit code of a process that was started as a worker and cannot be one.
 const EXIT_NOT_A_WORKER: i32 = 64;
+
+/// How often a worker looks for its parent where the kernel does not tell of its end.
+const LOOK_AT_PARENT: Duration = Duration::from_secs(1);
 
 /// How much room the replies of a chunk get at first.
 const CHUNK_ROOM: u64 = 64 << 10;
@@ -51,8 +58,11 @@ struct Lane {
     request: TrustedArena,
     reply: WriteArena,
     arena_bytes: u64,
-    socket: OwnedFd,
+    socket: BorrowedFd<'static>,
 }
+
+/// The control socket, from when it is not the standard input any more.
+static SOCKET: OnceLock<OwnedFd> = OnceLock::new();
 
 static LANE: OnceLock<Lane> = OnceLock::new();
 
@@ -64,20 +74,32 @@ pub(crate) fn take_over(token: Token) -> ! {
     match serve(token) {
         Ok(()) => exit(0),
         Err(reason) => {
-            // Standard error may be closed.
-            let _ = writeln!(
-                io::stderr(),
-                "this process was started as a worker of pool-core and cannot be one: {reason}"
-            );
+            if !tell_parent(&reason) {
+                // Standard error may be closed.
+                let _ = writeln!(
+                    io::stderr(),
+                    "this process was started as a worker of pool-core and cannot be one: {reason}"
+                );
+            }
             exit(EXIT_NOT_A_WORKER)
         }
     }
 }
 
+/// Tells the parent why this process cannot be a worker; says whether there is a control socket.
+fn tell_parent(reason: &str) -> bool {
+    let socket = SOCKET
+        .get()
+        .map_or(rustix::stdio::stdin(), |socket| socket.as_fd());
+    net::sockopt::socket_type(socket) == Ok(net::SocketType::SEQPACKET)
+        && net::send(socket, &encode_refusal(reason), SendFlags::NOSIGNAL).is_ok()
+}
+
 fn serve(token: Token) -> Result<(), String> {
-    let parent = getppid();
+    privilege::check()?;
+    let starter = getppid();
     // Before the look at its number: if that is right, this is the parent and no later process.
-    let pidfd = parent.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+    let pidfd = starter.and_then(|pid| descriptors::process(pid).ok());
     let parent = getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
     if u32::try_from(parent) != Ok(token.parent) {
         // An orphan: its parent died before it got here, and nobody wants to hear of it.
@@ -106,20 +128,26 @@ fn serve(token: Token) -> Result<(), String> {
         );
         return Err(format!("its parent speaks version {}", token.version));
     }
+    // A parent that runs without standard streams starts workers without them.
+    let reserved = Reserved::new();
     let (welcome, mut fds) = receive_welcome(rustix::stdio::stdin())?;
     let socket = move_stdin_away().map_err(|error| format!("its standard input: {error}"))?;
+    drop(reserved);
     if welcome.stdout {
         let stdout = fds.pop().ok_or("a descriptor is missing")?;
         rustix::stdio::dup2_stdout(stdout).map_err(|error| format!("standard output: {error}"))?;
+    }
+    if let Some(umask) = welcome.umask {
+        rustix::process::umask(Mode::from_raw_mode(umask));
     }
     let [control, request, reply] =
         <[OwnedFd; 3]>::try_from(fds).map_err(|fds| format!("it got {} descriptors", fds.len()))?;
     let own = identity()?;
     let hello = Hello { identity: own };
-    net::send(&socket, &hello.encode(), SendFlags::NOSIGNAL)
-        .map_err(|error| format!("its parent does not hear it: {error}"))?;
     if !welcome.foreign && own != welcome.identity {
-        return Err("it is another build than its parent".into());
+        // The parent sees in the hello what differs.
+        let _ = net::send(socket, &hello.encode(), SendFlags::NOSIGNAL);
+        return Err("it links other tasks than its parent".into());
     }
     let lane = map(&welcome, socket, [&control, &request, &reply])
         .map_err(|error| format!("its lane: {error}"))?;
@@ -137,7 +165,7 @@ fn serve(token: Token) -> Result<(), String> {
     std::thread::Builder::new()
         .name("pool-watch".into())
         .stack_size(64 * 1024)
-        .spawn(move || watch_parent(lane.socket.as_fd(), pidfd.as_ref()))
+        .spawn(move || watch_parent(lane.socket, starter, pidfd.as_ref()))
         .map_err(|error| format!("its watching thread: {error}"))?;
     // The parent has checked that there are no duplicates.
     let catalog = Catalog::get().map_err(|error| error.to_string())?;
@@ -146,13 +174,15 @@ fn serve(token: Token) -> Result<(), String> {
         false => Backend::Processes,
     };
     let frame = Frame::new(backend, welcome.index as usize);
+    net::send(socket, &hello.encode(), SendFlags::NOSIGNAL)
+        .map_err(|error| format!("its parent does not hear it: {error}"))?;
     Worker::new(lane, catalog, frame).run();
     Ok(())
 }
 
-fn identity() -> Result<super::wire::Identity, String> {
+fn identity() -> Result<Identity, String> {
     let catalog = Catalog::get().map_err(|error| error.to_string())?;
-    spawn::own_identity(catalog.digest()).map_err(|error| error.to_string())
+    Ok(Identity::of(catalog))
 }
 
 fn receive_welcome(socket: BorrowedFd<'_>) -> Result<(Welcome, Vec<OwnedFd>), String> {
@@ -191,15 +221,18 @@ fn receive_welcome(socket: BorrowedFd<'_>) -> Result<(Welcome, Vec<OwnedFd>), St
     }
 }
 
-/// The control socket to a descriptor of its own; `/dev/null` becomes the standard input.
-fn move_stdin_away() -> io::Result<OwnedFd> {
-    let socket = fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
-    let null = std::fs::File::open("/dev/null")?;
-    rustix::stdio::dup2_stdin(&null)?;
-    Ok(socket)
+/// Moves the control socket to a descriptor of its own. The standard input becomes one that is at
+/// its end: a socket, so that the names of the standard input (`/dev/stdin`, `/proc/self/fd/0`)
+/// cannot be opened. The program's input is not here, and an empty file in its place would be taken
+/// for it. (It is not connected: a shell takes a connected one for a login from elsewhere.)
+fn move_stdin_away() -> io::Result<BorrowedFd<'static>> {
+    let socket = descriptors::copy(rustix::stdio::stdin())?;
+    let dead = descriptors::dead_socket()?;
+    rustix::stdio::dup2_stdin(&dead).map_err(|error| refused("dup2", error))?;
+    Ok(SOCKET.get_or_init(|| socket).as_fd())
 }
 
-fn map(welcome: &Welcome, socket: OwnedFd, fds: [&OwnedFd; 3]) -> io::Result<Lane> {
+fn map(welcome: &Welcome, socket: BorrowedFd<'static>, fds: [&OwnedFd; 3]) -> io::Result<Lane> {
     let [control, request, reply] = fds.map(AsFd::as_fd);
     let control = ControlMap::new(control)?;
     control.keep_from_forks();
@@ -213,13 +246,17 @@ fn map(welcome: &Welcome, socket: OwnedFd, fds: [&OwnedFd; 3]) -> io::Result<Lan
 }
 
 /// Waits for the end of the parent, and ends this process with everything it has started.
-fn watch_parent(socket: BorrowedFd<'_>, parent: Option<&OwnedFd>) {
+fn watch_parent(socket: BorrowedFd<'_>, number: Option<Pid>, parent: Option<&OwnedFd>) {
     // The socket ends when the parent dies or executes another program. A process that the parent
     // has forked keeps a copy of the other end, so the parent itself is watched as well.
     let mut watched = vec![PollFd::from_borrowed_fd(socket, PollFlags::IN)];
     watched.extend(parent.map(|parent| PollFd::new(parent, PollFlags::IN)));
+    // Without a pidfd its number is looked at: who loses its parent gets another one.
+    let limit = parent.is_none().then(|| timespec(LOOK_AT_PARENT));
     loop {
-        match poll(&mut watched, None) {
+        match poll(&mut watched, limit.as_ref()) {
+            Ok(0) if getppid() == number => continue,
+            Ok(0) => break,
             Ok(_) => {}
             Err(Errno::INTR) => continue,
             Err(_) => break,
@@ -308,7 +345,7 @@ impl Worker {
                 Start::Nothing => {
                     let ready = || slot.has_work();
                     if !self.patience.spin_until(ready) {
-                        let socket = self.lane.socket.as_fd();
+                        let socket = self.lane.socket;
                         control
                             .header
                             .sleep_worker(ready, || ding(socket), || self.trim_idle());
@@ -371,7 +408,7 @@ impl Worker {
             self.control.header.ring_parent();
         }
         if told & TELL_SUPERVISOR != 0 {
-            ding(self.lane.socket.as_fd());
+            ding(self.lane.socket);
         }
     }
 
@@ -516,7 +553,7 @@ impl Worker {
                 }
                 return region;
             }
-            ding(self.lane.socket.as_fd());
+            ding(self.lane.socket);
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
     }

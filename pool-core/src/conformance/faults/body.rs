@@ -82,6 +82,8 @@ pub(in super::super) fn fault_body_exec_hang(subject: &Subject) {
 /// Writes nonsense to every socket that it has.
 #[pool_task(crate = crate)]
 fn writes_to_its_sockets() -> usize {
+    // The library does not keep it.
+    #[allow(clippy::disallowed_methods)]
     let this = pidfd_open(getpid(), PidfdFlags::empty()).unwrap();
     let mut written = 0;
     for fd in descriptors() {

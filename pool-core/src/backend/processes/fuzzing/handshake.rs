@@ -32,7 +32,7 @@ fn input_len(message: &[u8]) -> usize {
 /// What the two sides say, with these numbers.
 fn written(input: &mut Input<'_>) -> [Vec<u8>; 2] {
     let identity = Identity {
-        build: input.long(),
+        tasks: input.long(),
         catalog: input.long(),
     };
     let welcome = Welcome {
@@ -44,6 +44,7 @@ fn written(input: &mut Input<'_>) -> [Vec<u8>; 2] {
         arena_bytes: input.long(),
         stdout: input.flag(),
         agent: input.flag(),
+        umask: input.flag().then(|| input.long() as u32),
     };
     let hello = Hello { identity };
     assert_eq!(Welcome::decode(&welcome.encode()), Ok(welcome));

@@ -4,14 +4,16 @@ use std::io;
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
-use rustix::fs::{self, MemfdFlags, Mode, OFlags, SealFlags};
+use rustix::fs::{self, SealFlags};
 use rustix::mm::{self, Advice, MapFlags, ProtFlags};
 use rustix::process::{Resource, getrlimit};
 
+use super::super::descriptors::{self, refused};
 use super::Control;
 use super::arena::Region;
 
@@ -47,7 +49,8 @@ impl Mapping {
                 fd,
                 0,
             )
-        }?;
+        }
+        .map_err(|error| refused("mmap", error))?;
         let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
         let mapping = Self { start, len };
         // Large sparse segments would only bloat a core dump.
@@ -80,14 +83,41 @@ impl Drop for Mapping {
 }
 
 /// Tells a process from those that are forked from it, which have a copy of its memory and none of
-/// its threads: a word that a fork finds wiped. (Asking for the process's number takes as long as a
-/// short task.)
+/// its threads.
 #[derive(Debug)]
-pub(crate) struct HomeMark(Mapping);
+pub(crate) enum HomeMark {
+    /// By a word that a fork finds wiped.
+    Wiped(WipedWord),
+    /// By the number of the process, where the kernel does not wipe. (Asking for that takes as long
+    /// as a short task.)
+    Number(u32),
+}
 
 impl HomeMark {
     /// Marks the calling process.
-    pub(crate) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> Self {
+        match WipedWord::new() {
+            Ok(word) => Self::Wiped(word),
+            Err(_) => Self::Number(std::process::id()),
+        }
+    }
+
+    /// Whether this is the process that was marked.
+    #[inline]
+    pub(crate) fn is_home(&self) -> bool {
+        match self {
+            Self::Wiped(word) => word.get().load(Relaxed) == 1,
+            Self::Number(number) => std::process::id() == *number,
+        }
+    }
+}
+
+/// A word that is 1, and 0 in a fork.
+#[derive(Debug)]
+pub(crate) struct WipedWord(Mapping);
+
+impl WipedWord {
+    fn new() -> io::Result<Self> {
         let len = size_of::<AtomicU64>();
         // SAFETY: a new mapping at an address of the kernel's choice overlaps nothing.
         let start = unsafe {
@@ -99,21 +129,15 @@ impl HomeMark {
             )
         }?;
         let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        let mark = Self(Mapping { start, len });
+        let word = Self(Mapping { start, len });
         // SAFETY: the contents in this process stay as they are.
         unsafe { mm::madvise(start.as_ptr().cast(), len, Advice::LinuxWipeOnFork) }?;
-        mark.word().store(1, Relaxed);
-        Ok(mark)
-    }
-
-    /// Whether this is the process that was marked.
-    #[inline]
-    pub(crate) fn is_home(&self) -> bool {
-        self.word().load(Relaxed) == 1
+        word.get().store(1, Relaxed);
+        Ok(word)
     }
 
     #[inline]
-    fn word(&self) -> &AtomicU64 {
+    fn get(&self) -> &AtomicU64 {
         // SAFETY: the mapping is as long as a word, begins on a page, and is initialised: with
         // zeros at first.
         unsafe { self.0.start.cast::<AtomicU64>().as_ref() }
@@ -152,7 +176,8 @@ pub(crate) struct TrustedArena(Mapping);
 pub(crate) fn create() -> io::Result<(Segments, ControlMap, WriteArena, DoubtedArena)> {
     let control_bytes = size_of::<Control>() as u64;
     if file_size_limit().is_some_and(|limit| limit < control_bytes.max(ARENA_MIN)) {
-        return Err(io::ErrorKind::FileTooLarge.into());
+        let message = "the limit of the size of files (RLIMIT_FSIZE, ulimit -f) is too small";
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
     let control = segment("pool-control", control_bytes)?;
     let control_map = ControlMap::new(control.as_fd())?;
@@ -188,32 +213,27 @@ fn create_arenas(bytes: u64) -> io::Result<(OwnedFd, OwnedFd, WriteArena, Doubte
     seal(reply.as_fd())?;
     let doubted = DoubtedArena {
         mapping: Mapping::new(reply.as_fd(), bytes, ProtFlags::READ)?,
-        file: reply.try_clone()?,
+        file: descriptors::copy(reply.as_fd())?,
     };
     Ok((request, reply, write, doubted))
 }
 
 fn segment(name: &str, bytes: u64) -> io::Result<OwnedFd> {
-    let fd = fs::memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
-    fs::ftruncate(&fd, bytes)?;
+    let fd = descriptors::memory_file(name)?;
+    fs::ftruncate(&fd, bytes).map_err(|error| refused("ftruncate", error))?;
     Ok(fd)
 }
 
 /// Without the seals the other side could cut the file off, and every access would be a bus error.
 fn seal(fd: BorrowedFd<'_>) -> io::Result<()> {
-    Ok(fs::fcntl_add_seals(
-        fd,
-        SealFlags::SHRINK | SealFlags::GROW,
-    )?)
+    fs::fcntl_add_seals(fd, SealFlags::SHRINK | SealFlags::GROW)
+        .map_err(|error| refused("fcntl(F_ADD_SEALS)", error))
 }
 
 /// The same file, opened anew for reading only.
 fn read_only(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    Ok(fs::open(
-        format!("/proc/self/fd/{}", fd.as_raw_fd()),
-        OFlags::RDONLY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )?)
+    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    descriptors::read_only(Path::new(&path))
 }
 
 /// How large an arena may be: a file longer than the process's limit would be answered with a
