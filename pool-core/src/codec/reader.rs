@@ -424,6 +424,42 @@ impl<'de> Reader<'de> {
         Ok(value)
     }
 
+    /// The fields of a struct with names as a tuple, for a type that reads itself so.
+    #[cold]
+    fn values<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
+        let like = usize::try_from(self.varint()?).unwrap_or(usize::MAX);
+        let prediction = Prediction::Shape(like.checked_sub(1));
+        let left = self.len(1)?;
+        self.enter()?;
+        let mut values = Values(Named {
+            reader: self,
+            place: Place::UNKNOWN,
+            name: "",
+            list: &[],
+            prediction,
+            next: 0,
+            left,
+            keys: Vec::new(),
+            differs: false,
+            last: "",
+        });
+        let value = visitor.visit_seq(&mut values)?;
+        let Named {
+            left,
+            keys,
+            differs,
+            ..
+        } = values.0;
+        if left > 0 {
+            return Err(CodecError::invalid_length(keys.len() + left, &"fewer fields"));
+        }
+        if differs {
+            self.shapes.push(keys.into_boxed_slice());
+        }
+        self.depth += 1;
+        Ok(value)
+    }
+
     /// A variant of an enum, whose token follows: its name, and whether it has a content.
     fn variant(&mut self, asked: Option<List>) -> Result<Option<(&'de str, bool)>> {
         let token = self.peek()?;
@@ -747,6 +783,10 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
                 let place = self.here();
                 self.elements(len, place, true, visitor)
             }
+            None if self.peek()? == format::NAMED => {
+                self.skip();
+                self.values(visitor)
+            }
             None => self.any(visitor),
         }
     }
@@ -1052,6 +1092,25 @@ impl<'de> SeqAccess<'de> for Named<'_, 'de> {
 
     fn size_hint(&self) -> Option<usize> {
         Some(self.left)
+    }
+}
+
+/// The values of a struct without their names.
+struct Values<'r, 'de>(Named<'r, 'de>);
+
+impl<'de> SeqAccess<'de> for Values<'_, 'de> {
+    type Error = CodecError;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>> {
+        if self.0.left == 0 {
+            return Ok(None);
+        }
+        let key = self.0.key()?;
+        self.0.value(key, true, seed).map(Some)
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.0.left)
     }
 }
 

@@ -478,3 +478,23 @@ fn deep_values_are_read_on_a_stack_of_two_megabytes() {
         );
     }
 }
+
+#[derive(Debug, PartialEq, Serialize)]
+struct ReadsItselfAsATuple {
+    id: u8,
+    plain: Plain,
+}
+
+impl<'de> Deserialize<'de> for ReadsItselfAsATuple {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        Deserialize::deserialize(input).map(|(id, plain)| Self { id, plain })
+    }
+}
+
+#[test]
+fn a_struct_may_be_read_as_a_tuple() {
+    let value = |id| ReadsItselfAsATuple { id, plain: plain(1) };
+    arrives(value(1));
+    arrives(vec![value(1), value(2), value(3)]);
+    arrives((plain(3), value(1), plain(4)));
+}
