@@ -241,6 +241,13 @@ fn starts_program() -> String {
 }
 
 #[test]
+fn a_source_that_is_compiled_twice_is_one_task() {
+    let ended = run_program(&mut program(env!("CARGO_BIN_EXE_pool-tests")));
+    let expected = ["inline", "threads", "processes"].map(|backend| format!("{backend}: 3 3\n"));
+    assert_eq!(ended.out, expected.concat(), "{}", ended.describe());
+}
+
+#[test]
 fn two_tasks_of_one_name_are_named_with_their_places() {
     let ended = run_program(&mut program(env!("CARGO_BIN_EXE_duplicate")));
     let lines: Vec<_> = ended.out.lines().collect();
