@@ -4,6 +4,8 @@ use std::cell::Cell;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use crate::local::{self, Local};
+
 /// Where a re-executed program becomes a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Door {
@@ -25,13 +27,13 @@ thread_local! {
 
 /// The door through which workers of a pool made by this thread come in.
 pub(crate) fn door() -> Option<Door> {
-    TEST_DOOR.get().or_else(|| DOOR.get().copied())
+    local::read(&TEST_DOOR).or_else(|| DOOR.get().copied())
 }
 
 /// From now on workers of pools that the calling thread makes come in through this door.
 #[cfg(feature = "cluster")]
 pub(crate) fn use_door(door: Option<Door>) {
-    TEST_DOOR.set(door);
+    TEST_DOOR.store(door);
 }
 
 /// Whether this process is a worker.
@@ -69,7 +71,7 @@ pub fn finish() {
 #[doc(hidden)]
 pub fn test_door(path: &'static str) {
     go_through(Door::Test(path));
-    TEST_DOOR.set(Some(Door::Test(path)));
+    TEST_DOOR.store(Some(Door::Test(path)));
 }
 
 fn go_through(door: Door) {
@@ -89,7 +91,7 @@ fn go_through(door: Door) {
     #[cfg(feature = "cluster")]
     if DOOR.get().is_none() && crate::backend::cluster::is_asked_for() {
         let _ = DOOR.set(door);
-        TEST_DOOR.set(Some(door));
+        TEST_DOOR.store(Some(door));
         crate::backend::cluster::take_over();
     }
     // A later door changes nothing.

@@ -116,7 +116,9 @@ pub mod __private;
 mod cell;
 mod codec;
 mod completions;
+// Its thread-local values are the tasks' own.
 #[cfg(feature = "conformance")]
+#[allow(clippy::disallowed_methods)]
 pub mod conformance;
 mod cpus;
 mod current;
@@ -127,6 +129,7 @@ mod failure;
 mod handle;
 mod help;
 mod initializer;
+mod local;
 mod map;
 mod numbers;
 mod output;

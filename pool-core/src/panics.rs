@@ -10,6 +10,7 @@ use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
+use crate::local::{self, Local};
 use crate::progress;
 
 /// A caught panic.
@@ -40,11 +41,11 @@ thread_local! {
 #[inline]
 pub(crate) fn catch<T>(code: impl FnOnce() -> T) -> Result<T, Panic> {
     install_hook();
-    let outer = CATCHING.replace(true);
+    let outer = CATCHING.swap(true);
     // The values that the code touched are dropped or owned by the caller, which reports the
     // panic: nobody looks at them as if nothing had happened.
     let result = panic::catch_unwind(AssertUnwindSafe(code));
-    CATCHING.set(outer);
+    CATCHING.store(outer);
     result.map_err(|payload| {
         let message = text(&*payload);
         // A payload's destructor may panic as well; one such panic is swallowed, and the
@@ -54,7 +55,7 @@ pub(crate) fn catch<T>(code: impl FnOnce() -> T) -> Result<T, Panic> {
         }
         Panic {
             message,
-            location: LOCATION.take(),
+            location: LOCATION.take_out(),
         }
     })
 }
@@ -65,8 +66,8 @@ fn install_hook() {
     HOOK.call_once(|| {
         let program_hook = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            if CATCHING.get() {
-                LOCATION.set(info.location().map(ToString::to_string));
+            if local::read(&CATCHING) {
+                LOCATION.store(info.location().map(ToString::to_string));
             }
             // Not into a progress bar.
             progress::suspend(|| program_hook(info));

@@ -1,7 +1,7 @@
 //! The tests of the workspace, in one binary.
 
-// A failed `unwrap` is a failed test.
-#![allow(clippy::unwrap_used)]
+// A failed `unwrap` is a failed test. Thread-local values are used while their thread lives.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod bars;
 mod behaviour;
@@ -342,6 +342,11 @@ behaviours! {
             "a worker process does not have the pools of its parent";
         a_pool_that_a_task_leaves_behind_ends_with_its_worker on [processes]
             "elsewhere it is left behind in this process, and lives as long";
+    }
+    destructors {
+        a_pool_is_used on all;
+        a_pool_ends_there on all;
+        a_worker_of_the_pool_uses_it on [threads] "the threads of other workers end with them";
     }
     context {
         a_task_knows_itself on all;

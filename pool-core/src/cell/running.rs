@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::ptr::NonNull;
 
 use super::{Head, Job};
+use crate::local::{self, Local};
 
 thread_local! {
     /// The innermost job that runs in this thread; `enter` keeps its cell alive.
@@ -16,16 +17,16 @@ pub(super) fn enter<T>(job: &Job, code: impl FnOnce() -> T) -> T {
     struct Leave(Option<NonNull<Head>>);
     impl Drop for Leave {
         fn drop(&mut self) {
-            RUNNING.set(self.0);
+            RUNNING.store(self.0);
         }
     }
-    let _leave = Leave(RUNNING.replace(Some(job.0)));
+    let _leave = Leave(RUNNING.swap(Some(job.0)));
     code()
 }
 
 /// The innermost job that runs in this thread.
 pub(crate) fn running() -> Option<Job> {
-    let cell = RUNNING.get()?;
+    let cell = local::read(&RUNNING)?;
     // SAFETY: the pointer is set only as long as `enter` borrows a `Job` to the cell.
     let head = unsafe { cell.as_ref() };
     head.state.add_ref();
@@ -35,7 +36,7 @@ pub(crate) fn running() -> Option<Job> {
 /// Whether the innermost job that runs in this thread was asked to stop.
 #[inline]
 pub(super) fn is_stopped() -> bool {
-    RUNNING.get().is_some_and(|cell| {
+    local::read(&RUNNING).is_some_and(|cell| {
         // SAFETY: as in `running`.
         unsafe { cell.as_ref() }.state.is_stopped()
     })

@@ -16,6 +16,7 @@ use std::task::Waker;
 use std::thread::Thread;
 
 use super::State;
+use crate::local::Local;
 use crate::panics;
 
 pub(crate) type Callback = Box<dyn FnOnce() + Send>;
@@ -29,13 +30,12 @@ thread_local! {
 
 /// From now on the calling thread does not run callbacks itself.
 pub(crate) fn divert_callbacks(to: Diversion) {
-    DIVERSION.set(Some(to));
+    DIVERSION.store(Some(to));
 }
 
 fn call(callback: Callback) {
     let mut left = Some(callback);
-    // In a thread that is ending there is no diversion any more.
-    let _ = DIVERSION.try_with(|diversion| {
+    DIVERSION.access(|diversion| {
         if let Some(to) = &mut *diversion.borrow_mut()
             && let Some(callback) = left.take()
         {

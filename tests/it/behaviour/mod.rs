@@ -7,6 +7,7 @@ pub(crate) mod chunks;
 pub(crate) mod codec;
 pub(crate) mod context;
 pub(crate) mod crash;
+pub(crate) mod destructors;
 pub(crate) mod futures;
 pub(crate) mod generics;
 pub(crate) mod handle;

@@ -25,6 +25,7 @@ use super::sleep::spin_until;
 use crate::TaskError;
 use crate::blocked;
 use crate::cell::{Job, counts_in};
+use crate::local::Local as _;
 
 /// How long the jobs of a batch should take together. So long at most one of them waits behind
 /// another one although a worker is free.
@@ -139,19 +140,17 @@ pub(super) fn take(pool: &Shared, job: &Job) -> Option<(Job, usize)> {
 
 #[inline]
 fn with_local<T>(pool: &Shared, work: impl FnOnce(&Local) -> T) -> Option<T> {
-    LOCAL
-        .try_with(|local| {
-            let local = local.borrow();
-            let local = local.as_ref().filter(|own| std::ptr::eq(own.pool, pool))?;
-            Some(work(local))
-        })
-        .ok()
-        .flatten()
+    let local = LOCAL.access(|local| {
+        let local = local.borrow();
+        let local = local.as_ref().filter(|own| std::ptr::eq(own.pool, pool))?;
+        Some(work(local))
+    });
+    local.flatten()
 }
 
 /// Runs jobs until the pool is closed and all are done.
 pub(super) fn run(shared: &Arc<Shared>, queues: Queues, index: usize) {
-    LOCAL.set(Some(Local {
+    LOCAL.store(Some(Local {
         pool: Arc::as_ptr(shared),
         index,
         stack: queues.stack,
@@ -175,11 +174,14 @@ pub(super) fn run(shared: &Arc<Shared>, queues: Queues, index: usize) {
             .map_or(0, |own| own.ran.load(Relaxed)),
         seen: Vec::new(),
     };
-    if worker.run() == End::Left {
+    let end = worker.run();
+    // What the destructors of the thread wait for is waited for by no worker.
+    blocked::works_for(None);
+    if end == End::Left {
         return;
     }
     // Jobs on it would be dropped without an outcome; there are none.
-    let local = LOCAL.take();
+    let local = LOCAL.take_out();
     debug_assert!(local.is_none_or(|local| local.stack.is_empty()));
 }
 
@@ -254,7 +256,7 @@ impl Worker<'_> {
         if self.index < shared.workers.target() || shared.is_closed() {
             return false;
         }
-        if let Some(Local { stack, .. }) = LOCAL.take() {
+        if let Some(Local { stack, .. }) = LOCAL.take_out() {
             let batch = std::mem::replace(&mut self.batch, Deque::new_fifo());
             vacancies.vacate(self.index, Queues { stack, batch });
         }
