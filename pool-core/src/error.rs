@@ -130,7 +130,8 @@ impl fmt::Display for Error {
             Self::NotInitialized => f.write_str(
                 "a process pool needs a door through which this program becomes a worker when it \
                  is started again: put #[pool_core::main] on main, or call pool_core::init() as \
-                 the first statement of main, or use #[pool_core::test] instead of #[test]",
+                 the first statement of main, or use #[pool_core::test] instead of #[test] (the door of \
+                 another test does not count)",
             ),
             Self::ZeroWorkers => f.write_str("a pool needs at least one worker"),
             Self::TooManyWorkers { asked } => write!(
