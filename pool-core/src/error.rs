@@ -26,6 +26,13 @@ pub enum Error {
         /// What was asked for.
         asked: usize,
     },
+    /// A stack that no thread can have.
+    StackSize {
+        /// What was asked for, in bytes.
+        asked: usize,
+        /// The most there is.
+        limit: usize,
+    },
     /// A `POOL_WORKERS` that is no number from 1 to [`MAX_WORKERS`](crate::MAX_WORKERS).
     InvalidWorkers(String),
     /// A backend name (in `POOL_BACKEND` or parsed) that is none.
@@ -132,6 +139,10 @@ impl fmt::Display for Error {
                  is started again: put #[pool_core::main] on main, or call pool_core::init() as \
                  the first statement of main, or use #[pool_core::test] instead of #[test] (the door of \
                  another test does not count)",
+            ),
+            Self::StackSize { asked, limit } => write!(
+                f,
+                "PoolBuilder::stack_size: {asked} bytes are more than the limit of {limit}"
             ),
             Self::ZeroWorkers => f.write_str("a pool needs at least one worker"),
             Self::TooManyWorkers { asked } => write!(

@@ -74,13 +74,14 @@ pub(super) struct Recipe {
     depth: u32,
     /// With how many each worker shares the CPUs.
     sharers: u32,
+    stack_size: usize,
     pub(super) identity: Identity,
 }
 
 /// A started process that has been sent its welcome.
 #[derive(Debug)]
 pub(super) struct Process {
-    pub(super) child: Child,
+    pub(super) child: NewChild,
     pub(super) pidfd: OwnedFd,
     pub(super) socket: OwnedFd,
     pub(super) lane: Lane,
@@ -93,6 +94,7 @@ impl Recipe {
         mut config: ProcessConfig,
         depth: u32,
         sharers: u32,
+        stack_size: usize,
         catalog: u64,
     ) -> Result<Self, Error> {
         // A relative path is one in this program's folder, not in the workers'.
@@ -127,6 +129,7 @@ impl Recipe {
             config,
             depth,
             sharers,
+            stack_size,
             identity,
         })
     }
@@ -175,7 +178,7 @@ impl Recipe {
         if let Some(folder) = &self.config.current_dir {
             command.current_dir(folder);
         }
-        let mut child = command.spawn().map_err(|error| {
+        let child = command.spawn().map_err(|error| {
             let program = self.program.display();
             Error::spawn(
                 match &self.config.current_dir {
@@ -185,9 +188,10 @@ impl Recipe {
                 &error,
             )
         })?;
+        let child = NewChild(Some(child));
         // It has the other ends of the pipes.
         drop(command);
-        let welcomed = pidfd(&child).and_then(|pidfd| {
+        let welcomed = child.pidfd().and_then(|pidfd| {
             self.welcome(ours.as_fd(), index, &segments, late.as_ref())?;
             Ok(pidfd)
         });
@@ -199,12 +203,7 @@ impl Recipe {
                 lane,
                 relays,
             }),
-            Err(error) => {
-                // Not ours to serve: nothing is left of it.
-                let _ = child.kill();
-                let _ = child.wait();
-                Err(Error::spawn("no hold of the new process", &error))
-            }
+            Err(error) => Err(Error::spawn("no hold of the new process", &error)),
         }
     }
 
@@ -224,6 +223,7 @@ impl Recipe {
             stdout: late_stdout.is_some(),
             sharers: self.sharers,
             agent: self.config.agent,
+            stack_size: self.stack_size as u64,
         };
         let mut fds = vec![
             segments.control.as_fd(),
@@ -283,10 +283,38 @@ fn stream(output: Output, index: usize, to: To, relays: &mut Vec<Relay>) -> io::
     })
 }
 
-/// The child has not been waited for, so its number is still its own.
-fn pidfd(child: &Child) -> io::Result<OwnedFd> {
-    let pid = Pid::from_child(child);
-    Ok(rustix::process::pidfd_open(pid, PidfdFlags::empty())?)
+/// A process that is in no table yet: killed and reaped when this is dropped.
+#[derive(Debug)]
+pub(super) struct NewChild(Option<Child>);
+
+impl NewChild {
+    /// Hands the process over to the caller, who kills and reaps it from here on.
+    pub(super) fn keep(mut self) -> Child {
+        match self.0.take() {
+            Some(child) => child,
+            None => unreachable!("it is there until this is gone"),
+        }
+    }
+
+    /// The child has not been waited for, so its number is still its own.
+    fn pidfd(&self) -> io::Result<OwnedFd> {
+        match &self.0 {
+            Some(child) => {
+                let pid = Pid::from_child(child);
+                Ok(rustix::process::pidfd_open(pid, PidfdFlags::empty())?)
+            }
+            None => unreachable!("it is there until this is gone"),
+        }
+    }
+}
+
+impl Drop for NewChild {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
 }
 
 /// The identity of the program at this path.

@@ -3,7 +3,7 @@
 use crate::task::{FNV_OFFSET, fnv1a};
 
 /// Changes with every change of the lane's layout or of these messages.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 const MAGIC: [u8; 8] = *b"poolcore";
 
@@ -113,6 +113,8 @@ pub(super) struct Welcome {
     pub(super) sharers: u32,
     /// The pool is an agent's: its tasks come from other machines.
     pub(super) agent: bool,
+    /// The stack of the thread that runs the tasks, in bytes.
+    pub(super) stack_size: u64,
 }
 
 /// Worker → parent: ready to serve.
@@ -131,10 +133,40 @@ pub(super) enum Unreadable {
 }
 
 /// The longest message.
-pub(super) const MESSAGE_MAX: usize = 128;
+pub(super) const MESSAGE_MAX: usize = 1024;
 
 /// "Look at the lane": worker → parent, at any time after the hello.
 pub(super) const DING: [u8; 1] = [1];
+
+/// Why a worker ends, in its own words: worker → parent, as the last message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LastWords(pub(super) String);
+
+impl LastWords {
+    /// Tells it from a [`DING`]; a hello begins with the letter of [`MAGIC`].
+    const TAG: u8 = 2;
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut end = self.0.len().min(MESSAGE_MAX - 1);
+        while !self.0.is_char_boundary(end) {
+            end -= 1;
+        }
+        let mut bytes = vec![Self::TAG];
+        bytes.extend(&self.0.as_bytes()[..end]);
+        bytes
+    }
+
+    /// The worker may have written anything: what comes out is a line of text.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let text = bytes.strip_prefix(&[Self::TAG])?;
+        let text = String::from_utf8_lossy(text);
+        let printable = |letter: char| match letter.is_control() {
+            true => ' ',
+            false => letter,
+        };
+        Some(Self(text.chars().map(printable).collect()))
+    }
+}
 
 impl Welcome {
     pub(super) fn encode(&self) -> Vec<u8> {
@@ -148,6 +180,7 @@ impl Welcome {
             u64::from(self.stdout),
             u64::from(self.sharers),
             u64::from(self.agent),
+            self.stack_size,
         ])
     }
 
@@ -162,6 +195,7 @@ impl Welcome {
             stdout,
             sharers,
             agent,
+            stack_size,
         ] = unframe(bytes)?;
         Ok(Self {
             identity: Identity { build, catalog },
@@ -172,6 +206,7 @@ impl Welcome {
             stdout: stdout != 0,
             sharers: u32::try_from(sharers).map_err(|_| Unreadable::Garbage)?,
             agent: agent != 0,
+            stack_size,
         })
     }
 }
@@ -254,10 +289,38 @@ mod tests {
             stdout: false,
             sharers: 12,
             agent: true,
+            stack_size: 8 << 20,
         };
         assert_eq!(Welcome::decode(&welcome.encode()), Ok(welcome));
         let hello = Hello { identity: IDENTITY };
         assert_eq!(Hello::decode(&hello.encode()), Ok(hello));
+    }
+
+    #[test]
+    fn last_words_are_a_line_of_bounded_length() {
+        let words = |text: &str| {
+            LastWords::decode(&LastWords(text.to_owned()).encode())
+                .unwrap()
+                .0
+        };
+        assert_eq!(
+            words("panicked at src/x.rs:1:2: on purpose"),
+            "panicked at src/x.rs:1:2: on purpose"
+        );
+        assert_eq!(words("two\nlines\u{1b}[2J"), "two lines [2J");
+        let long = "\u{e9}".repeat(MESSAGE_MAX);
+        assert_eq!(words(&long).len(), MESSAGE_MAX - 2);
+        assert_eq!(
+            LastWords::decode(&[LastWords::TAG, 0xff, b'a']).unwrap().0,
+            "\u{fffd}a"
+        );
+        for other in [&DING[..], &[], &Hello { identity: IDENTITY }.encode()] {
+            assert_eq!(LastWords::decode(other), None);
+        }
+        assert_eq!(
+            Hello::decode(&LastWords("no hello".into()).encode()),
+            Err(Unreadable::Garbage)
+        );
     }
 
     #[test]

@@ -22,19 +22,24 @@ use super::lane::memory::{ControlMap, TrustedArena, WriteArena};
 use super::lane::slot::{Facts, SLOT_INLINE, Start, TELL_JOINER, TELL_SUPERVISOR};
 use super::lane::{Control, monotonic_nanos};
 use super::wire::{
-    DING, Finished, Hello, MESSAGE_MAX, Progress, Unreadable, VERSION, Welcome, kind,
+    DING, Finished, Hello, LastWords, MESSAGE_MAX, Progress, Unreadable, VERSION, Welcome, kind,
 };
 use super::{DEPTH, Token, spawn};
 use crate::Backend;
 use crate::catalog::{Catalog, Entry};
 use crate::codec::{self, Frames, REPLY_HEAD, Reply};
 use crate::current::{self, Frame, Probe};
+use crate::home::Home;
+use crate::panics;
 use crate::patience::Patience;
 use crate::seed;
 use crate::task::TaskId;
 
 /// The exit code of a process that was started as a worker and cannot be one.
 const EXIT_NOT_A_WORKER: i32 = 64;
+
+/// The exit code of a Rust program that panics.
+const EXIT_PANICKED: i32 = 101;
 
 /// How much room the replies of a chunk get at first.
 const CHUNK_ROOM: u64 = 64 << 10;
@@ -44,14 +49,19 @@ const KEEP_BYTES: u64 = 1 << 20;
 
 /// The worker's end of its lane; there is one lane in a process, and it lives as long.
 struct Lane {
+    /// A process that a task forks does not have the mappings, and is asked before they are used.
+    home: Home,
     control: ControlMap,
     request: TrustedArena,
     reply: WriteArena,
     arena_bytes: u64,
-    socket: OwnedFd,
+    socket: BorrowedFd<'static>,
 }
 
 static LANE: OnceLock<Lane> = OnceLock::new();
+
+/// The control socket, once it is not the standard input any more.
+static SOCKET: OnceLock<OwnedFd> = OnceLock::new();
 
 /// The number of the running task.
 static RUNNING: AtomicU64 = AtomicU64::new(0);
@@ -61,6 +71,8 @@ pub(crate) fn take_over(token: Token) -> ! {
     match serve(token) {
         Ok(()) => exit(0),
         Err(reason) => {
+            let early = rustix::stdio::stdin();
+            say_last(SOCKET.get().map_or(early, AsFd::as_fd), &reason);
             // Standard error may be closed.
             let _ = writeln!(
                 io::stderr(),
@@ -105,6 +117,7 @@ fn serve(token: Token) -> Result<(), String> {
     }
     let (welcome, mut fds) = receive_welcome(rustix::stdio::stdin())?;
     let socket = move_stdin_away().map_err(|error| format!("its standard input: {error}"))?;
+    let socket = SOCKET.get_or_init(|| socket).as_fd();
     if welcome.stdout {
         let stdout = fds.pop().ok_or("a descriptor is missing")?;
         rustix::stdio::dup2_stdout(stdout).map_err(|error| format!("standard output: {error}"))?;
@@ -112,10 +125,17 @@ fn serve(token: Token) -> Result<(), String> {
     let [control, request, reply] =
         <[OwnedFd; 3]>::try_from(fds).map_err(|fds| format!("it got {} descriptors", fds.len()))?;
     let own = identity()?;
-    let hello = Hello { identity: own };
-    net::send(&socket, &hello.encode(), SendFlags::NOSIGNAL)
-        .map_err(|error| format!("its parent does not hear it: {error}"))?;
+    let say_hello = move || {
+        net::send(
+            socket,
+            &Hello { identity: own }.encode(),
+            SendFlags::NOSIGNAL,
+        )
+        .map(drop)
+        .map_err(|error| format!("its parent does not hear it: {error}"))
+    };
     if !welcome.foreign && own != welcome.identity {
+        say_hello()?;
         return Err("it is another build than its parent".into());
     }
     let lane = map(&welcome, socket, [&control, &request, &reply])
@@ -134,7 +154,7 @@ fn serve(token: Token) -> Result<(), String> {
     std::thread::Builder::new()
         .name("pool-watch".into())
         .stack_size(64 * 1024)
-        .spawn(move || watch_parent(lane.socket.as_fd(), pidfd.as_ref()))
+        .spawn(move || watch_parent(socket, pidfd.as_ref()))
         .map_err(|error| format!("its watching thread: {error}"))?;
     // The parent has checked that there are no duplicates.
     let catalog = Catalog::get().map_err(|error| error.to_string())?;
@@ -143,8 +163,38 @@ fn serve(token: Token) -> Result<(), String> {
         false => Backend::Processes,
     };
     let frame = Frame::new(backend, welcome.index as usize);
-    Worker::new(lane, catalog, frame).run();
-    Ok(())
+    if cfg!(panic = "abort") {
+        panics::tell_before_abort(|panic| {
+            if let Some(lane) = LANE.get().filter(|lane| lane.home.is_here()) {
+                say_last(lane.socket, &panic.to_string());
+            }
+        });
+    }
+    // The main thread's stack may have no limit, or a small one. That thread stays, since the
+    // parent-death signal is tied to it.
+    let stack = usize::try_from(welcome.stack_size).unwrap_or(usize::MAX);
+    let tasks = std::thread::Builder::new()
+        .name("pool-worker".into())
+        .stack_size(stack)
+        .spawn(move || {
+            // With it the parent knows that everything is there.
+            say_hello()?;
+            Worker::new(lane, catalog, frame).run();
+            Ok(())
+        })
+        .map_err(|error| format!("its thread for tasks, with a stack of {stack} bytes: {error}"))?;
+    match tasks.join() {
+        Ok(ended) => ended,
+        // A panic of our own, which the hook has printed.
+        Err(_) => exit(EXIT_PANICKED),
+    }
+}
+
+/// Tells the parent why this process ends.
+fn say_last(socket: BorrowedFd<'_>, words: &str) {
+    let message = LastWords(words.to_owned()).encode();
+    // Before the handshake it may be no socket at all.
+    let _ = net::send(socket, &message, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
 }
 
 fn identity() -> Result<super::wire::Identity, String> {
@@ -196,11 +246,12 @@ fn move_stdin_away() -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-fn map(welcome: &Welcome, socket: OwnedFd, fds: [&OwnedFd; 3]) -> io::Result<Lane> {
+fn map(welcome: &Welcome, socket: BorrowedFd<'static>, fds: [&OwnedFd; 3]) -> io::Result<Lane> {
     let [control, request, reply] = fds.map(AsFd::as_fd);
     let control = ControlMap::new(control)?;
     control.keep_from_forks();
     Ok(Lane {
+        home: Home::new(),
         control,
         request: TrustedArena::new(request, welcome.arena_bytes)?,
         reply: WriteArena::in_worker(reply, welcome.arena_bytes)?,
@@ -237,19 +288,6 @@ fn watch_parent(socket: BorrowedFd<'_>, parent: Option<&OwnedFd>) {
         let _ = rustix::process::kill_current_process_group(Signal::KILL);
     }
     let _ = rustix::process::kill_process(getpid(), Signal::KILL);
-}
-
-/// Runs a task, with the seed that travels behind its arguments if there is one.
-#[inline]
-fn run(task: &Entry, mut args: &[u8], is_seeded: bool, out: &mut Vec<u8>) -> Reply {
-    if is_seeded {
-        let Some((rest, seed)) = seed::split(args) else {
-            return Reply::Undecodable;
-        };
-        args = rest;
-        current::reseed(seed);
-    }
-    task.run(args, out)
 }
 
 struct Worker {
@@ -302,7 +340,7 @@ impl Worker {
                 Start::Nothing => {
                     let ready = || slot.has_work();
                     if !self.patience.spin_until(ready) {
-                        let socket = self.lane.socket.as_fd();
+                        let socket = self.lane.socket;
                         control
                             .header
                             .sleep_worker(ready, || ding(socket), || self.trim());
@@ -345,7 +383,7 @@ impl Worker {
                     if kind == kind::CHUNK {
                         self.run_chunk(task, args, is_seeded);
                     } else {
-                        let reply = run(task, args, is_seeded, &mut self.out);
+                        let reply = self.run_one(task, args, is_seeded);
                         let ran = match kind {
                             kind::SAMPLE => monotonic_nanos().saturating_sub(start),
                             _ => 0,
@@ -365,8 +403,26 @@ impl Worker {
             self.control.header.ring_parent();
         }
         if told & TELL_SUPERVISOR != 0 {
-            ding(self.lane.socket.as_fd());
+            ding(self.lane.socket);
         }
+    }
+
+    /// Runs a task, with the seed that travels behind its arguments if there is one.
+    #[inline]
+    fn run_one(&mut self, task: &Entry, mut args: &[u8], is_seeded: bool) -> Reply {
+        if is_seeded {
+            let Some((rest, seed)) = seed::split(args) else {
+                return Reply::Undecodable;
+            };
+            args = rest;
+            current::reseed(seed);
+        }
+        let reply = task.run(args, &mut self.out);
+        if !self.lane.home.is_here() {
+            // The task has forked and returned in the child as well, which serves nobody.
+            let _ = rustix::process::kill_process(getpid(), Signal::KILL);
+        }
+        reply
     }
 
     /// The task with this id. It is often the one before.
@@ -397,7 +453,7 @@ impl Worker {
             }
             self.out.clear();
             self.out.extend([0; REPLY_HEAD]);
-            let mut reply = run(task, frame, is_seeded, &mut self.out);
+            let mut reply = self.run_one(task, frame, is_seeded);
             let needed = progress.bytes + self.out.len() as u64 + CHUNK_ROOM;
             let limit = (self.ring.capacity() / 2).min(u32::MAX.into()) - CHUNK_ROOM;
             if needed > limit + CHUNK_ROOM {
@@ -506,7 +562,7 @@ impl Worker {
             if let Some(region) = self.ring.alloc(len) {
                 return region;
             }
-            ding(self.lane.socket.as_fd());
+            ding(self.lane.socket);
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
     }
@@ -541,19 +597,23 @@ const PROBE: Probe = Probe {
 
 /// Waits until there are not `seen` requests any more.
 fn next_stop(seen: u32) -> u32 {
-    match LANE.get() {
-        Some(lane) => lane.control.get().header.next_stop(seen),
-        None => unreachable!("a worker has a lane"),
+    match control() {
+        Some(control) => control.header.next_stop(seen),
+        // Nobody asks a fork to stop.
+        None => loop {
+            std::thread::park();
+        },
     }
 }
 
 fn is_asked_to_stop() -> bool {
-    LANE.get().is_some_and(|lane| {
-        lane.control
-            .get()
-            .header
-            .is_asked_to_stop(RUNNING.load(Relaxed))
-    })
+    control().is_some_and(|control| control.header.is_asked_to_stop(RUNNING.load(Relaxed)))
+}
+
+/// The control segment of this worker; `None` in a process that its task has forked.
+fn control() -> Option<&'static Control> {
+    let lane = LANE.get().filter(|lane| lane.home.is_here());
+    lane.map(|lane| lane.control.get())
 }
 
 /// Tells the supervisor to look at the lane.

@@ -177,12 +177,16 @@ pub(super) fn run(shared: &Arc<Shared>, queues: Queues, index: usize) {
     let end = worker.run();
     // What the destructors of the thread wait for is waited for by no worker.
     blocked::works_for(None);
-    if end == End::Left {
-        return;
+    match end {
+        End::Left => {}
+        End::Closed => {
+            // Jobs on it would be dropped without an outcome; there are none.
+            let local = LOCAL.take_out();
+            debug_assert!(local.is_none_or(|local| local.stack.is_empty()));
+        }
+        // The arguments of those jobs are the parent's to drop.
+        End::Forked => std::mem::forget((LOCAL.take_out(), worker.batch)),
     }
-    // Jobs on it would be dropped without an outcome; there are none.
-    let local = LOCAL.take_out();
-    debug_assert!(local.is_none_or(|local| local.stack.is_empty()));
 }
 
 /// Why a worker ends.
@@ -192,6 +196,9 @@ enum End {
     Closed,
     /// There are fewer workers now; its queues are in the roster.
     Left,
+    /// A task has forked and returned in the child as well, which has no other thread. What is in
+    /// the queues is the parent's.
+    Forked,
 }
 
 struct Worker<'a> {
@@ -227,6 +234,9 @@ impl Worker<'_> {
                     own.ran.store(self.ran, Relaxed);
                 }
                 shared.run(job, self.index);
+                if !shared.home.is_here() {
+                    return End::Forked;
+                }
             } else if ending {
                 return End::Closed;
             } else {

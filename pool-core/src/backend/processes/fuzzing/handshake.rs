@@ -44,6 +44,7 @@ fn written(input: &mut Input<'_>) -> [Vec<u8>; 2] {
         arena_bytes: input.long(),
         stdout: input.flag(),
         agent: input.flag(),
+        stack_size: input.long(),
     };
     let hello = Hello { identity };
     assert_eq!(Welcome::decode(&welcome.encode()), Ok(welcome));
