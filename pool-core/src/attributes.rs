@@ -305,8 +305,12 @@ pub use pool_macros::main;
 ///
 /// A test binary has no `main` of its own. Workers of a pool that such a test makes are the test
 /// binary, started again for exactly this test; its first statement turns them into workers.
-/// Other attributes (`#[ignore]`, `#[should_panic]`) and a result are kept. It works with any
-/// number of `--test-threads`, and under `cargo nextest`.
+/// Other attributes (`#[ignore]`, `#[should_panic]`) and a result are kept. What an attribute below
+/// this one puts around the test, a lock or a runtime, is left to the test: workers do not come to it.
+/// It works with any number of `--test-threads`, and under `cargo nextest`.
+///
+/// The door is for pools that the test makes, in its own thread or in threads that it starts. A test
+/// without a door cannot make a process pool, whichever tests ran before it.
 ///
 /// ```no_run
 /// #[pool_core::pool_task]

@@ -5,6 +5,8 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
+use crate::local::Local;
+
 thread_local! {
     /// The count of the pool that the calling thread works for.
     static COUNT: RefCell<Option<Arc<AtomicUsize>>> = const { RefCell::new(None) };
@@ -12,12 +14,12 @@ thread_local! {
 
 /// The calling thread works for the pool that counts here.
 pub(crate) fn works_for(count: Option<Arc<AtomicUsize>>) {
-    COUNT.set(count);
+    COUNT.store(count);
 }
 
 /// Whether the calling thread works for a pool.
 pub(crate) fn is_worker() -> bool {
-    COUNT.with_borrow(Option::is_some)
+    COUNT.access(|count| count.borrow().is_some()) == Some(true)
 }
 
 /// Waits; a worker is counted for so long.
@@ -30,9 +32,8 @@ pub(crate) fn during<T>(wait: impl FnOnce() -> T) -> T {
             }
         }
     }
-    // In a thread that is ending there is none any more.
-    let count = COUNT.try_with(|count| count.borrow().clone());
-    let counted = Counted(count.ok().flatten());
+    let count = COUNT.access(|count| count.borrow().clone());
+    let counted = Counted(count.flatten());
     if let Some(count) = &counted.0 {
         count.fetch_add(1, SeqCst);
     }

@@ -41,6 +41,7 @@ pub struct PoolBuilder {
     workers: Option<usize>,
     grace: Duration,
     start_timeout: Duration,
+    stack_size: Option<usize>,
     queue: Option<usize>,
     queue_bytes: Option<usize>,
     initializer: Option<Result<Initializer, String>>,
@@ -58,6 +59,7 @@ impl PoolBuilder {
             workers: None,
             grace: DEFAULT_GRACE,
             start_timeout: DEFAULT_START_TIMEOUT,
+            stack_size: None,
             queue: None,
             queue_bytes: None,
             initializer: None,
@@ -85,6 +87,35 @@ impl PoolBuilder {
     /// number of workers of the pool.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
+        self
+    }
+
+    /// The stack on which each worker runs its tasks, in bytes, at least 256 KiB: that of a worker
+    /// thread, and of the thread that runs the tasks in a worker process. Only address space is taken
+    /// for it until it is used. Unless set it is as large as the main thread's may become
+    /// (`ulimit -s`), or 8 MiB where that is less or unlimited, or what the environment variable
+    /// `RUST_MIN_STACK` says where that is more: what runs in `main` runs in a worker.
+    ///
+    /// A task that needs more ends the program on threads; in a worker process it is
+    /// [`WorkerLost`](crate::TaskErrorKind::WorkerLost), and the worker is replaced. Inline, a task
+    /// runs on the stack of the thread that submits it. Agents of a cluster on other machines have
+    /// their own default.
+    ///
+    /// ```
+    /// use pool_core::{Backend, Pool, pool_task};
+    ///
+    /// #[pool_task]
+    /// fn depth(n: u64) -> u64 {
+    ///     let here = [n; 1_000];
+    ///     if n == 0 { 0 } else { 1 + depth(std::hint::black_box(here)[0] - 1) }
+    /// }
+    ///
+    /// let pool = Pool::builder().backend(Backend::Threads).stack_size(64 << 20).build()?;
+    /// assert_eq!(pool.submit(depth::task(2_000)).join().unwrap(), 2_000);
+    /// # Ok::<(), pool_core::Error>(())
+    /// ```
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.stack_size = Some(bytes);
         self
     }
 
@@ -281,6 +312,7 @@ impl PoolBuilder {
     /// * [`Error::UnknownBackend`] for a `POOL_BACKEND` that is none, [`Error::InvalidWorkers`] for
     ///   a `POOL_WORKERS` that is no number of workers;
     /// * [`Error::Unavailable`] for a backend that this build does not have;
+    /// * [`Error::StackSize`] for a stack that no thread can have;
     /// * [`Error::DuplicateTask`] when two tasks have one name;
     /// * on a cluster, [`Error::Cluster`]: no server, no permission, or no sense in what is set;
     /// * on processes, [`Error::NotInitialized`], [`Error::TooDeep`], [`Error::Spawn`] and
@@ -321,6 +353,7 @@ impl PoolBuilder {
             workers: Some(config.workers),
             grace: config.grace,
             start_timeout: config.start_timeout,
+            stack_size: Some(config.stack_size),
             initializer: config.initializer.map(Ok),
             processes,
             warn_after: None,
@@ -351,6 +384,7 @@ impl PoolBuilder {
                 workers,
                 grace: self.grace,
                 start_timeout: self.start_timeout,
+                stack_size: crate::stack::size(self.stack_size)?,
                 queue: self.queue,
                 queue_bytes: self.queue_bytes,
                 initializer: self.initializer.transpose().map_err(Error::Initializer)?,

@@ -58,7 +58,10 @@ pub fn tasks() -> Vec<TaskEntry> {
     let mut tasks: Vec<_> = inventory::iter::<Entry>()
         .map(|entry| TaskEntry { info: entry.info })
         .collect();
-    tasks.sort_by_key(|task| (task.name(), task.file(), task.line()));
+    let source = |task: &TaskEntry| (task.name(), task.file(), task.line(), task.signature());
+    tasks.sort_by_key(source);
+    // A source file may be compiled into the program twice.
+    tasks.dedup_by_key(|task| source(task));
     tasks
 }
 
@@ -67,6 +70,8 @@ pub fn tasks() -> Vec<TaskEntry> {
 #[derive(Debug)]
 pub struct Entry {
     info: TaskInfo,
+    /// The name of the task's type, which tells two functions apart that one macro call has written.
+    type_name: fn() -> &'static str,
     run: codec::RunFn,
 }
 
@@ -74,7 +79,11 @@ impl Entry {
     /// The entry of a task that the macro made, and how a worker runs it.
     #[must_use]
     pub const fn of<T: Task>(run: codec::RunFn) -> Self {
-        Self { info: T::INFO, run }
+        Self {
+            info: T::INFO,
+            type_name: std::any::type_name::<T>,
+            run,
+        }
     }
 
     /// The entry of a task implemented by hand.
@@ -82,6 +91,7 @@ impl Entry {
     pub const fn with<T: Task>(info: TaskInfo) -> Self {
         Self {
             info,
+            type_name: std::any::type_name::<T>,
             run: codec::run_one::<T>,
         }
     }
@@ -95,6 +105,23 @@ impl Entry {
     #[cfg(feature = "cluster")]
     pub(crate) fn info(&self) -> &TaskInfo {
         &self.info
+    }
+
+    /// Whether both are the same function of the same source file, which is compiled twice into this
+    /// program: `mod tasks;` in `lib.rs` and in `main.rs`, or a crate whose dev-dependencies depend
+    /// on it.
+    fn is_same_source(&self, other: &Self) -> bool {
+        let source = |entry: &Self| {
+            let TaskInfo {
+                name,
+                signature,
+                file,
+                line,
+                ..
+            } = entry.info;
+            (name, signature, file, line, (entry.type_name)())
+        };
+        source(self) == source(other)
     }
 
     /// Runs the task on its encoded arguments; the reply's payload goes to `out`.
@@ -177,9 +204,12 @@ impl Catalog {
     }
 
     fn build(entries: impl IntoIterator<Item = &'static Entry>) -> Result<Self, Error> {
-        let mut by_id = HashMap::default();
+        let mut by_id: HashMap<_, &'static Entry, _> = HashMap::default();
         for entry in entries {
-            if let Some(first) = by_id.insert(entry.info.id, entry) {
+            // The first of those from one source stays: parent and worker are one executable, so it
+            // is the same in both.
+            let first = *by_id.entry(entry.info.id).or_insert(entry);
+            if !std::ptr::eq(first, entry) && !first.is_same_source(entry) {
                 return Err(Error::DuplicateTask(Duplicate::of(
                     &first.info,
                     &entry.info,
@@ -277,8 +307,8 @@ impl fmt::Display for Duplicate {
         write!(
             f,
             ": at {file}:{line} and at {other_file}:{other_line}; rename one function, give it a \
-             name of its own with #[pool_task(name = \"…\")], or, if they are two versions of one \
-             crate, link one of them"
+             name of its own with #[pool_task(name = \"…\")], or, if one source is compiled twice \
+             (`mod` of one file in main.rs and in lib.rs, two versions of one crate), link it once"
         )
     }
 }
@@ -290,11 +320,20 @@ mod tests {
     const fn entry(hash: u64, file: &'static str) -> Entry {
         let info = TaskInfo::new("dependency::work", "", hash, file, 3);
         let run = |_: &mut codec::Run<'_>| Ok(());
-        Entry { info, run }
+        Entry {
+            info,
+            type_name: || "dependency::work",
+            run,
+        }
     }
 
     static OLD: Entry = entry(8, "dependency-1.0.0/src/lib.rs");
     static NEW: Entry = entry(8, "dependency-2.0.0/src/lib.rs");
+    static AGAIN: Entry = entry(8, "dependency-1.0.0/src/lib.rs");
+    static BESIDE: Entry = Entry {
+        type_name: || "dependency::other::work",
+        ..entry(8, "dependency-1.0.0/src/lib.rs")
+    };
     static CHANGED: Entry = entry(16, "dependency-3.0.0/src/lib.rs");
 
     #[test]
@@ -310,6 +349,20 @@ mod tests {
                 ("dependency-2.0.0/src/lib.rs", 3)
             ]
         );
+    }
+
+    #[test]
+    fn of_one_source_that_is_compiled_twice_the_first_is_taken() {
+        let catalog = Catalog::build([&OLD, &AGAIN, &CHANGED]).unwrap();
+        let found = catalog.get_task(OLD.info.id).unwrap();
+        assert!(std::ptr::eq(found, &OLD));
+        let once = Catalog::build([&CHANGED, &OLD]).unwrap();
+        assert_eq!(catalog.digest(), once.digest());
+    }
+
+    #[test]
+    fn two_functions_that_one_macro_call_has_written_are_reported() {
+        assert!(Catalog::build([&OLD, &BESIDE]).is_err());
     }
 
     #[test]

@@ -82,9 +82,8 @@ pub(crate) struct Completions {
     free: Vec<usize>,
     /// One job of each pool.
     pools: Vec<Awaited>,
-    /// Whether one of the pools is that of the process that this one was forked from. Asked once a
-    /// pool, for it may take a system call.
-    has_orphans: bool,
+    /// How many of the pools belong to a process that this one was forked from.
+    orphans: usize,
     patience: Patience,
     search: Search,
     /// Where somebody polls: those that were added since a poll has last found nothing.
@@ -99,7 +98,7 @@ impl Completions {
             jobs: Vec::new(),
             free: Vec::new(),
             pools: Vec::new(),
-            has_orphans: false,
+            orphans: 0,
             patience: Patience::new(),
             search: Search::default(),
             unwatched: None,
@@ -126,11 +125,11 @@ impl Completions {
         let is_known = |pool: &Awaited| Arc::ptr_eq(&pool.0, engine);
         if !self.pools.iter().rev().any(is_known) {
             self.pools.push((EngineRef::clone(engine), job.clone()));
-            self.has_orphans |= engine.is_forked();
+            self.orphans += usize::from(engine.is_forked());
         }
-        if self.has_orphans && engine.is_forked() {
-            // Nobody else will ever resolve it.
-            engine.wait(job, Some(Instant::now()));
+        if self.orphans > 0 {
+            // In a fork nobody else will ever resolve it.
+            engine.poll(job);
         }
         let head = job.head();
         let inbox: Arc<Inbox> = Arc::clone(&self.inbox);
@@ -142,6 +141,7 @@ impl Completions {
 
     /// The number of a job that is done, if there is one: without waiting.
     pub(crate) fn try_next(&mut self) -> Option<usize> {
+        self.notice_fork();
         if self.taken.is_empty() {
             self.take();
         }
@@ -162,6 +162,38 @@ impl Completions {
             self.take();
         }
         !self.taken.is_empty()
+    }
+
+    /// If this is a fork: the jobs of the parent's pools are resolved. The lock of the inbox may be
+    /// held for ever in the copy, so there is a new inbox.
+    fn notice_fork(&mut self) {
+        let is_forked = |pool: &&Awaited| pool.0.is_forked();
+        let orphans = self.pools.iter().filter(is_forked).count();
+        if orphans == self.orphans {
+            return;
+        }
+        self.orphans = orphans;
+        let old = std::mem::replace(&mut self.inbox, Arc::new(Inbox::new()));
+        let old: Arc<dyn Notice> = old;
+        self.taken.clear();
+        for (number, awaited) in self.jobs.iter().enumerate() {
+            let Some((engine, job)) = awaited else {
+                continue;
+            };
+            let head = job.head();
+            if !head.is_resolved() {
+                head.waiters.remove_notice(&old);
+                engine.poll(job);
+            }
+            match head.is_resolved() {
+                true => self.taken.push_back(number),
+                false => {
+                    let inbox: Arc<Inbox> = Arc::clone(&self.inbox);
+                    let effects = engine.effects().cloned();
+                    head.waiters.add_notice(inbox, number, effects, &head.state);
+                }
+            }
+        }
     }
 
     fn take(&mut self) {

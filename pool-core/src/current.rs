@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::cell::{self, Job};
+use crate::local::{self, Local};
 use crate::{Backend, seed};
 
 /// What a task knows of the run it is in. Got with [`current()`].
@@ -35,7 +36,7 @@ pub struct Current {
 /// ```
 #[must_use]
 pub fn current() -> Current {
-    let frame = FRAME.get();
+    let frame = local::read(&FRAME);
     let job = match frame {
         Some(Frame { probe: None, .. }) => cell::running(),
         _ => None,
@@ -180,21 +181,21 @@ thread_local! {
 /// Runs code as the run `frame`; runs may nest. The code does not unwind.
 #[inline]
 pub(crate) fn enter<T>(frame: Frame, code: impl FnOnce() -> T) -> T {
-    let outer = FRAME.replace(Some(frame));
+    let outer = FRAME.swap(Some(frame));
     let result = code();
-    FRAME.set(outer);
+    FRAME.store(outer);
     result
 }
 
 /// The run that the calling thread is in goes on as that of another task, with this seed.
 pub(crate) fn reseed(seed: u64) {
-    FRAME.set(FRAME.get().map(|frame| frame.seeded(Some(seed))));
+    FRAME.store(local::read(&FRAME).map(|frame| frame.seeded(Some(seed))));
 }
 
 /// Runs code that may [`reseed`]; afterwards the run that the calling thread is in is what it was.
 pub(crate) fn keeping<T>(code: impl FnOnce() -> T) -> T {
-    let frame = FRAME.get();
+    let frame = local::read(&FRAME);
     let result = code();
-    FRAME.set(frame);
+    FRAME.store(frame);
     result
 }

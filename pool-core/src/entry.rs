@@ -4,7 +4,9 @@ use std::cell::Cell;
 #[cfg(feature = "cluster")]
 use std::io::Write;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+
+use crate::local::{self, Local};
 
 /// Where a re-executed program becomes a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +22,9 @@ static DOOR: OnceLock<Door> = OnceLock::new();
 
 static IS_WORKER: AtomicBool = AtomicBool::new(false);
 
+/// How many tests with a door run now.
+static TESTS: AtomicUsize = AtomicUsize::new(0);
+
 thread_local! {
     /// The door of the test that runs in this thread.
     static TEST_DOOR: Cell<Option<Door>> = const { Cell::new(None) };
@@ -27,13 +32,29 @@ thread_local! {
 
 /// The door through which workers of a pool made by this thread come in.
 pub(crate) fn door() -> Option<Door> {
-    TEST_DOOR.get().or_else(|| DOOR.get().copied())
+    local::read(&TEST_DOOR).or_else(|| {
+        let door = DOOR.get().copied()?;
+        // A thread that a test has started uses the test's door, and so does its worker. Another test
+        // has none of its own, and must not depend on whether one with a door came before it.
+        let is_own = door == Door::Main || is_worker() || is_started_by_a_test();
+        is_own.then_some(door)
+    })
+}
+
+/// Whether this may be a thread that a test with a door has started, and not that of another test.
+/// The harness runs tests in its main thread, or in threads that are named after them.
+fn is_started_by_a_test() -> bool {
+    let thread = std::thread::current();
+    let is_of_the_harness = thread
+        .name()
+        .is_some_and(|name| name == "main" || name.contains("::"));
+    TESTS.load(Relaxed) > 0 && !is_of_the_harness
 }
 
 /// From now on workers of pools that the calling thread makes come in through this door.
 #[cfg(feature = "cluster")]
 pub(crate) fn use_door(door: Option<Door>) {
-    TEST_DOOR.set(door);
+    TEST_DOOR.store(door);
 }
 
 /// Whether this process is a worker.
@@ -69,9 +90,27 @@ pub fn finish() {
 
 /// The door of `#[pool_core::test]`; `path` is the test's, with the crate in front.
 #[doc(hidden)]
-pub fn test_door(path: &'static str) {
+pub fn test_door(path: &'static str) -> TestDoor {
     go_through(Door::Test(path));
-    TEST_DOOR.set(Some(Door::Test(path)));
+    TESTS.fetch_add(1, Relaxed);
+    TestDoor {
+        before: TEST_DOOR.swap(Some(Door::Test(path))),
+    }
+}
+
+/// A test with a door, from its first statement to its end.
+#[doc(hidden)]
+#[derive(Debug)]
+#[must_use = "the door is the test's until this is dropped"]
+pub struct TestDoor {
+    before: Option<Door>,
+}
+
+impl Drop for TestDoor {
+    fn drop(&mut self) {
+        TEST_DOOR.store(self.before);
+        TESTS.fetch_sub(1, Relaxed);
+    }
 }
 
 fn go_through(door: Door) {
@@ -91,7 +130,7 @@ fn go_through(door: Door) {
     #[cfg(feature = "cluster")]
     if DOOR.get().is_none() && crate::backend::cluster::is_asked_for() {
         let _ = DOOR.set(door);
-        TEST_DOOR.set(Some(door));
+        TEST_DOOR.store(Some(door));
         if let Err(why) = crate::backend::processes::privilege::check() {
             // Standard error may be closed.
             let _ = writeln!(

@@ -26,6 +26,13 @@ pub enum Error {
         /// What was asked for.
         asked: usize,
     },
+    /// A stack that no thread can have.
+    StackSize {
+        /// What was asked for, in bytes.
+        asked: usize,
+        /// The most there is.
+        limit: usize,
+    },
     /// A `POOL_WORKERS` that is no number from 1 to [`MAX_WORKERS`](crate::MAX_WORKERS).
     InvalidWorkers(String),
     /// A backend name (in `POOL_BACKEND` or parsed) that is none.
@@ -99,11 +106,6 @@ pub enum StartFailure {
         /// The same of the worker.
         theirs: (u64, u64),
     },
-    /// It has found out that it cannot be a worker.
-    Refused {
-        /// Why, in its own words.
-        why: String,
-    },
 }
 
 impl Error {
@@ -140,7 +142,12 @@ impl fmt::Display for Error {
             Self::NotInitialized => f.write_str(
                 "a process pool needs a door through which this program becomes a worker when it \
                  is started again: put #[pool_core::main] on main, or call pool_core::init() as \
-                 the first statement of main, or use #[pool_core::test] instead of #[test]",
+                 the first statement of main, or use #[pool_core::test] instead of #[test] (the door of \
+                 another test does not count)",
+            ),
+            Self::StackSize { asked, limit } => write!(
+                f,
+                "PoolBuilder::stack_size: {asked} bytes are more than the limit of {limit}"
             ),
             Self::ZeroWorkers => f.write_str("a pool needs at least one worker"),
             Self::TooManyWorkers { asked } => write!(
@@ -205,7 +212,6 @@ impl fmt::Display for StartFailure {
                 "it links other tasks: {} with the digest {:016x}, this program {} with {:016x}",
                 theirs.0, theirs.1, ours.0, ours.1
             ),
-            Self::Refused { why } => write!(f, "it cannot be a worker: {why}"),
         }
     }
 }

@@ -55,6 +55,17 @@
 //! comes before the `backend = "…"` of a function, which `f::spawn(…)` uses, and that before
 //! `POOL_BACKEND`.
 //!
+//! A program that is built with `panic = "abort"` ends at the first panic of a task, inline and on
+//! threads. On worker processes that task is lost with its worker, and its error has the panic's text
+//! and place.
+//!
+//! A worker runs its tasks on a stack as large as that of `main` may become (`ulimit -s`), at least
+//! 8 MiB and at least `RUST_MIN_STACK` bytes; [`PoolBuilder::stack_size`] sets another size.
+//!
+//! A process that is forked from one with pools has a copy of them without their workers. What it
+//! submits to a copied pool is [`Rejected`](TaskErrorKind::Rejected), what it joins is
+//! [`Cancelled`](TaskErrorKind::Cancelled), and a pool that it builds itself works.
+//!
 //! What compiles on one backend runs on all: arguments and results are serializable everywhere,
 //! although only worker processes need them to be. What cannot be the same is memory: a static
 //! that a task changes in a worker process is that worker's own.
@@ -116,7 +127,9 @@ pub mod __private;
 mod cell;
 mod codec;
 mod completions;
+// Its thread-local values are the tasks' own.
 #[cfg(feature = "conformance")]
+#[allow(clippy::disallowed_methods)]
 pub mod conformance;
 mod cpus;
 mod current;
@@ -126,7 +139,9 @@ mod error;
 mod failure;
 mod handle;
 mod help;
+mod home;
 mod initializer;
+mod local;
 mod map;
 mod numbers;
 mod output;
@@ -141,6 +156,7 @@ mod scope;
 mod seed;
 #[cfg(feature = "signals")]
 mod signals;
+mod stack;
 mod stats;
 mod sync;
 mod tally;

@@ -8,8 +8,10 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::Once;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering::Acquire, Ordering::Release};
 
+use crate::local::{self, Local};
 use crate::progress;
 
 /// A caught panic.
@@ -40,11 +42,11 @@ thread_local! {
 #[inline]
 pub(crate) fn catch<T>(code: impl FnOnce() -> T) -> Result<T, Panic> {
     install_hook();
-    let outer = CATCHING.replace(true);
+    let outer = CATCHING.swap(true);
     // The values that the code touched are dropped or owned by the caller, which reports the
     // panic: nobody looks at them as if nothing had happened.
     let result = panic::catch_unwind(AssertUnwindSafe(code));
-    CATCHING.set(outer);
+    CATCHING.store(outer);
     result.map_err(|payload| {
         let message = text(&*payload);
         // A payload's destructor may panic as well; one such panic is swallowed, and the
@@ -54,28 +56,68 @@ pub(crate) fn catch<T>(code: impl FnOnce() -> T) -> Result<T, Panic> {
         }
         Panic {
             message,
-            location: LOCATION.take(),
+            location: LOCATION.take_out(),
         }
     })
 }
 
+/// Told of every panic before it ends the process, where panics do.
+static BEFORE_ABORT: OnceLock<fn(&Panic)> = OnceLock::new();
+
+/// From here on `tell` is called with every panic of this process, before the program's own hook.
+pub(crate) fn tell_before_abort(tell: fn(&Panic)) {
+    let _ = BEFORE_ABORT.set(tell);
+    install_hook();
+}
+
+/// Puts the hook of this module in front of the program's own, once.
 #[inline]
 fn install_hook() {
-    static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        let program_hook = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            if CATCHING.get() {
-                LOCATION.set(info.location().map(ToString::to_string));
-            }
-            // Not into a progress bar.
-            progress::suspend(|| program_hook(info));
-        }));
-    });
+    if HOOK.load(Acquire) != INSTALLED {
+        install_hook_now();
+    }
+}
+
+/// Not a `Once`: a fork at that moment would wait for ever for a thread that it does not have.
+static HOOK: AtomicU8 = AtomicU8::new(0);
+const INSTALLING: u8 = 1;
+const INSTALLED: u8 = 2;
+
+/// For how many turns of others a thread waits until another one has installed the hook. Without it
+/// the first panic would have no place.
+const INSTALL_TURNS: u32 = 1_000;
+
+#[cold]
+fn install_hook_now() {
+    if HOOK
+        .compare_exchange(0, INSTALLING, Acquire, Acquire)
+        .is_err()
+    {
+        let mut turns = 0..INSTALL_TURNS;
+        while HOOK.load(Acquire) != INSTALLED && turns.next().is_some() {
+            std::thread::yield_now();
+        }
+        return;
+    }
+    let program_hook = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if local::read(&CATCHING) {
+            LOCATION.store(info.location().map(ToString::to_string));
+        }
+        if let Some(tell) = BEFORE_ABORT.get() {
+            tell(&Panic {
+                message: text(info.payload()),
+                location: info.location().map(ToString::to_string),
+            });
+        }
+        // Not into a progress bar.
+        progress::suspend(|| program_hook(info));
+    }));
+    HOOK.store(INSTALLED, Release);
 }
 
 /// The text of a panic payload: what `panic!` makes of its arguments.
-fn text(payload: &(dyn Any + Send)) -> String {
+fn text(payload: &dyn Any) -> String {
     if let Some(text) = payload.downcast_ref::<&'static str>() {
         (*text).to_owned()
     } else if let Some(text) = payload.downcast_ref::<String>() {

@@ -360,6 +360,11 @@ impl Pool {
         self.inner.engine.max_chunk()
     }
 
+    /// Whether the pool belongs to a process that this one was forked from.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.inner.engine.is_forked()
+    }
+
     pub(crate) fn is_killed(&self) -> bool {
         self.inner.engine.is_killed()
     }

@@ -17,7 +17,7 @@ pub use crate::asynchronous::block_on;
 pub use crate::asynchronous::tokio;
 pub use crate::catalog::Entry;
 pub use crate::codec::{CodecError, Run, RunFn};
-pub use crate::entry::{finish, test_door};
+pub use crate::entry::{TestDoor, finish, test_door};
 pub use crate::pool::spawn;
 pub use crate::task::{Options, TaskId, TaskInfo};
 

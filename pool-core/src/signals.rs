@@ -22,6 +22,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::{Handle, Signals};
 
+use crate::home::Home;
 use crate::pool::WeakPool;
 use crate::{Error, Pool};
 
@@ -97,8 +98,8 @@ pub struct InterruptGuard {
     heard: Arc<AtomicI32>,
     listening: Handle,
     listener: Option<JoinHandle<()>>,
-    /// The process that has the listening thread: not a fork of it.
-    process: u32,
+    /// Where the listening thread is: not in a fork.
+    home: Home,
     wanted: Option<Wanted>,
 }
 
@@ -118,7 +119,7 @@ impl InterruptGuard {
             heard,
             listening,
             listener: Some(listener),
-            process: std::process::id(),
+            home: Home::new(),
             wanted: Some(wanted),
         })
     }
@@ -156,7 +157,7 @@ impl Drop for InterruptGuard {
     fn drop(&mut self) {
         // First the default, then the end of the own handler: a signal between them is not lost.
         drop(self.wanted.take());
-        if self.process != std::process::id() {
+        if !self.home.is_here() {
             return;
         }
         self.listening.close();

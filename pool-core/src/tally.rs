@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
 
+use crate::local::{self, Local};
 use crate::stats::{Failures, Mean, Part, Times};
 use crate::{Stats, TaskErrorKind};
 
@@ -97,9 +98,9 @@ impl Tally {
     /// Whether the task that the calling thread is about to submit is a sample.
     #[inline]
     pub(crate) fn takes_a_sample(&self) -> bool {
-        let submitted = SUBMITTED.get() + 1;
+        let submitted = local::read(&SUBMITTED) + 1;
         let sample = submitted >= self.every.load(Relaxed);
-        SUBMITTED.set(if sample { 0 } else { submitted });
+        SUBMITTED.store(if sample { 0 } else { submitted });
         sample
     }
 

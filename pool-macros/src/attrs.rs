@@ -43,6 +43,15 @@ pub(crate) fn hidden(attrs: &[Attribute]) -> Option<&Attribute> {
     })
 }
 
+/// Whether it is the harness's own `#[test]`, under any of its names.
+pub(crate) fn is_test(attr: &Attribute) -> bool {
+    let mut segments = attr.path().segments.iter().map(|segment| &segment.ident);
+    let first = segments.next();
+    is(attr, "test")
+        || first.is_some_and(|first| first == "core" || first == "std")
+            && segments.next_back().is_some_and(|last| last == "test")
+}
+
 pub(crate) fn is(attr: &Attribute, name: &str) -> bool {
     attr.path().is_ident(name)
 }

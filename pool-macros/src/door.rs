@@ -98,14 +98,16 @@ pub(crate) fn test(args: TokenStream, item: TokenStream) -> TokenStream {
     let test = match function {
         Some(function) if errors.take(check_test(&function)).is_some() => {
             let name = function.sig.ident.to_string();
+            // Until the end of the test: the harness may run the next one in the same thread.
             let door = quote! {
-                #krate::__private::test_door(
+                let __pool_core_door = #krate::__private::test_door(
                     ::core::concat!(::core::module_path!(), "::", #name),
                 );
             };
-            match function.sig.asyncness {
-                None => plain_test(function, &door),
-                Some(_) => async_test(function, &door),
+            let is_wrapped = |attr| !is_inert(attr) && !attrs::is_test(attr);
+            match function.attrs.iter().any(is_wrapped) || function.sig.asyncness.is_some() {
+                false => plain_test(function, &door),
+                true => wrapped_test(function, &door),
             }
         }
         _ => item,
@@ -121,7 +123,7 @@ fn plain_test(function: Function, door: &TokenStream) -> TokenStream {
         inner_attrs,
         body,
     } = function;
-    let is_test = attrs.iter().any(|attr| attrs::is(attr, "test"));
+    let is_test = attrs.iter().any(attrs::is_test);
     let marker = (!is_test).then(|| quote!(#[::core::prelude::v1::test]));
     quote! {
         #marker
@@ -134,9 +136,10 @@ fn plain_test(function: Function, door: &TokenStream) -> TokenStream {
     }
 }
 
-/// The test is a plain function around the user's: `#[tokio::test]` makes one of that too, and the
-/// runtime starts behind the door. What is for the harness goes to the outer one.
-fn async_test(function: Function, door: &TokenStream) -> TokenStream {
+/// The test is a plain function around the user's, which keeps the attributes that are not for the
+/// harness: what they put around it (a runtime, a lock that the parent's test holds) comes behind the
+/// door, so no worker waits for it.
+fn wrapped_test(function: Function, door: &TokenStream) -> TokenStream {
     let Function {
         attrs,
         vis,
@@ -144,12 +147,15 @@ fn async_test(function: Function, door: &TokenStream) -> TokenStream {
         inner_attrs,
         body,
     } = function;
-    let (outer, inner): (Vec<_>, Vec<_>) = attrs.into_iter().partition(is_inert);
+    let is_for_harness = |attr: &Attribute| is_inert(attr) || attrs::is_test(attr);
+    let (outer, inner): (Vec<_>, Vec<_>) = attrs.into_iter().partition(is_for_harness);
+    let is_test = outer.iter().any(attrs::is_test);
+    let marker = (!is_test).then(|| quote!(#[::core::prelude::v1::test]));
     let mut plain = sig.clone();
     plain.asyncness = None;
     let name = &sig.ident;
     quote! {
-        #[::core::prelude::v1::test]
+        #marker
         #(#outer)*
         // `#[tokio::test]` marks the inner function, which no harness sees.
         #[allow(unnameable_test_items)]

@@ -99,6 +99,52 @@ async fn a_test_may_be_async_and_ignored() -> Result<(), Error> {
     Ok(())
 }
 
+// What a wrapper puts before a test must not be run by its workers, wherever it stands.
+
+#[pool_core::test]
+#[pool_test_wraps::not_in_a_worker]
+fn a_test_may_be_wrapped() {
+    uses_a_pool().unwrap();
+}
+
+#[pool_test_wraps::not_in_a_worker]
+#[pool_core::test]
+fn a_test_may_be_wrapped_above() {
+    uses_a_pool().unwrap();
+}
+
+#[pool_core::test]
+#[test]
+#[pool_test_wraps::not_in_a_worker]
+#[should_panic(expected = "on purpose")]
+#[pool_test_wraps::not_in_a_worker]
+fn a_test_may_be_wrapped_twice_and_panic() {
+    uses_a_pool().unwrap();
+    panic!("on purpose");
+}
+
+#[pool_core::test]
+#[pool_test_wraps::not_in_a_worker]
+#[std::prelude::v1::test]
+fn a_test_may_be_wrapped_and_return_a_result() -> Result<(), Error> {
+    uses_a_pool()
+}
+
+#[pool_core::test]
+#[pool_test_wraps::not_in_a_worker]
+#[tokio::test]
+async fn a_test_may_be_wrapped_and_async() {
+    let pool = Pool::processes().unwrap();
+    assert!(pool.submit(add::task(1, 2)).await.is_ok());
+}
+
+/// Beside tests that have one, and after them.
+#[test]
+fn a_test_may_have_no_door() {
+    let own = std::panic::catch_unwind(uses_a_pool).unwrap();
+    assert!(matches!(own, Err(Error::NotInitialized)), "{own:?}");
+}
+
 /// Tests in which the harness has a say.
 const OF_THE_HARNESS: &[&str] = &["doors::a_test_may", "doors::deeper"];
 
@@ -238,6 +284,13 @@ fn a_grandchild_is_no_worker() {
 fn starts_program() -> String {
     let mut command = program(env!("CARGO_BIN_EXE_program"));
     run_program(command.arg("calm")).out
+}
+
+#[test]
+fn a_source_that_is_compiled_twice_is_one_task() {
+    let ended = run_program(&mut program(env!("CARGO_BIN_EXE_pool-tests")));
+    let expected = ["inline", "threads", "processes"].map(|backend| format!("{backend}: 3 3\n"));
+    assert_eq!(ended.out, expected.concat(), "{}", ended.describe());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The tests of the workspace, in one binary.
 
-// A failed `unwrap` is a failed test.
-#![allow(clippy::unwrap_used)]
+// A failed `unwrap` is a failed test. Thread-local values are used while their thread lives.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod bars;
 mod behaviour;
@@ -365,6 +365,27 @@ behaviours! {
             "a worker process does not have the pools of its parent";
         a_pool_that_a_task_leaves_behind_ends_with_its_worker on [processes]
             "elsewhere it is left behind in this process, and lives as long";
+    }
+    stacks {
+        a_worker_has_as_much_as_main on [threads, processes] "inline is the caller's stack";
+        a_pool_has_what_it_asks_for on [threads, processes] "inline is the caller's stack"
+            not cluster "an agent has its own";
+        a_small_one_is_large_enough on all;
+        a_large_one_is_an_error_that_names_it on all not cluster "an agent has its own";
+    }
+    extremes {
+        options_of_a_pool on all;
+        the_time_to_start on all;
+        numbers_of_workers on all;
+        options_of_a_task on all;
+        options_of_a_map on all;
+        limits_of_waiting on all;
+        the_time_to_end on all;
+    }
+    destructors {
+        a_pool_is_used on all;
+        a_pool_ends_there on all;
+        a_worker_of_the_pool_uses_it on [threads] "the threads of other workers end with them";
     }
     context {
         a_task_knows_itself on all;

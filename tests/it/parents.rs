@@ -69,6 +69,35 @@ fn a_fork_that_uses_a_pool_of_its_parent_gets_errors() {
     forks("uses all", 7);
 }
 
+#[track_caller]
+fn fork_well(arguments: &[&str]) {
+    let ended = run_program(&mut scenario(arguments));
+    let said = ended.describe();
+    assert!(ended.out.contains("all as it should be"), "{said}");
+}
+
+#[test]
+fn a_fork_of_a_busy_pool_never_hangs() {
+    for backend in ["threads", "processes"] {
+        fork_well(&["forks of a busy pool", backend, "20"]);
+        fork_well(&["forks of a busy bounded pool", backend, "5"]);
+    }
+}
+
+#[test]
+fn a_fork_of_a_quiet_pool_never_hangs() {
+    for backend in ["threads", "processes"] {
+        fork_well(&["forks of a quiet pool", backend]);
+    }
+}
+
+#[test]
+fn a_fork_of_a_task_knows_that_it_is_none() {
+    for backend in ["inline", "threads", "processes"] {
+        fork_well(&["forks of a task", backend]);
+    }
+}
+
 /// Kills a parent above three levels of busy workers, each of which has forks; one that the parent
 /// itself has forked goes on, with a copy of everything that the parent had.
 fn killed_above_three_levels(stopped: bool) {

@@ -457,6 +457,57 @@ fn could_not_hide(out: &str) -> bool {
     could_not
 }
 
+// ---- stacks ----
+
+/// Runs a task that uses so much of its stack, with this set before: the program's output.
+fn with_stack(set: &str, backend: &str, mib: &str) -> String {
+    let mut command = program("/bin/sh");
+    let line = format!("{set} || exit 77; exec \"$@\"");
+    command.args(["-c", &line, "sh", env!("CARGO_BIN_EXE_program")]);
+    let ended = Running::start(command.args(["stack", backend, mib])).end();
+    match ended.status.and_then(|status| status.code()) {
+        Some(0) => ended.out,
+        // A hard limit that is lower.
+        Some(77) => "not allowed".to_owned(),
+        _ => panic!("{set} {backend}: {}", ended.describe()),
+    }
+}
+
+#[test]
+fn what_is_set_for_stacks_counts_on_threads_and_in_worker_processes() {
+    for backend in ["threads", "processes"] {
+        assert_eq!(
+            with_stack("export RUST_MIN_STACK=67108864", backend, "60"),
+            "done\n"
+        );
+        // Less than what there is anyway.
+        assert_eq!(
+            with_stack("export RUST_MIN_STACK=10000", backend, "7"),
+            "done\n"
+        );
+        assert_eq!(with_stack("ulimit -S -s 1024", backend, "7"), "done\n");
+        let larger = with_stack("ulimit -s 65536", backend, "60");
+        assert!(["done\n", "not allowed"].contains(&&*larger), "{larger}");
+    }
+}
+
+#[test]
+fn a_stack_overflow_costs_the_task_where_the_stack_of_main_has_no_limit() {
+    assert_eq!(with_stack("true", "processes", "4096"), "lost\ndone\n");
+    // It ends long before the memory does.
+    let unlimited = with_stack("ulimit -s unlimited", "processes", "256");
+    assert!(
+        ["lost\ndone\n", "not allowed"].contains(&&*unlimited),
+        "{unlimited}"
+    );
+}
+
+#[test]
+fn a_panic_that_takes_its_worker_along_is_in_the_error() {
+    let ended = run_program(&mut program(env!("CARGO_BIN_EXE_aborts")));
+    assert_eq!(ended.out, "all as it should be\n", "{}", ended.describe());
+}
+
 // ---- for a long time ----
 
 /// For minutes: `cargo run --release -p pool-tests --bin stress -- --seconds 300`.

@@ -138,6 +138,37 @@ fn the_changelog_has_an_entry_for_the_version() {
     assert!(read("CHANGELOG.md").contains(&entry), "no entry {entry:?}");
 }
 
+/// A time of the user's may be `Duration::MAX`, and adding that to an `Instant` panics. So what is added
+/// with `+` is a constant, and anything else is added with `checked_add`.
+#[test]
+fn only_constants_are_added_to_points_in_time() {
+    const POINTS: &[&str] = &["now()", "now", "since", "until", "deadline"];
+    let is_library = |path: &str| {
+        let others = ["conformance", "fuzzing", "simulation", "tests", "model"];
+        path.starts_with("pool-core/src/") && !others.iter().any(|other| path.contains(other))
+    };
+    let mut sums = 0;
+    for (path, text) in rust_files() {
+        // The unit tests of a file are its end.
+        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+        for (number, line) in (1..).zip(code.lines()).filter(|_| is_library(&path)) {
+            for (at, _) in line.match_indices(" + ") {
+                let (point, added) = (&line[..at], &line[at + 3..]);
+                let point = point
+                    .rsplit([' ', '.', '(', ':'])
+                    .find(|part| !part.is_empty());
+                let is_point = line[..at].ends_with("now()")
+                    || point.is_some_and(|point| POINTS.contains(&point));
+                let is_constant = added.starts_with(|first: char| first.is_ascii_uppercase())
+                    || added.starts_with("if ");
+                sums += usize::from(is_point);
+                assert!(!is_point || is_constant, "{path}:{number}: {}", line.trim());
+            }
+        }
+    }
+    assert!(sums > 10, "{sums} are not all");
+}
+
 #[test]
 fn no_file_is_too_long() {
     for (path, text) in rust_files() {

@@ -22,6 +22,7 @@ use crate::backend::{EngineRef, Help};
 use crate::blocked;
 use crate::cell::Job;
 use crate::help::{Awaited, LOOK_EVERY, Search};
+use crate::local::Local;
 
 use self::stops::Stopped;
 pub(crate) use self::stops::notify as notify_stopped;
@@ -143,18 +144,17 @@ fn noting<T>(awaited: &mut Awaiting, poll: impl FnOnce() -> T) -> T {
     struct Outer<'a>(&'a mut Awaiting, Option<Awaiting>);
     impl Drop for Outer<'_> {
         fn drop(&mut self) {
-            *self.0 = AWAITED.replace(self.1.take()).unwrap_or_default();
+            *self.0 = AWAITED.swap(self.1.take()).unwrap_or_default();
         }
     }
     let own = std::mem::take(awaited);
-    let _outer = Outer(awaited, AWAITED.replace(Some(own)));
+    let _outer = Outer(awaited, AWAITED.swap(Some(own)));
     poll()
 }
 
 /// A handle was polled, and its task has no outcome yet.
 pub(crate) fn awaits(engine: &EngineRef, job: &Job) {
-    // In a thread that is ending there is no list any more.
-    let _ = AWAITED.try_with(|awaited| {
+    AWAITED.access(|awaited| {
         if let Some(awaited) = &mut *awaited.borrow_mut() {
             awaited.enter(engine, job);
         }

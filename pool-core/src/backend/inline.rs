@@ -1,5 +1,6 @@
 //! The inline backend: a task runs in the calling thread, inside `submit`.
 
+use std::cell::Cell;
 use std::sync::atomic::{
     AtomicBool, AtomicU64, AtomicUsize,
     Ordering::{Acquire, Relaxed, Release},
@@ -11,6 +12,7 @@ use crate::cell::{Came, Job};
 use crate::current::Frame;
 use crate::description::Phase;
 use crate::initializer::Initializer;
+use crate::local::Local;
 use crate::tally::Tally;
 use crate::{Description, Error, Stats, TaskError, TaskErrorKind};
 
@@ -92,8 +94,11 @@ impl Inline {
     fn is_owner(&self) -> bool {
         // A thread is told by the address of what is its own. One that has the address of an owner
         // that has ended takes its place.
-        thread_local!(static HERE: u8 = const { 0 });
-        let here = HERE.with(|here| std::ptr::from_ref(here).addr());
+        thread_local!(static HERE: Cell<u8> = const { Cell::new(0) });
+        let address = |here: &Cell<u8>| std::ptr::from_ref(here).addr();
+        let Some(here) = HERE.access(address) else {
+            return false;
+        };
         match self.owner.load(Relaxed) {
             0 => self
                 .owner

@@ -29,7 +29,7 @@ mod room;
 pub(crate) mod threads;
 
 #[cfg(feature = "processes")]
-pub(crate) use processes::{Exit, use_large_pages};
+pub(crate) use processes::{Exit, HomeMark, use_large_pages};
 
 /// A running backend. Every job that is submitted is resolved exactly once, whatever happens.
 pub(crate) trait Engine: Send + Sync {
@@ -214,6 +214,8 @@ pub(crate) struct Config {
     pub(crate) grace: Duration,
     /// How long a worker process may take to say hello.
     pub(crate) start_timeout: Duration,
+    /// The stack of the threads that run tasks, in bytes.
+    pub(crate) stack_size: usize,
     /// How much may wait; `None`: as much as is found to be good.
     pub(crate) queue: Option<usize>,
     pub(crate) queue_bytes: Option<usize>,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::TaskErrorKind;
+use crate::local::Local;
 
 /// Counts the tasks of batches.
 pub(crate) trait Counts: Send + Sync {
@@ -20,7 +21,7 @@ thread_local! {
 
 /// From here on the calling thread counts there; where it did before.
 pub(crate) fn counts_in(counts: Option<Arc<dyn Counts>>) -> Option<Arc<dyn Counts>> {
-    COUNTS.replace(counts)
+    COUNTS.swap(counts)
 }
 
 pub(super) fn ran(tasks: usize, finished: usize, time: Duration) {
@@ -33,8 +34,7 @@ pub(super) fn failed(kind: TaskErrorKind) {
 }
 
 fn with(count: impl FnOnce(&dyn Counts)) {
-    // In a thread that is ending there is none any more.
-    let _ = COUNTS.try_with(|counts| {
+    COUNTS.access(|counts| {
         if let Some(counts) = &*counts.borrow() {
             count(&**counts);
         }

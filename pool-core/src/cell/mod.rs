@@ -102,6 +102,13 @@ impl Head {
         }
     }
 
+    /// Cancels a task of a pool that this process has only a copy of: nobody else will resolve it.
+    pub(crate) fn resolve_in_fork(&self) {
+        if self.state.abandon(Abandon::Cancelled) == Some(true) {
+            self.waiters.wake_all();
+        }
+    }
+
     /// Blocks until the handle is resolved or the deadline has passed. Somebody else makes the
     /// progress.
     pub(crate) fn park_until_resolved(&self, deadline: Option<Instant>) {

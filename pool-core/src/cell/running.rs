@@ -5,6 +5,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::{Head, Job};
+use crate::local::{self, Local};
 
 thread_local! {
     /// The innermost job that runs in this thread; `enter` keeps its cell alive.
@@ -21,20 +22,19 @@ pub(super) fn enter<T>(job: &Job, code: impl FnOnce() -> T) -> T {
     struct Leave(Option<NonNull<Head>>);
     impl Drop for Leave {
         fn drop(&mut self) {
-            RUNNING.set(self.0);
+            RUNNING.store(self.0);
             // Before the job ends, so that nobody else has the last pointer to it.
-            let shared = SHARED.try_with(|shared| shared.borrow_mut().take());
-            drop(shared);
+            drop(SHARED.take_out());
         }
     }
-    let _leave = Leave(RUNNING.replace(Some(job.0)));
+    let _leave = Leave(RUNNING.swap(Some(job.0)));
     code()
 }
 
 /// The innermost job that runs in this thread. Any number of pointers may be kept.
 pub(crate) fn running() -> Option<Arc<Job>> {
-    let cell = RUNNING.get()?;
-    let shared = SHARED.try_with(|shared| {
+    let cell = local::read(&RUNNING)?;
+    let shared = SHARED.access(|shared| {
         let mut shared = shared.borrow_mut();
         match &*shared {
             Some(job) if job.0 == cell => Arc::clone(job),
@@ -45,7 +45,7 @@ pub(crate) fn running() -> Option<Arc<Job>> {
     });
     // A thread that is ending has none any more.
     // SAFETY: as above.
-    Some(shared.unwrap_or_else(|_| Arc::new(unsafe { counted(cell) })))
+    Some(shared.unwrap_or_else(|| Arc::new(unsafe { counted(cell) })))
 }
 
 /// A pointer of its own to the job that runs in this thread.
@@ -67,7 +67,7 @@ pub(super) fn is_inside() -> bool {
 /// Whether the innermost job that runs in this thread was asked to stop.
 #[inline]
 pub(super) fn is_stopped() -> bool {
-    RUNNING.get().is_some_and(|cell| {
+    local::read(&RUNNING).is_some_and(|cell| {
         // SAFETY: as in `counted`.
         unsafe { cell.as_ref() }.state.is_stopped()
     })

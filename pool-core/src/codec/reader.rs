@@ -451,7 +451,10 @@ impl<'de> Reader<'de> {
             ..
         } = values.0;
         if left > 0 {
-            return Err(CodecError::invalid_length(keys.len() + left, &"fewer fields"));
+            return Err(CodecError::invalid_length(
+                keys.len() + left,
+                &"fewer fields",
+            ));
         }
         if differs {
             self.shapes.push(keys.into_boxed_slice());

@@ -493,7 +493,10 @@ impl<'de> Deserialize<'de> for ReadsItselfAsATuple {
 
 #[test]
 fn a_struct_may_be_read_as_a_tuple() {
-    let value = |id| ReadsItselfAsATuple { id, plain: plain(1) };
+    let value = |id| ReadsItselfAsATuple {
+        id,
+        plain: plain(1),
+    };
     arrives(value(1));
     arrives(vec![value(1), value(2), value(3)]);
     arrives((plain(3), value(1), plain(4)));

@@ -190,7 +190,7 @@ impl<I: Iterator<Item: Task>> Flow<I> {
         let bound = self.bound();
         let is_ample = self.unordered.is_some() && bound >= AMPLE_PER_WORKER * self.pool.workers();
         let chunk = if is_ample { bound } else { self.pace.chunk };
-        if chunk > 1 && self.ahead + chunk > bound && self.ahead > bound / 2 {
+        if chunk > 1 && self.ahead.saturating_add(chunk) > bound && self.ahead > bound / 2 {
             return;
         }
         while self.ahead < bound {

@@ -86,12 +86,17 @@ impl<T: Task> Waiting<T> {
             // Before the look at the task: it may have become done in between.
             self.look_at_ticket();
             let found = self.taker.look();
+            // A fork has none of the workers.
+            let forked = pool.is_forked();
+            if forked && self.failed.is_none() {
+                self.failed = Some(TaskError::cancelled(T::NAME));
+            }
             if let Some(outcome) = self.taker.take() {
                 return outcome;
             }
             if let Some(error) = &self.failed {
                 // One that runs has its own outcome, unless it was killed.
-                if found != Found::Running || pool.is_killed() {
+                if found != Found::Running || forked || pool.is_killed() {
                     self.taker.skip();
                     return Err(error.clone());
                 }

@@ -17,6 +17,7 @@ use indicatif::{
 use super::layout::{self, Row};
 use super::watch::{Show, is_home, lock, off_panic};
 use super::{ProgressState, SCREEN, Screen};
+use crate::local::{self, Local};
 
 /// How often the terminal is written to, however many bars there are.
 const DRAWS_PER_SECOND: u8 = 20;
@@ -49,11 +50,11 @@ fn with<T>(code: impl FnOnce(&mut Option<Terminal>) -> T) -> T {
     struct Done;
     impl Drop for Done {
         fn drop(&mut self) {
-            DRAWS.set(false);
+            DRAWS.store(false);
         }
     }
     let mut terminal = lock(&TERMINAL);
-    DRAWS.set(true);
+    DRAWS.store(true);
     let _done = Done;
     code(&mut terminal)
 }
@@ -64,7 +65,7 @@ fn with_bars(code: impl FnOnce(&mut Terminal)) {
 
 /// Whether this thread may want the terminal. In a forked process nobody gives it up.
 fn is_free() -> bool {
-    !DRAWS.get() && is_home()
+    !local::read(&DRAWS) && is_home()
 }
 
 struct Stderr;

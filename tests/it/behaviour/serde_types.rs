@@ -553,7 +553,11 @@ pub(crate) fn of_other_crates_arrive(on: &On) {
     });
     arrive(on, || {
         let keys = ["z", "a", "m", "b"].map(str::to_owned);
-        vec![keys.into_iter().zip(kinds()).collect::<indexmap::IndexMap<_, _>>()]
+        vec![
+            keys.into_iter()
+                .zip(kinds())
+                .collect::<indexmap::IndexMap<_, _>>(),
+        ]
     });
     arrive(on, || vec![kinds().into(), smallvec::SmallVec::new()]);
     arrive(on, || {

@@ -34,6 +34,7 @@ use crate::args::Args;
 use crate::bytes::Bytes;
 use crate::cell::{Abandon, Claimed, Effects, Job};
 use crate::description::{Description, Phase as Told, WorkerInfo};
+use crate::home::Home;
 use crate::stats::Part as Timed;
 use crate::tally::Tally;
 use crate::{Error, Stats, TaskError, TaskErrorKind};
@@ -118,7 +119,7 @@ impl Shared {
 struct Cluster {
     shared: Arc<Shared>,
     /// The process that has the submitter's thread: one that is forked from it has not.
-    home: u32,
+    home: Home,
 }
 
 pub(super) fn start(config: Config, nats: Option<Nats>) -> Result<EngineRef, Error> {
@@ -170,7 +171,7 @@ pub(super) fn start(config: Config, nats: Option<Nats>) -> Result<EngineRef, Err
         .unwrap_or_else(|_| Err(Error::cluster("its thread has ended")));
     match built {
         Ok(()) => {
-            let home = std::process::id();
+            let home = Home::new();
             Ok(Arc::new(Box::new(Cluster { shared, home })))
         }
         Err(error) => {
@@ -182,7 +183,7 @@ pub(super) fn start(config: Config, nats: Option<Nats>) -> Result<EngineRef, Err
 
 impl Cluster {
     fn is_home(&self) -> bool {
-        self.home == std::process::id()
+        self.home.is_here()
     }
 
     /// Works on the desk; in a process that was forked from the one that has it, does nothing.
@@ -203,7 +204,7 @@ impl Cluster {
     fn resolve_in_fork(&self, job: &Job) -> bool {
         let forked = !self.is_home();
         if forked {
-            job.head().abandon(Abandon::Cancelled);
+            job.head().resolve_in_fork();
         }
         forked
     }
@@ -241,7 +242,9 @@ impl Engine for Cluster {
     }
 
     fn watch_room(&self, waker: &Waker) {
-        self.shared.room.watch(waker);
+        if self.is_home() {
+            self.shared.room.watch(waker);
+        }
     }
 
     fn queue_limit(&self) -> Option<usize> {
@@ -292,7 +295,9 @@ impl Engine for Cluster {
         }
     }
 
-    fn poll(&self, _: &Job) {}
+    fn poll(&self, job: &Job) {
+        self.resolve_in_fork(job);
+    }
 
     fn watch(&self, job: &Job) {
         self.resolve_in_fork(job);
@@ -389,9 +394,11 @@ impl Engine for Cluster {
     }
 
     fn close(&self) {
-        self.with(|desk, after| desk.drain(after));
-        // Who waits for room is refused now.
-        self.shared.room.was_made(&self.shared.effects);
+        if self.is_home() {
+            self.shared.with(|desk, after| desk.drain(after));
+            // Who waits for room is refused now.
+            self.shared.room.was_made(&self.shared.effects);
+        }
     }
 
     fn cancel_all_queued(&self) {
@@ -399,8 +406,11 @@ impl Engine for Cluster {
     }
 
     fn kill(&self) {
-        self.with(|desk, after| desk.end(Phase::Killed, after));
-        self.shared.room.was_made(&self.shared.effects);
+        if self.is_home() {
+            self.shared
+                .with(|desk, after| desk.end(Phase::Killed, after));
+            self.shared.room.was_made(&self.shared.effects);
+        }
     }
 
     fn wait_until_ended(&self, deadline: Option<Instant>) -> bool {

@@ -28,7 +28,7 @@ pub(super) struct Seen {
 impl Shared {
     pub(super) fn describe(&self) -> Description {
         let target = self.workers.load(Relaxed);
-        if !self.home.is_home() {
+        if !self.home.is_here() {
             let mut described = Description::new(Backend::Processes, target, Stats::default());
             described.phase = Phase::Forked;
             return described;

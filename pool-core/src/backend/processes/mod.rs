@@ -51,21 +51,21 @@ use std::time::{Duration, Instant};
 use self::after::After;
 use self::descriptors::refused;
 use self::hub::{Cancelled, Hub};
-use self::lane::memory::HomeMark;
 use self::spawn::Recipe;
 use self::supervisor::Supervisor;
 use self::wire::Identity;
 use super::ended::Ended;
 use super::room::Room;
 use super::{Backend, Config, Engine, EngineRef, Entry, FORKED};
-use crate::cell::{Abandon, Claimed, Effects, Job};
+use crate::cell::{Claimed, Effects, Job};
+use crate::home::Home;
 use crate::patience::Patience;
 use crate::stats::Part;
 use crate::tally::Tally;
 use crate::{Description, Error, Stats, TaskError, TaskErrorKind};
 
 pub(crate) use self::descriptors::Reserved;
-pub(crate) use self::lane::memory::use_large_pages;
+pub(crate) use self::lane::memory::{HomeMark, use_large_pages};
 pub(crate) use self::spawn::Token;
 pub(crate) use self::worker::take_over;
 
@@ -106,7 +106,7 @@ impl fmt::Display for Exit {
 struct Shared {
     /// The process that has the supervisor. One that is forked from it must not touch the hub, whose
     /// lock may be held for ever in the copy, nor the lanes, which are not copied.
-    home: HomeMark,
+    home: Home,
     tally: Arc<Tally>,
     hub: Mutex<Hub>,
     /// Wakes the supervisor.
@@ -130,10 +130,9 @@ impl Shared {
     fn new(config: &Config) -> Result<Self, Error> {
         let poke =
             descriptors::event_counter().map_err(|error| Error::spawn("no wake-ups", &error))?;
-        let home = HomeMark::new();
         let tally = Arc::new(Tally::new());
         Ok(Self {
-            home,
+            home: Home::new(),
             hub: Mutex::new(Hub::new(config, Arc::clone(&tally))),
             tally,
             poke,
@@ -241,6 +240,7 @@ pub(super) fn start(config: Config) -> Result<EngineRef, Error> {
         config.processes.clone(),
         depth,
         sharers,
+        config.stack_size,
         Identity::of(catalog),
     )?;
     let shared = Arc::new(Shared::new(&config)?);
@@ -273,7 +273,7 @@ pub(super) fn start(config: Config) -> Result<EngineRef, Error> {
 impl Processes {
     #[inline]
     fn is_home(&self) -> bool {
-        self.shared.home.is_home()
+        self.shared.home.is_here()
     }
 
     /// Works on the hub; in a process that was forked from the one that has it, does nothing.
@@ -310,6 +310,9 @@ impl Engine for Processes {
     }
 
     fn watch_room(&self, waker: &Waker) {
+        if !self.is_home() {
+            return;
+        }
         self.shared.room.watch(waker);
         // It looks as long as somebody watches, as threads that wait do for themselves.
         self.shared.poke();
@@ -364,19 +367,22 @@ impl Engine for Processes {
         if self.is_home() {
             self.shared.wait(job, deadline);
         } else {
-            job.head().abandon(Abandon::Cancelled);
+            job.head().resolve_in_fork();
         }
     }
 
-    fn poll(&self, _: &Job) {
-        self.with(Hub::turn);
+    fn poll(&self, job: &Job) {
+        match self.is_home() {
+            true => self.shared.with(Hub::turn),
+            false => job.head().resolve_in_fork(),
+        }
     }
 
     fn watch(&self, job: &Job) {
         if self.is_home() {
             self.with(|hub, after| hub.watch(job, after));
         } else {
-            job.head().abandon(Abandon::Cancelled);
+            job.head().resolve_in_fork();
         }
     }
 
@@ -431,9 +437,11 @@ impl Engine for Processes {
     }
 
     fn close(&self) {
-        self.with(Hub::drain);
-        // Who waits for room is refused now.
-        self.shared.room.was_made(&self.shared.effects);
+        if self.is_home() {
+            self.shared.with(Hub::drain);
+            // Who waits for room is refused now.
+            self.shared.room.was_made(&self.shared.effects);
+        }
     }
 
     fn cancel_all_queued(&self) {

@@ -15,13 +15,8 @@ use crate::{TaskError, TaskErrorKind};
 
 impl Book {
     /// The worker is dead: what it did is delivered, what it ran is lost, what waited comes back
-    /// in order.
-    pub(super) fn settle(
-        mut self,
-        exit: Exit,
-        killed_for: Option<&'static str>,
-        after: &mut After,
-    ) -> Settled {
+    /// in order. `why` is what is known of its end, in words.
+    pub(super) fn settle(mut self, exit: Exit, why: Option<&str>, after: &mut After) -> Settled {
         self.collect(after);
         // The initializer is the first.
         let mut did_work = self.done > 0;
@@ -38,7 +33,10 @@ impl Book {
             };
             if initializing {
                 // It is this worker's: the next one in its place has one of its own.
-                let error = TaskError::new(TaskErrorKind::WorkerLost, job.info().name);
+                let mut error = TaskError::new(TaskErrorKind::WorkerLost, job.info().name);
+                if let Some(why) = why {
+                    error = error.message_is(why);
+                }
                 after.watched.extend(job.fail(error.exit_is(exit)));
                 continue;
             }
@@ -66,7 +64,7 @@ impl Book {
             error = error.worker_is(self.pid);
             if self.corrupt {
                 error = error.message_is("the worker broke the protocol of its lane");
-            } else if let Some(why) = killed_for.filter(|_| error.is_worker_lost()) {
+            } else if let Some(why) = why.filter(|_| error.is_worker_lost()) {
                 error = error.message_is(why);
             }
             let salvaged = (state == SlotState::Running && job.is_chunk())

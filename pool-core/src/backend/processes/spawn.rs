@@ -70,13 +70,14 @@ pub(super) struct Recipe {
     depth: u32,
     /// With how many each worker shares the CPUs.
     sharers: u32,
+    stack_size: usize,
     pub(super) identity: Identity,
 }
 
 /// A started process that has been sent its welcome.
 #[derive(Debug)]
 pub(super) struct Process {
-    pub(super) child: child::Worker,
+    pub(super) child: NewChild,
     pub(super) socket: OwnedFd,
     pub(super) lane: Lane,
     pub(super) relays: Vec<Relay>,
@@ -88,6 +89,7 @@ impl Recipe {
         mut config: ProcessConfig,
         depth: u32,
         sharers: u32,
+        stack_size: usize,
         identity: Identity,
     ) -> Result<Self, Error> {
         let exe = config.exe.take();
@@ -124,6 +126,7 @@ impl Recipe {
             config,
             depth,
             sharers,
+            stack_size,
             identity,
         })
     }
@@ -191,6 +194,7 @@ impl Recipe {
         drop(command);
         let child = child::Worker::hold(child)
             .map_err(|error| Error::spawn("no hold of the new process", &error))?;
+        let child = NewChild(Some(child));
         match self.welcome(ours.as_fd(), index, &segments, late.as_ref()) {
             Ok(()) => Ok(Process {
                 child,
@@ -198,12 +202,7 @@ impl Recipe {
                 lane,
                 relays,
             }),
-            Err(error) => {
-                // Not ours to serve: nothing is left of it.
-                child.kill();
-                child.reap();
-                Err(Error::spawn("no welcome for the new process", &error))
-            }
+            Err(error) => Err(Error::spawn("no welcome for the new process", &error)),
         }
     }
 
@@ -224,6 +223,7 @@ impl Recipe {
             sharers: self.sharers,
             agent: self.config.agent,
             umask: self.surroundings.other_umask(),
+            stack_size: self.stack_size as u64,
         };
         let mut fds = vec![
             segments.control.as_fd(),
@@ -285,6 +285,29 @@ fn stream(output: Output, index: usize, to: To, relays: &mut Vec<Relay>) -> io::
             Stream::Pipe(pipe)
         }
     })
+}
+
+/// A process that is in no table yet: killed and reaped when this is dropped.
+#[derive(Debug)]
+pub(super) struct NewChild(Option<child::Worker>);
+
+impl NewChild {
+    /// Hands the process over to the caller, who kills and reaps it from here on.
+    pub(super) fn keep(mut self) -> child::Worker {
+        match self.0.take() {
+            Some(child) => child,
+            None => unreachable!("it is there until this is gone"),
+        }
+    }
+}
+
+impl Drop for NewChild {
+    fn drop(&mut self) {
+        if let Some(child) = self.0.take() {
+            child.kill();
+            child.reap();
+        }
+    }
 }
 
 #[cfg(test)]

@@ -94,6 +94,7 @@ impl Hub {
         index: usize,
         exit: Exit,
         killed_for: Option<&'static str>,
+        last_words: Option<&str>,
         after: &mut After,
     ) -> CameTo {
         let Some(book) = self.books[index].take() else {
@@ -105,7 +106,7 @@ impl Hub {
             came_to,
             finished,
             chunks,
-        } = book.settle(exit, killed_for, after);
+        } = book.settle(exit, killed_for.or(last_words), after);
         self.keep_counts(finished, chunks);
         self.put_back(waiting, after);
         self.take_again(after);

@@ -18,7 +18,7 @@ use super::lane::Lane;
 use super::memory::Watch;
 use super::relay::Relay;
 use super::spawn::Recipe;
-use super::wire::{Hello, MESSAGE_MAX, Unreadable, VERSION, decode_refusal};
+use super::wire::{Hello, LastWords, MESSAGE_MAX, Unreadable, VERSION};
 use super::{ENDED, Shared, TICK, child};
 use crate::backend::{Config, SHUT_DOWN};
 use crate::sync::timespec;
@@ -26,6 +26,9 @@ use crate::{Error, StartFailure, TaskErrorKind};
 
 /// How many messages of one worker are read before the others get their turn.
 const MESSAGES_PER_LOOK: usize = 64;
+
+/// The same of a worker that is dead: more than fit into a socket.
+const MESSAGES_OF_THE_DEAD: usize = 4096;
 
 const POKE: u64 = u64::MAX;
 
@@ -50,6 +53,31 @@ struct Process {
     relays: Vec<Relay>,
     /// Why the pool has killed it, where no task of it knows.
     killed_for: Option<&'static str>,
+    /// Why it ends, in its own words, which may be anything.
+    last_words: Option<String>,
+}
+
+impl Process {
+    /// Keeps what the worker says of its end; returns whether the message is that.
+    fn hear_last_words(&mut self, message: &[u8]) -> bool {
+        let words = LastWords::decode(message);
+        let is_said = words.is_some();
+        if let (None, Some(LastWords(words))) = (&self.last_words, words) {
+            self.last_words = Some(words);
+        }
+        is_said
+    }
+
+    /// Reads what a dead worker has left in its socket.
+    fn hear_the_rest(&mut self) {
+        for _ in 0..MESSAGES_OF_THE_DEAD {
+            let mut message = [0; MESSAGE_MAX];
+            match receive(self.socket.as_fd(), &mut message) {
+                Heard::Message(len) => self.hear_last_words(&message[..len]),
+                Heard::Nothing | Heard::End => return,
+            };
+        }
+    }
 }
 
 /// Why the pool kills a worker.
@@ -233,39 +261,34 @@ impl Supervisor {
         let now = Instant::now();
         let started = self.recipe.start(index).and_then(|process| {
             let process = Process {
-                child: process.child,
+                // From here on it is in the table, whose processes are killed and reaped at the end.
+                child: process.child.keep(),
                 socket: process.socket,
                 lane: Some(process.lane),
                 relays: process.relays,
                 killed_for: None,
+                last_words: None,
             };
-            match self.register(index, &process) {
-                Ok(()) => Ok(process),
+            let process = self.processes[index].insert(process);
+            let pid = process.child.id();
+            match register(&self.epoll, index, process) {
+                Ok(()) => Ok(pid),
                 Err(error) => {
-                    process.child.kill();
-                    process.child.reap();
+                    if let Some(process) = self.processes[index].take() {
+                        process.child.kill();
+                        process.child.reap();
+                    }
                     Err(Error::spawn("no watch over the new process", &error))
                 }
             }
         });
         match started {
-            Ok(process) => {
-                self.fleet.started(index, process.child.id(), now);
-                self.processes[index] = Some(process);
-            }
+            Ok(pid) => self.fleet.started(index, pid, now),
             Err(error) => {
                 let actions = self.fleet.not_started(index, error, now);
                 self.act(actions);
             }
         }
-    }
-
-    fn register(&self, index: usize, process: &Process) -> io::Result<()> {
-        let [socket, death] = [false, true].map(|death| EventData::new_u64(event(index, death)));
-        let add = |fd: BorrowedFd<'_>, event| epoll::add(&self.epoll, fd, event, EventFlags::IN);
-        add(process.child.end(), death)
-            .and_then(|()| add(process.socket.as_fd(), socket))
-            .map_err(|error| refused("epoll_ctl", error))
     }
 
     fn serve(&mut self, index: usize) {
@@ -310,11 +333,12 @@ impl Supervisor {
     /// The control socket of a worker has something.
     fn hear(&mut self, index: usize) {
         for _ in 0..MESSAGES_PER_LOOK {
-            let Some(process) = &self.processes[index] else {
+            let Some(process) = &mut self.processes[index] else {
                 return;
             };
             let mut message = [0; MESSAGE_MAX];
             match receive(process.socket.as_fd(), &mut message) {
+                Heard::Message(len) if process.hear_last_words(&message[..len]) => {}
                 Heard::Message(len) if self.fleet.is_starting(index) => {
                     let said = self.check_hello(&message[..len]);
                     let actions = self.fleet.hello(index, said, Instant::now());
@@ -336,9 +360,6 @@ impl Supervisor {
     }
 
     fn check_hello(&self, message: &[u8]) -> Result<(), StartFailure> {
-        if let Some(why) = decode_refusal(message) {
-            return Err(StartFailure::Refused { why });
-        }
         match Hello::decode(message) {
             Ok(hello) if self.recipe.accepts(hello.identity) => Ok(()),
             Ok(hello) => Err(self.recipe.difference(hello.identity)),
@@ -356,9 +377,10 @@ impl Supervisor {
         if self.fleet.is_starting(index) {
             self.hear(index);
         }
-        let Some(process) = self.processes[index].take() else {
+        let Some(mut process) = self.processes[index].take() else {
             return;
         };
+        process.hear_the_rest();
         // What it started goes with it.
         process.child.kill();
         let exit = process.child.reap();
@@ -367,9 +389,11 @@ impl Supervisor {
             relay.worker_is_dead();
             self.relays.push(relay);
         }
+        let (why, words) = (process.killed_for, process.last_words);
         let came_to = self
             .shared
-            .with(|hub, after| hub.settle(index, exit, process.killed_for, after));
+            .with(|hub, after| hub.settle(index, exit, why, words.as_deref(), after));
+        self.fleet.last_words_are(words);
         let actions = self.fleet.exited(index, exit, came_to, Instant::now());
         self.act(actions);
         // Dropping the process closes its descriptors, which takes them out of the epoll set.
@@ -402,6 +426,15 @@ struct Look {
     /// How many tasks wait for a worker.
     needed: usize,
     ended: bool,
+}
+
+/// Enters the worker's descriptors in the epoll set.
+fn register(epoll: &OwnedFd, index: usize, process: &Process) -> io::Result<()> {
+    let [socket, death] = [false, true].map(|death| EventData::new_u64(event(index, death)));
+    let add = |fd: BorrowedFd<'_>, event| epoll::add(epoll, fd, event, EventFlags::IN);
+    add(process.child.end(), death)
+        .and_then(|()| add(process.socket.as_fd(), socket))
+        .map_err(|error| refused("epoll_ctl", error))
 }
 
 enum Heard {

@@ -116,6 +116,8 @@ pub(super) struct Welcome {
     pub(super) agent: bool,
     /// The rights that new files of the worker do not get, where it has not inherited them.
     pub(super) umask: Option<u32>,
+    /// The stack of the thread that runs the tasks, in bytes.
+    pub(super) stack_size: u64,
 }
 
 /// Worker → parent: ready to serve.
@@ -136,24 +138,38 @@ pub(super) enum Unreadable {
 /// The longest message.
 pub(super) const MESSAGE_MAX: usize = 1024;
 
-/// Worker → parent, in the place of the hello: why there will be none. The text follows.
-const REFUSAL: [u8; 8] = *b"poolnone";
-
-/// The message of a worker that cannot be one.
-pub(super) fn encode_refusal(reason: &str) -> Vec<u8> {
-    let mut bytes = REFUSAL.to_vec();
-    bytes.extend(reason.bytes().take(MESSAGE_MAX - REFUSAL.len()));
-    bytes
-}
-
-/// The reason in such a message, as text that can be printed.
-pub(super) fn decode_refusal(bytes: &[u8]) -> Option<String> {
-    let reason = String::from_utf8_lossy(bytes.strip_prefix(&REFUSAL)?).into_owned();
-    Some(reason.replace(char::is_control, " "))
-}
-
 /// "Look at the lane": worker → parent, at any time after the hello.
 pub(super) const DING: [u8; 1] = [1];
+
+/// Why a worker ends, in its own words: worker → parent, as the last message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LastWords(pub(super) String);
+
+impl LastWords {
+    /// Tells it from a [`DING`]; a hello begins with the letter of [`MAGIC`].
+    const TAG: u8 = 2;
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut end = self.0.len().min(MESSAGE_MAX - 1);
+        while !self.0.is_char_boundary(end) {
+            end -= 1;
+        }
+        let mut bytes = vec![Self::TAG];
+        bytes.extend(&self.0.as_bytes()[..end]);
+        bytes
+    }
+
+    /// The worker may have written anything: what comes out is a line of text.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let text = bytes.strip_prefix(&[Self::TAG])?;
+        let text = String::from_utf8_lossy(text);
+        let printable = |letter: char| match letter.is_control() {
+            true => ' ',
+            false => letter,
+        };
+        Some(Self(text.chars().map(printable).collect()))
+    }
+}
 
 impl Welcome {
     pub(super) fn encode(&self) -> Vec<u8> {
@@ -168,6 +184,7 @@ impl Welcome {
             u64::from(self.sharers),
             u64::from(self.agent),
             self.umask.map_or(u64::MAX, u64::from),
+            self.stack_size,
         ])
     }
 
@@ -183,6 +200,7 @@ impl Welcome {
             sharers,
             agent,
             umask,
+            stack_size,
         ] = unframe(bytes)?;
         Ok(Self {
             identity: Identity { tasks, catalog },
@@ -194,6 +212,7 @@ impl Welcome {
             sharers: u32::try_from(sharers).map_err(|_| Unreadable::Garbage)?,
             agent: agent != 0,
             umask: u32::try_from(umask).ok(),
+            stack_size,
         })
     }
 }
@@ -266,6 +285,7 @@ mod tests {
             sharers: 12,
             agent: true,
             umask: Some(0o22),
+            stack_size: 8 << 20,
         };
         assert_eq!(Welcome::decode(&welcome.encode()), Ok(welcome));
         let hello = Hello { identity: IDENTITY };
@@ -273,14 +293,30 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_arrives_as_text() {
-        let read = |reason: &str| decode_refusal(&encode_refusal(reason));
-        assert_eq!(read("no memory").as_deref(), Some("no memory"));
-        assert_eq!(read("two\nlines\x1b[2J").as_deref(), Some("two lines [2J"));
-        let long = "é".repeat(MESSAGE_MAX);
-        assert!(encode_refusal(&long).len() <= MESSAGE_MAX);
-        assert!(read(&long).is_some());
-        assert_eq!(decode_refusal(&Hello { identity: IDENTITY }.encode()), None);
+    fn last_words_are_a_line_of_bounded_length() {
+        let words = |text: &str| {
+            LastWords::decode(&LastWords(text.to_owned()).encode())
+                .unwrap()
+                .0
+        };
+        assert_eq!(
+            words("panicked at src/x.rs:1:2: on purpose"),
+            "panicked at src/x.rs:1:2: on purpose"
+        );
+        assert_eq!(words("two\nlines\u{1b}[2J"), "two lines [2J");
+        let long = "\u{e9}".repeat(MESSAGE_MAX);
+        assert_eq!(words(&long).len(), MESSAGE_MAX - 2);
+        assert_eq!(
+            LastWords::decode(&[LastWords::TAG, 0xff, b'a']).unwrap().0,
+            "\u{fffd}a"
+        );
+        for other in [&DING[..], &[], &Hello { identity: IDENTITY }.encode()] {
+            assert_eq!(LastWords::decode(other), None);
+        }
+        assert_eq!(
+            Hello::decode(&LastWords("no hello".into()).encode()),
+            Err(Unreadable::Garbage)
+        );
     }
 
     #[test]

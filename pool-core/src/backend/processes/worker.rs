@@ -24,14 +24,16 @@ use super::lane::memory::{ControlMap, TrustedArena, WriteArena};
 use super::lane::slot::{Facts, SLOT_INLINE, Start, TELL_JOINER, TELL_SUPERVISOR};
 use super::lane::{Control, monotonic_nanos};
 use super::wire::{
-    DING, Finished, Hello, Identity, MESSAGE_MAX, Progress, Unreadable, VERSION, Welcome,
-    encode_refusal, kind,
+    DING, Finished, Hello, Identity, LastWords, MESSAGE_MAX, Progress, Unreadable, VERSION,
+    Welcome, kind,
 };
 use super::{DEPTH, Token, privilege};
 use crate::Backend;
 use crate::catalog::{Catalog, Entry};
 use crate::codec::{self, Frames, REPLY_HEAD, Reply};
 use crate::current::{self, Frame, Probe};
+use crate::home::Home;
+use crate::panics;
 use crate::patience::Patience;
 use crate::seed;
 use crate::sync::timespec;
@@ -42,6 +44,8 @@ const EXIT_NOT_A_WORKER: i32 = 64;
 
 /// How often a worker looks for its parent where the kernel does not tell of its end.
 const LOOK_AT_PARENT: Duration = Duration::from_secs(1);
+/// The exit code of a Rust program that panics.
+const EXIT_PANICKED: i32 = 101;
 
 /// How much room the replies of a chunk get at first.
 const CHUNK_ROOM: u64 = 64 << 10;
@@ -54,6 +58,8 @@ const RESULTS_PER_TRIM: u32 = 64;
 
 /// The worker's end of its lane; there is one lane in a process, and it lives as long.
 struct Lane {
+    /// A process that a task forks does not have the mappings, and is asked before they are used.
+    home: Home,
     control: ControlMap,
     request: TrustedArena,
     reply: WriteArena,
@@ -74,7 +80,7 @@ pub(crate) fn take_over(token: Token) -> ! {
     match serve(token) {
         Ok(()) => exit(0),
         Err(reason) => {
-            if !tell_parent(&reason) {
+            if !say_last(&reason) {
                 // Standard error may be closed.
                 let _ = writeln!(
                     io::stderr(),
@@ -86,13 +92,14 @@ pub(crate) fn take_over(token: Token) -> ! {
     }
 }
 
-/// Tells the parent why this process cannot be a worker; says whether there is a control socket.
-fn tell_parent(reason: &str) -> bool {
+/// Tells the parent why this process ends; returns whether there is a parent to be told.
+fn say_last(words: &str) -> bool {
     let socket = SOCKET
         .get()
         .map_or(rustix::stdio::stdin(), |socket| socket.as_fd());
+    let message = LastWords(words.to_owned()).encode();
     net::sockopt::socket_type(socket) == Ok(net::SocketType::SEQPACKET)
-        && net::send(socket, &encode_refusal(reason), SendFlags::NOSIGNAL).is_ok()
+        && net::send(socket, &message, SendFlags::DONTWAIT | SendFlags::NOSIGNAL).is_ok()
 }
 
 fn serve(token: Token) -> Result<(), String> {
@@ -143,10 +150,18 @@ fn serve(token: Token) -> Result<(), String> {
     let [control, request, reply] =
         <[OwnedFd; 3]>::try_from(fds).map_err(|fds| format!("it got {} descriptors", fds.len()))?;
     let own = identity()?;
-    let hello = Hello { identity: own };
+    let say_hello = move || {
+        net::send(
+            socket,
+            &Hello { identity: own }.encode(),
+            SendFlags::NOSIGNAL,
+        )
+        .map(drop)
+        .map_err(|error| format!("its parent does not hear it: {error}"))
+    };
     if !welcome.foreign && own != welcome.identity {
         // The parent sees in the hello what differs.
-        let _ = net::send(socket, &hello.encode(), SendFlags::NOSIGNAL);
+        say_hello()?;
         return Err("it links other tasks than its parent".into());
     }
     let lane = map(&welcome, socket, [&control, &request, &reply])
@@ -165,7 +180,7 @@ fn serve(token: Token) -> Result<(), String> {
     std::thread::Builder::new()
         .name("pool-watch".into())
         .stack_size(64 * 1024)
-        .spawn(move || watch_parent(lane.socket, starter, pidfd.as_ref()))
+        .spawn(move || watch_parent(socket, starter, pidfd.as_ref()))
         .map_err(|error| format!("its watching thread: {error}"))?;
     // The parent has checked that there are no duplicates.
     let catalog = Catalog::get().map_err(|error| error.to_string())?;
@@ -174,10 +189,31 @@ fn serve(token: Token) -> Result<(), String> {
         false => Backend::Processes,
     };
     let frame = Frame::new(backend, welcome.index as usize);
-    net::send(socket, &hello.encode(), SendFlags::NOSIGNAL)
-        .map_err(|error| format!("its parent does not hear it: {error}"))?;
-    Worker::new(lane, catalog, frame).run();
-    Ok(())
+    if cfg!(panic = "abort") {
+        panics::tell_before_abort(|panic| {
+            if LANE.get().is_some_and(|lane| lane.home.is_here()) {
+                say_last(&panic.to_string());
+            }
+        });
+    }
+    // The main thread's stack may have no limit, or a small one. That thread stays, since the
+    // parent-death signal is tied to it.
+    let stack = usize::try_from(welcome.stack_size).unwrap_or(usize::MAX);
+    let tasks = std::thread::Builder::new()
+        .name("pool-worker".into())
+        .stack_size(stack)
+        .spawn(move || {
+            // With it the parent knows that everything is there.
+            say_hello()?;
+            Worker::new(lane, catalog, frame).run();
+            Ok(())
+        })
+        .map_err(|error| format!("its thread for tasks, with a stack of {stack} bytes: {error}"))?;
+    match tasks.join() {
+        Ok(ended) => ended,
+        // A panic of our own, which the hook has printed.
+        Err(_) => exit(EXIT_PANICKED),
+    }
 }
 
 fn identity() -> Result<Identity, String> {
@@ -237,6 +273,7 @@ fn map(welcome: &Welcome, socket: BorrowedFd<'static>, fds: [&OwnedFd; 3]) -> io
     let control = ControlMap::new(control)?;
     control.keep_from_forks();
     Ok(Lane {
+        home: Home::new(),
         control,
         request: TrustedArena::new(request, welcome.arena_bytes)?,
         reply: WriteArena::in_worker(reply, welcome.arena_bytes)?,
@@ -277,19 +314,6 @@ fn watch_parent(socket: BorrowedFd<'_>, number: Option<Pid>, parent: Option<&Own
         let _ = rustix::process::kill_current_process_group(Signal::KILL);
     }
     let _ = rustix::process::kill_process(getpid(), Signal::KILL);
-}
-
-/// Runs a task, with the seed that travels behind its arguments if there is one.
-#[inline]
-fn run(task: &Entry, mut args: &[u8], is_seeded: bool, out: &mut Vec<u8>) -> Reply {
-    if is_seeded {
-        let Some((rest, seed)) = seed::split(args) else {
-            return Reply::Undecodable;
-        };
-        args = rest;
-        current::reseed(seed);
-    }
-    task.run(args, out)
 }
 
 struct Worker {
@@ -388,7 +412,7 @@ impl Worker {
                     if kind == kind::CHUNK {
                         self.run_chunk(task, args, is_seeded);
                     } else {
-                        let reply = run(task, args, is_seeded, &mut self.out);
+                        let reply = self.run_one(task, args, is_seeded);
                         let ran = match kind {
                             kind::SAMPLE => monotonic_nanos().saturating_sub(start),
                             _ => 0,
@@ -410,6 +434,24 @@ impl Worker {
         if told & TELL_SUPERVISOR != 0 {
             ding(self.lane.socket);
         }
+    }
+
+    /// Runs a task, with the seed that travels behind its arguments if there is one.
+    #[inline]
+    fn run_one(&mut self, task: &Entry, mut args: &[u8], is_seeded: bool) -> Reply {
+        if is_seeded {
+            let Some((rest, seed)) = seed::split(args) else {
+                return Reply::Undecodable;
+            };
+            args = rest;
+            current::reseed(seed);
+        }
+        let reply = task.run(args, &mut self.out);
+        if !self.lane.home.is_here() {
+            // The task has forked and returned in the child as well, which serves nobody.
+            let _ = rustix::process::kill_process(getpid(), Signal::KILL);
+        }
+        reply
     }
 
     /// The task with this id. It is often the one before.
@@ -440,7 +482,7 @@ impl Worker {
             }
             self.out.clear();
             self.out.extend([0; REPLY_HEAD]);
-            let mut reply = run(task, frame, is_seeded, &mut self.out);
+            let mut reply = self.run_one(task, frame, is_seeded);
             let needed = progress.bytes + self.out.len() as u64 + CHUNK_ROOM;
             let limit = (self.arena.capacity() / 3).min(u32::MAX.into()) - CHUNK_ROOM;
             if needed > limit + CHUNK_ROOM {
@@ -595,19 +637,23 @@ const PROBE: Probe = Probe {
 
 /// Waits until there are not `seen` requests any more.
 fn next_stop(seen: u32) -> u32 {
-    match LANE.get() {
-        Some(lane) => lane.control.get().header.next_stop(seen),
-        None => unreachable!("a worker has a lane"),
+    match control() {
+        Some(control) => control.header.next_stop(seen),
+        // Nobody asks a fork to stop.
+        None => loop {
+            std::thread::park();
+        },
     }
 }
 
 fn is_asked_to_stop() -> bool {
-    LANE.get().is_some_and(|lane| {
-        lane.control
-            .get()
-            .header
-            .is_asked_to_stop(RUNNING.load(Relaxed))
-    })
+    control().is_some_and(|control| control.header.is_asked_to_stop(RUNNING.load(Relaxed)))
+}
+
+/// The control segment of this worker; `None` in a process that its task has forked.
+fn control() -> Option<&'static Control> {
+    let lane = LANE.get().filter(|lane| lane.home.is_here());
+    lane.map(|lane| lane.control.get())
 }
 
 /// Tells the supervisor to look at the lane.

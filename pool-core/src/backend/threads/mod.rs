@@ -16,6 +16,7 @@
 
 mod bounds;
 mod guests;
+mod hire;
 mod ledger;
 #[cfg(all(test, loom))]
 mod model;
@@ -31,7 +32,7 @@ use std::sync::atomic::{
     AtomicBool, AtomicU64, AtomicUsize,
     Ordering::{Relaxed, SeqCst},
 };
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::Waker;
 use std::thread::JoinHandle as Thread;
 use std::time::{Duration, Instant};
@@ -46,12 +47,16 @@ use super::{Backend, Config, Engine, EngineRef, Entry, FORKED, Help, SHUT_DOWN, 
 use crate::blocked;
 use crate::cell::{Abandon, Effects, Job, OnSeat, Paused};
 use crate::current::Frame;
+use crate::home::Home;
 use crate::initializer::Initializer;
 use crate::tally::{Stamp, Tally};
 use crate::{Description, Error, Stats, TaskError, TaskErrorKind};
 
 /// What the workers share.
 struct Shared {
+    /// The process that has the threads. In a fork there is none of them, and a lock that one of
+    /// them held stays locked: so this is asked first.
+    home: Home,
     tally: Arc<Tally>,
     /// Tasks that came to a result on threads of others.
     guests_finished: AtomicU64,
@@ -61,6 +66,8 @@ struct Shared {
     sleepers: Sleepers,
     timer: Timer,
     initializer: Option<Initializer>,
+    /// In bytes, of each worker.
+    stack_size: usize,
     closed: AtomicBool,
     killed: AtomicBool,
     /// What has not started is cancelled.
@@ -83,8 +90,6 @@ struct Shared {
 /// The pool's side: `Shared` plus the threads to be joined.
 struct Threads {
     shared: Arc<Shared>,
-    /// The process that has the threads: one that is forked from it has none of them.
-    home: u32,
     threads: Mutex<Vec<Thread<()>>>,
 }
 
@@ -93,6 +98,7 @@ pub(super) fn start(config: &Config) -> Result<EngineRef, Error> {
     let tally = Arc::new(Tally::new());
     let effects = Effects::new();
     let shared = Arc::new(Shared {
+        home: Home::new(),
         tally: Arc::clone(&tally),
         guests_finished: AtomicU64::new(0),
         queue: Queue::new(workers),
@@ -101,6 +107,7 @@ pub(super) fn start(config: &Config) -> Result<EngineRef, Error> {
         sleepers: Sleepers::new(workers),
         timer: Timer::new(),
         initializer: config.initializer.clone(),
+        stack_size: config.stack_size,
         closed: AtomicBool::new(false),
         killed: AtomicBool::new(false),
         cancelling: AtomicBool::new(false),
@@ -117,7 +124,6 @@ pub(super) fn start(config: &Config) -> Result<EngineRef, Error> {
     });
     let pool = Threads {
         shared,
-        home: std::process::id(),
         threads: Mutex::new(Vec::with_capacity(workers)),
     };
     let hired = pool.hire();
@@ -253,7 +259,7 @@ impl Shared {
 
     /// A worker has ended; after the last one nobody runs what is still pushed.
     fn one_ended(&self) {
-        if self.alive.fetch_sub(1, SeqCst) == 1 {
+        if self.home.is_here() && self.alive.fetch_sub(1, SeqCst) == 1 {
             self.refuse_queued(|name| self.refusal(name));
             self.timer.stop();
             self.ended.set();
@@ -320,78 +326,18 @@ impl Shared {
 }
 
 impl Threads {
+    #[inline]
     fn is_home(&self) -> bool {
-        self.home == std::process::id()
+        self.shared.home.is_here()
     }
 
-    /// Before a wait for a worker: in a fork there is none, and the job gets its outcome here.
-    fn refuse_in_fork(&self, job: &Job) -> bool {
+    /// Resolves the job if this is a fork, where no worker will; returns whether it is one.
+    fn resolve_in_fork(&self, job: &Job) -> bool {
         let forked = !self.is_home();
-        if forked && !job.refuse(TaskError::rejected(job.name(), FORKED)) {
-            job.head().abandon(Abandon::Cancelled);
+        if forked {
+            job.head().resolve_in_fork();
         }
         forked
-    }
-
-    /// Starts a worker for every vacant place.
-    fn hire(&self) -> Result<(), Error> {
-        let mut vacancies = self.shared.workers.lock();
-        while !self.shared.is_closed()
-            && let Some((index, queues)) = vacancies.fill()
-        {
-            let shared = Arc::clone(&self.shared);
-            shared.alive.fetch_add(1, SeqCst);
-            shared.hired.fetch_add(1, Relaxed);
-            // It comes back when the thread is not started.
-            let queues = Arc::new(Mutex::new(Some(queues)));
-            let own = Arc::clone(&queues);
-            let thread = std::thread::Builder::new()
-                .name(format!("pool-worker-{index}"))
-                .spawn(move || {
-                    // Also after a panic of the worker's own, which would be a bug.
-                    let _ended = OneEnded(&shared);
-                    shared.effects.are_of_this_thread();
-                    let queues = own.lock().unwrap_or_else(PoisonError::into_inner).take();
-                    if let Some(queues) = queues
-                        && shared.initialize(index)
-                    {
-                        worker::run(&shared, queues, index);
-                    }
-                });
-            match thread {
-                Ok(thread) => {
-                    let mut threads = self.lock_threads();
-                    threads.retain(|thread| !thread.is_finished());
-                    threads.push(thread);
-                }
-                Err(error) => {
-                    let queues = queues.lock().unwrap_or_else(PoisonError::into_inner).take();
-                    if let Some(queues) = queues {
-                        vacancies.vacate(index, queues);
-                    }
-                    drop(vacancies);
-                    self.shared.one_ended();
-                    let target = self.shared.workers.target();
-                    return Err(Error::spawn(format!("thread {index} of {target}"), &error));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn lock_threads(&self) -> std::sync::MutexGuard<'_, Vec<Thread<()>>> {
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn join_workers(&self) {
-        // Others who wait here wait for the lock.
-        for thread in self.lock_threads().drain(..) {
-            // A worker catches every panic of a task; one of its own is printed by the hook.
-            let _ = thread.join();
-        }
-        if self.shared.timer.join() {
-            self.shared.effects.join();
-        }
     }
 }
 
@@ -413,7 +359,10 @@ impl Engine for Threads {
     }
 
     fn stats(&self) -> Stats {
-        self.shared.stats()
+        match self.is_home() {
+            true => self.shared.stats(),
+            false => Stats::default(),
+        }
     }
 
     fn describe(&self) -> Description {
@@ -435,7 +384,7 @@ impl Engine for Threads {
     }
 
     fn is_stuck(&self) -> bool {
-        blocked::is_worker() && self.shared.is_stuck()
+        self.is_home() && blocked::is_worker() && self.shared.is_stuck()
     }
 
     fn is_killed(&self) -> bool {
@@ -444,6 +393,10 @@ impl Engine for Threads {
 
     fn reserve(&self) -> bool {
         let shared = &self.shared;
+        if !self.is_home() {
+            // In a fork there is room to be rejected.
+            return true;
+        }
         // What would be refused needs no room.
         let admitted = shared.bounded.admit()
             && (shared.bounded.exact || shared.queue.has_room(shared.bounded.most_in_shard()));
@@ -455,7 +408,9 @@ impl Engine for Threads {
     }
 
     fn watch_room(&self, waker: &Waker) {
-        self.shared.bounded.room.watch(waker);
+        if self.is_home() {
+            self.shared.bounded.room.watch(waker);
+        }
     }
 
     fn queue_limit(&self) -> Option<usize> {
@@ -468,11 +423,12 @@ impl Engine for Threads {
 
     fn submit(&self, job: Job, entry: Entry) {
         let shared = &*self.shared;
+        if !self.is_home() {
+            job.refuse(TaskError::rejected(job.name(), FORKED));
+            return;
+        }
         if shared.bounded.exact {
             while !entry.reserved && !self.reserve() {
-                if self.refuse_in_fork(&job) {
-                    return;
-                }
                 blocked::during(|| shared.bounded.room.wait());
             }
             shared.bounded.weigh(&job, entry.weight);
@@ -497,9 +453,6 @@ impl Engine for Threads {
         };
         while let Err(back) = shared.queue.push_below(most, job) {
             job = back;
-            if self.refuse_in_fork(&job) {
-                return;
-            }
             blocked::during(|| shared.bounded.room.wait());
         }
         shared.announce();
@@ -507,6 +460,9 @@ impl Engine for Threads {
 
     fn wait(&self, job: &Job, deadline: Option<Instant>) {
         let head = job.head();
+        if self.resolve_in_fork(job) {
+            return;
+        }
         loop {
             // Whoever waits for a limited time only cannot run a task for as long as it takes.
             let joined = deadline
@@ -514,7 +470,7 @@ impl Engine for Threads {
                 .then(|| worker::take(&self.shared, job))
                 .flatten();
             let Some((job, worker)) = joined else {
-                if sleep::spin_until(|| head.is_resolved()) || self.refuse_in_fork(job) {
+                if sleep::spin_until(|| head.is_resolved()) {
                     return;
                 }
                 if deadline.is_none() && blocked::is_worker() && !self.is_own_thread() {
@@ -536,7 +492,7 @@ impl Engine for Threads {
 
     fn needs_help(&self, job: &Job) -> Help {
         let head = job.head();
-        match blocked::is_worker() && !head.is_resolved() {
+        match self.is_home() && blocked::is_worker() && !head.is_resolved() {
             false => Help::Never,
             true if head.state.is_queued() && self.shared.is_stuck() => Help::Now,
             true => Help::Perhaps,
@@ -552,9 +508,14 @@ impl Engine for Threads {
         }
     }
 
-    fn poll(&self, _: &Job) {}
+    #[inline]
+    fn poll(&self, job: &Job) {
+        self.resolve_in_fork(job);
+    }
 
-    fn watch(&self, _: &Job) {}
+    fn watch(&self, job: &Job) {
+        self.resolve_in_fork(job);
+    }
 
     fn is_forked(&self) -> bool {
         !self.is_home()
@@ -638,6 +599,9 @@ impl Engine for Threads {
     }
 
     fn running(&self) -> Vec<String> {
+        if !self.is_home() {
+            return Vec::new();
+        }
         let on_seats = self.shared.on_seats();
         let name = |(job, _): (Job, _)| {
             let name = job.name().to_owned();

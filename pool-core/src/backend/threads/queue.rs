@@ -16,6 +16,7 @@ use crossbeam_deque::Worker as Deque;
 use crossbeam_utils::CachePadded;
 
 use crate::cell::Job;
+use crate::local::{self, Local};
 
 /// More shards than submitting threads are of no use.
 const MAX_SHARDS: usize = 16;
@@ -44,9 +45,9 @@ thread_local! {
 
 fn own_shard() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
-    SHARD.get().unwrap_or_else(|| {
+    local::read(&SHARD).unwrap_or_else(|| {
         let shard = NEXT.fetch_add(1, Relaxed);
-        SHARD.set(Some(shard));
+        SHARD.store(Some(shard));
         shard
     })
 }

@@ -73,7 +73,8 @@ impl Timer {
     /// Keeps a task that failed, and has it run again after so long.
     pub(super) fn keep(&self, after: Duration, paused: Paused, pool: &Arc<Shared>) {
         pool.paused.fetch_add(1, SeqCst);
-        let at = Instant::now() + after;
+        let now = Instant::now();
+        let at = now.checked_add(after).unwrap_or(now);
         match self.enter(at, Due::Retry(paused), pool) {
             Ok(()) => {}
             Err(_) if pool.wants_no_retries() => pool.one_resumed(),

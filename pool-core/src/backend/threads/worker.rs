@@ -25,6 +25,7 @@ use super::sleep::spin_until;
 use crate::TaskError;
 use crate::blocked;
 use crate::cell::{Job, counts_in};
+use crate::local::Local as _;
 
 /// How long the jobs of a batch should take together. So long at most one of them waits behind
 /// another one although a worker is free.
@@ -139,19 +140,17 @@ pub(super) fn take(pool: &Shared, job: &Job) -> Option<(Job, usize)> {
 
 #[inline]
 fn with_local<T>(pool: &Shared, work: impl FnOnce(&Local) -> T) -> Option<T> {
-    LOCAL
-        .try_with(|local| {
-            let local = local.borrow();
-            let local = local.as_ref().filter(|own| std::ptr::eq(own.pool, pool))?;
-            Some(work(local))
-        })
-        .ok()
-        .flatten()
+    let local = LOCAL.access(|local| {
+        let local = local.borrow();
+        let local = local.as_ref().filter(|own| std::ptr::eq(own.pool, pool))?;
+        Some(work(local))
+    });
+    local.flatten()
 }
 
 /// Runs jobs until the pool is closed and all are done.
 pub(super) fn run(shared: &Arc<Shared>, queues: Queues, index: usize) {
-    LOCAL.set(Some(Local {
+    LOCAL.store(Some(Local {
         pool: Arc::as_ptr(shared),
         index,
         stack: queues.stack,
@@ -175,12 +174,19 @@ pub(super) fn run(shared: &Arc<Shared>, queues: Queues, index: usize) {
             .map_or(0, |own| own.ran.load(Relaxed)),
         seen: Vec::new(),
     };
-    if worker.run() == End::Left {
-        return;
+    let end = worker.run();
+    // What the destructors of the thread wait for is waited for by no worker.
+    blocked::works_for(None);
+    match end {
+        End::Left => {}
+        End::Closed => {
+            // Jobs on it would be dropped without an outcome; there are none.
+            let local = LOCAL.take_out();
+            debug_assert!(local.is_none_or(|local| local.stack.is_empty()));
+        }
+        // The arguments of those jobs are the parent's to drop.
+        End::Forked => std::mem::forget((LOCAL.take_out(), worker.batch)),
     }
-    // Jobs on it would be dropped without an outcome; there are none.
-    let local = LOCAL.take();
-    debug_assert!(local.is_none_or(|local| local.stack.is_empty()));
 }
 
 /// Why a worker ends.
@@ -190,6 +196,9 @@ enum End {
     Closed,
     /// There are fewer workers now; its queues are in the roster.
     Left,
+    /// A task has forked and returned in the child as well, which has no other thread. What is in
+    /// the queues is the parent's.
+    Forked,
 }
 
 struct Worker<'a> {
@@ -225,6 +234,9 @@ impl Worker<'_> {
                     own.ran.store(self.ran, Relaxed);
                 }
                 shared.run(job, self.index);
+                if !shared.home.is_here() {
+                    return End::Forked;
+                }
             } else if ending {
                 return End::Closed;
             } else {
@@ -254,7 +266,7 @@ impl Worker<'_> {
         if self.index < shared.workers.target() || shared.is_closed() {
             return false;
         }
-        if let Some(Local { stack, .. }) = LOCAL.take() {
+        if let Some(Local { stack, .. }) = LOCAL.take_out() {
             let batch = std::mem::replace(&mut self.batch, Deque::new_fifo());
             vacancies.vacate(self.index, Queues { stack, batch });
         }

@@ -20,7 +20,7 @@
 //! Where nothing moves for [`STUCK`], all stacks are printed, and the program aborts. The seed
 //! fixes what is done, not when: a second run with it does the same in another order.
 
-#![allow(clippy::unwrap_used)] // Nothing goes on after a mistake of the program itself.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)] // Nothing goes on after a mistake of the program itself.
 
 mod disturb;
 mod figures;

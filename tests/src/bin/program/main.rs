@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)] // A failed `unwrap` is a failed test.
 
+mod busy_forks;
 mod cpus;
 mod ends;
 mod forks;
@@ -15,6 +16,7 @@ mod limits;
 #[allow(unsafe_code)]
 mod raw;
 mod slow;
+mod stacks;
 mod streams;
 mod stuck;
 
@@ -42,6 +44,7 @@ fn main() {
         ["deleted", path] => ends::deleted(path),
         ["slow drop", backend, folder] => slow::drop_slowly(backend, true, folder),
         ["slow quiet drop", backend, folder] => slow::drop_slowly(backend, false, folder),
+        ["stack", backend, mib] => stacks::uses(backend, mib),
         ["stuck"] => stuck::stuck(),
         ["calm"] => stuck::calm(),
         ["many handles"] => limits::many_handles(),
@@ -60,6 +63,14 @@ fn main() {
         ["workers"] => cpus::workers(),
         ["affinity"] => cpus::affinity(),
         ["forks", backend, what, folder] => forks::forks(backend, what, folder),
+        ["forks of a busy pool", backend, rounds] => {
+            busy_forks::of_a_busy_pool(backend, false, rounds);
+        }
+        ["forks of a busy bounded pool", backend, rounds] => {
+            busy_forks::of_a_busy_pool(backend, true, rounds);
+        }
+        ["forks of a quiet pool", backend] => busy_forks::of_a_quiet_pool(backend),
+        ["forks of a task", backend] => busy_forks::of_a_task(backend),
         ["busy with forks", folder] => forks::busy_with_forks(folder),
         _ => panic!("{arguments:?}"),
     }

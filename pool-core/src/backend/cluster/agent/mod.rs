@@ -150,6 +150,7 @@ fn serve() -> Result<(), Error> {
         workers: seats,
         grace: time(POOL_AGENT_KILL_AFTER, GRACE)?,
         start_timeout: START_TIMEOUT,
+        stack_size: crate::stack::size(None)?,
         queue: None,
         queue_bytes: None,
         initializer: None,

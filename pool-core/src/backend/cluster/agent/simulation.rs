@@ -144,6 +144,7 @@ impl World {
             workers: 1,
             grace: STEP,
             start_timeout: STEP,
+            stack_size: 0,
             queue: None,
             queue_bytes: None,
             initializer: None,

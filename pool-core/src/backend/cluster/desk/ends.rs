@@ -126,7 +126,7 @@ impl Desk {
             return;
         };
         self.counts.retried += 1;
-        let at = now + again.after;
+        let at = now.checked_add(again.after).unwrap_or(now);
         self.set_state(index, State::Backoff { at });
         let Some(entry) = self.entry_mut(index) else {
             return;

@@ -35,6 +35,7 @@ fn told() -> Told {
         workers: 1,
         grace: Duration::from_millis(100),
         start_timeout: Duration::ZERO,
+        stack_size: 0,
         queue: None,
         queue_bytes: None,
         initializer: None,

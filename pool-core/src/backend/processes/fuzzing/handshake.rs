@@ -45,6 +45,7 @@ fn written(input: &mut Input<'_>) -> [Vec<u8>; 2] {
         stdout: input.flag(),
         agent: input.flag(),
         umask: input.flag().then(|| input.long() as u32),
+        stack_size: input.long(),
     };
     let hello = Hello { identity };
     assert_eq!(Welcome::decode(&welcome.encode()), Ok(welcome));

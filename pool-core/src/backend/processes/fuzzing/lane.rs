@@ -157,6 +157,7 @@ impl World {
             workers: 2,
             grace: GRACE,
             start_timeout: Duration::ZERO,
+            stack_size: 0,
             queue: Some(usize::MAX),
             queue_bytes: Some(usize::MAX),
             initializer: None,
@@ -453,7 +454,7 @@ impl World {
             signal: Some(9),
             code: None,
         };
-        self.with(|hub, after| hub.settle(index, exit, None, after));
+        self.with(|hub, after| hub.settle(index, exit, None, None, after));
     }
 
     // ---- the workers ----
