@@ -106,7 +106,7 @@ fn page(i: u32) -> Page {
         address: format!("https://example.org/pages/{i}"),
         status: 200,
         headers: vec![header("content-type", "text/html"), header("etag", "a3f9")],
-        took_ms: (i % 3 > 0).then_some(12.5),
+        took_ms: (!i.is_multiple_of(3)).then_some(12.5),
     }
 }
 
@@ -115,8 +115,8 @@ fn numbers(i: u32) -> Numbers {
         id: 1_000_003 * u64::from(i),
         age: 30 + i % 50,
         delta: 17 - i as i32,
-        flag: i % 2 == 0,
-        more: (i % 4 == 0).then_some(1 << 40),
+        flag: i.is_multiple_of(2),
+        more: i.is_multiple_of(4).then_some(1 << 40),
     }
 }
 
@@ -143,7 +143,7 @@ fn samples() -> Samples {
 fn optional(i: u32) -> Optional {
     Optional {
         id: u64::from(i),
-        name: (i % 2 == 0).then(|| format!("name {i}")),
+        name: i.is_multiple_of(2).then(|| format!("name {i}")),
         tags: vec!["tag".to_owned(); (i % 3) as usize],
     }
 }
@@ -282,7 +282,7 @@ where
             let mut out = Vec::with_capacity(2 * bytes.len());
             writes.push(nanoseconds(|| {
                 out.clear();
-                write(black_box(&value), &mut out).map(|()| ())
+                write(black_box(&value), &mut out)
             })?);
             reads.push(nanoseconds(|| {
                 read(black_box(bytes)).map(|value| drop(black_box(value)))
