@@ -14,6 +14,8 @@ mod doors;
 mod edges;
 mod examples;
 mod harness;
+mod jobs;
+mod outputs;
 mod parents;
 mod programs;
 mod signals;

@@ -35,6 +35,8 @@ impl Shared {
         }
         let mut described = self.with(Hub::describe);
         described.waiting_for_room = self.room.waiting();
+        let lost = self.relays.lost();
+        (described.lost_lines, described.last_lost_line) = (lost.lines, lost.why);
         let watch = Watch::new();
         for worker in &mut described.workers {
             let Some(pid) = worker.pid else {

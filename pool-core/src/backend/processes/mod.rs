@@ -31,6 +31,7 @@ mod settle;
 mod spawn;
 mod supervision;
 mod supervisor;
+mod terminal;
 mod trim;
 mod wire;
 mod worker;
@@ -48,6 +49,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use self::after::After;
 use self::hub::{Cancelled, Hub};
 use self::lane::memory::HomeMark;
+use self::relay::Relays;
 use self::spawn::Recipe;
 use self::supervisor::Supervisor;
 use super::ended::Ended;
@@ -117,6 +119,7 @@ struct Shared {
     chunks: bool,
     room: Room,
     queue_limit: Option<usize>,
+    relays: Relays,
 }
 
 impl Shared {
@@ -140,6 +143,7 @@ impl Shared {
             chunks: config.processes.max_tasks.is_none(),
             room: Room::new(),
             queue_limit: config.queue_limit(),
+            relays: Relays::new(),
         })
     }
 

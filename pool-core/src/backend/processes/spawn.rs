@@ -17,7 +17,8 @@ use rustix::process::{Pid, PidfdFlags};
 
 use super::lane::Lane;
 use super::lane::memory::Segments;
-use super::relay::{Relay, To};
+use super::relay::{Relay, Relays, To};
+use super::terminal::{Blocked, Shielded};
 use super::wire::{Identity, VERSION, Welcome};
 use crate::backend::ProcessConfig;
 use crate::entry::Door;
@@ -137,7 +138,7 @@ impl Recipe {
     }
 
     /// Starts the worker `index` and sends it its welcome.
-    pub(super) fn start(&self, index: usize) -> Result<Process, Error> {
+    pub(super) fn start(&self, index: usize, outputs: &Relays) -> Result<Process, Error> {
         let (lane, segments) =
             Lane::create().map_err(|error| Error::spawn("no shared memory", &error))?;
         let (ours, theirs) = net::socketpair(
@@ -153,7 +154,7 @@ impl Recipe {
         };
         let mut relays = Vec::new();
         let mut stream = |output, to| {
-            stream(output, index, to, &mut relays)
+            stream(output, index, to, outputs, &mut relays)
                 .map_err(|error| Error::spawn("no pipe for its output", &error))
         };
         let stdout = stream(self.config.stdout, To::Stdout)?;
@@ -170,12 +171,15 @@ impl Recipe {
             .stdin(theirs)
             .stdout(early)
             .stderr(stderr)
-            .process_group(0)
             .envs(self.config.env.iter().map(|(key, value)| (key, value)));
         if let Some(folder) = &self.config.current_dir {
             command.current_dir(folder);
         }
-        let mut child = command.spawn().map_err(|error| {
+        let shielded = Shielded::new();
+        let blocked = shielded.blocked_before();
+        let spawned = command.spawn();
+        drop(shielded);
+        let mut child = spawned.map_err(|error| {
             let program = self.program.display();
             Error::spawn(
                 match &self.config.current_dir {
@@ -188,7 +192,7 @@ impl Recipe {
         // It has the other ends of the pipes.
         drop(command);
         let welcomed = pidfd(&child).and_then(|pidfd| {
-            self.welcome(ours.as_fd(), index, &segments, late.as_ref())?;
+            self.welcome(ours.as_fd(), index, &segments, late.as_ref(), blocked)?;
             Ok(pidfd)
         });
         match welcomed {
@@ -214,6 +218,7 @@ impl Recipe {
         index: usize,
         segments: &Segments,
         late_stdout: Option<&Stream>,
+        blocked: Blocked,
     ) -> io::Result<()> {
         let welcome = Welcome {
             identity: self.identity,
@@ -224,6 +229,7 @@ impl Recipe {
             stdout: late_stdout.is_some(),
             sharers: self.sharers,
             agent: self.config.agent,
+            blocked: blocked.0,
         };
         let mut fds = vec![
             segments.control.as_fd(),
@@ -271,12 +277,18 @@ impl From<Stream> for Stdio {
     }
 }
 
-fn stream(output: Output, index: usize, to: To, relays: &mut Vec<Relay>) -> io::Result<Stream> {
+fn stream(
+    output: Output,
+    index: usize,
+    to: To,
+    outputs: &Relays,
+    relays: &mut Vec<Relay>,
+) -> io::Result<Stream> {
     Ok(match output {
         Output::Inherit => Stream::Inherited,
         Output::Null => Stream::Null,
         Output::Prefix => {
-            let (relay, pipe) = Relay::start(index, to)?;
+            let (relay, pipe) = outputs.start(index, to)?;
             relays.push(relay);
             Stream::Pipe(pipe)
         }

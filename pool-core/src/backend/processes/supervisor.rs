@@ -37,8 +37,6 @@ pub(super) struct Supervisor {
     fleet: Fleet,
     processes: Vec<Option<Process>>,
     memory: Option<Watch>,
-    /// Of dead workers.
-    relays: Vec<Relay>,
     epoll: OwnedFd,
     built: Option<SyncSender<Result<(), Error>>>,
 }
@@ -79,7 +77,6 @@ impl Supervisor {
             fleet: Fleet::new(config.workers, config.start_timeout, Instant::now()),
             processes: (0..config.workers).map(|_| None).collect(),
             memory: config.processes.memory_limit.map(|_| Watch::new()),
-            relays: Vec::new(),
             epoll,
             built: Some(built),
         })
@@ -233,24 +230,27 @@ impl Supervisor {
 
     fn start(&mut self, index: usize) {
         let now = Instant::now();
-        let started = self.recipe.start(index).and_then(|process| {
-            let process = Process {
-                child: process.child,
-                pidfd: process.pidfd,
-                socket: process.socket,
-                lane: Some(process.lane),
-                relays: process.relays,
-                killed_for: None,
-            };
-            match self.register(index, &process) {
-                Ok(()) => Ok(process),
-                Err(error) => {
-                    kill_group(&process.child);
-                    reap(process.child);
-                    Err(Error::spawn("epoll", &error))
+        let started = self
+            .recipe
+            .start(index, &self.shared.relays)
+            .and_then(|process| {
+                let process = Process {
+                    child: process.child,
+                    pidfd: process.pidfd,
+                    socket: process.socket,
+                    lane: Some(process.lane),
+                    relays: process.relays,
+                    killed_for: None,
+                };
+                match self.register(index, &process) {
+                    Ok(()) => Ok(process),
+                    Err(error) => {
+                        kill_group(&process.child);
+                        reap(process.child);
+                        Err(Error::spawn("epoll", &error))
+                    }
                 }
-            }
-        });
+            });
         match started {
             Ok(process) => {
                 self.fleet.started(index, process.child.id(), now);
@@ -361,11 +361,7 @@ impl Supervisor {
         // What it started goes with it. It is not reaped yet, so the group's number is its own.
         kill_group(&process.child);
         let exit = reap(process.child);
-        self.relays.retain(|relay| !relay.has_ended());
-        for relay in process.relays {
-            relay.worker_is_dead();
-            self.relays.push(relay);
-        }
+        process.relays.iter().for_each(Relay::worker_is_dead);
         let came_to = self
             .shared
             .with(|hub, after| hub.settle(index, exit, process.killed_for, after));
@@ -380,10 +376,11 @@ impl Drop for Supervisor {
         // Also after a panic here, which would be a bug: nobody may wait for ever.
         for process in self.processes.drain(..).flatten() {
             kill_group(&process.child);
+            process.relays.iter().for_each(Relay::worker_is_dead);
             reap(process.child);
         }
-        // What the workers have written is there when the pool has ended.
-        self.relays.drain(..).for_each(Relay::join);
+        // What the workers have written is there when the pool has ended, if somebody reads it.
+        self.shared.relays.wait();
         self.shared.with(|hub: &mut Hub, after| {
             let why = if hub.is_draining() { SHUT_DOWN } else { ENDED };
             hub.end(TaskErrorKind::Rejected, why, after);

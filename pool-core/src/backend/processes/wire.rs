@@ -3,7 +3,7 @@
 use crate::task::{FNV_OFFSET, fnv1a};
 
 /// Changes with every change of the lane's layout or of these messages.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 const MAGIC: [u8; 8] = *b"poolcore";
 
@@ -113,6 +113,8 @@ pub(super) struct Welcome {
     pub(super) sharers: u32,
     /// The pool is an agent's: its tasks come from other machines.
     pub(super) agent: bool,
+    /// The signals of a terminal that stay blocked, one bit each.
+    pub(super) blocked: u8,
 }
 
 /// Worker → parent: ready to serve.
@@ -148,6 +150,7 @@ impl Welcome {
             u64::from(self.stdout),
             u64::from(self.sharers),
             u64::from(self.agent),
+            u64::from(self.blocked),
         ])
     }
 
@@ -162,6 +165,7 @@ impl Welcome {
             stdout,
             sharers,
             agent,
+            blocked,
         ] = unframe(bytes)?;
         Ok(Self {
             identity: Identity { build, catalog },
@@ -172,6 +176,7 @@ impl Welcome {
             stdout: stdout != 0,
             sharers: u32::try_from(sharers).map_err(|_| Unreadable::Garbage)?,
             agent: agent != 0,
+            blocked: u8::try_from(blocked).map_err(|_| Unreadable::Garbage)?,
         })
     }
 }
@@ -254,6 +259,7 @@ mod tests {
             stdout: false,
             sharers: 12,
             agent: true,
+            blocked: 9,
         };
         assert_eq!(Welcome::decode(&welcome.encode()), Ok(welcome));
         let hello = Hello { identity: IDENTITY };

@@ -21,6 +21,7 @@ use super::lane::arena::{Allocator, Region};
 use super::lane::memory::{ControlMap, TrustedArena, WriteArena};
 use super::lane::slot::{Facts, SLOT_INLINE, Start, TELL_JOINER, TELL_SUPERVISOR};
 use super::lane::{Control, monotonic_nanos};
+use super::terminal::{self, Blocked};
 use super::wire::{
     DING, Finished, Hello, MESSAGE_MAX, Progress, Unreadable, VERSION, Welcome, kind,
 };
@@ -89,6 +90,7 @@ fn serve(token: Token) -> Result<(), String> {
             token.parent
         ));
     }
+    terminal::leave();
     close_inherited(token.parent);
     // The supervisor thread, which started this process, outlives it; so this comes when the
     // parent dies. It means nothing to a process that runs, and lets a stopped one run again, so
@@ -127,6 +129,7 @@ fn serve(token: Token) -> Result<(), String> {
     DEPTH.store(welcome.depth, Relaxed);
     crate::cpus::share_with(welcome.sharers);
     crate::signals::outlive_interrupts().map_err(|error| format!("its signals: {error}"))?;
+    terminal::restore(Blocked(welcome.blocked));
     let _ = rustix::thread::set_name(c"pool-worker");
     let Ok(()) = LANE.set(lane) else {
         return Err("it is one already".into());

@@ -8,9 +8,11 @@ mod ends;
 mod forks;
 mod globals;
 mod interrupts;
+mod jobs;
 // Signals, and hiding `/proc`.
 #[allow(unsafe_code)]
 mod limits;
+mod outputs;
 // Handlers, and forks.
 #[allow(unsafe_code)]
 mod raw;
@@ -61,6 +63,12 @@ fn main() {
         ["affinity"] => cpus::affinity(),
         ["forks", backend, what, folder] => forks::forks(backend, what, folder),
         ["busy with forks", folder] => forks::busy_with_forks(folder),
+        ["output unread", end] => outputs::unread(end),
+        ["output while locked", lines] => outputs::locked(lines),
+        ["output that does not block"] => outputs::nonblocking(),
+        ["output unreadable"] => outputs::unreadable(),
+        ["terminal", path] => jobs::terminal(path),
+        ["replaced", tasks] => jobs::replaced(tasks),
         _ => panic!("{arguments:?}"),
     }
 }

@@ -44,6 +44,7 @@ fn written(input: &mut Input<'_>) -> [Vec<u8>; 2] {
         arena_bytes: input.long(),
         stdout: input.flag(),
         agent: input.flag(),
+        blocked: input.long() as u8,
     };
     let hello = Hello { identity };
     assert_eq!(Welcome::decode(&welcome.encode()), Ok(welcome));
