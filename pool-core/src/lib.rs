@@ -114,6 +114,7 @@ mod checked;
 pub mod __private;
 #[allow(unsafe_code)]
 mod cell;
+mod clock;
 mod codec;
 mod completions;
 #[cfg(feature = "conformance")]

@@ -23,6 +23,7 @@ mod join;
 mod lane;
 mod life;
 mod memory;
+mod pause;
 mod place;
 mod pressure;
 mod recall;
@@ -56,6 +57,7 @@ use super::ended::Ended;
 use super::room::Room;
 use super::{Backend, Config, Engine, EngineRef, Entry, FORKED};
 use crate::cell::{Abandon, Claimed, Effects, Job};
+use crate::clock;
 use crate::patience::Patience;
 use crate::stats::Part;
 use crate::tally::Tally;
@@ -346,7 +348,7 @@ impl Engine for Processes {
         loop {
             let submitted = self.shared.with(|hub, after| {
                 if let Some(at) = start_by.take() {
-                    hub.start_by(at, job.job().clone(), after);
+                    hub.start_by(clock::of(at), job.job().clone(), after);
                 }
                 hub.submit(job, entry.reserved, after)
             });

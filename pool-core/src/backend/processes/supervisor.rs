@@ -7,22 +7,24 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Child;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::{self, RecvFlags};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use super::fleet::{Action, Fleet, Then};
 use super::hub::Hub;
 use super::lane::Lane;
 use super::memory::Watch;
+use super::pause::{self, Paused};
 use super::relay::Relay;
 use super::spawn::Recipe;
-use super::wire::{Hello, MESSAGE_MAX, Unreadable, VERSION};
+use super::wire::{Hello, MESSAGE_MAX, PAUSED, RESUMED, Unreadable, VERSION};
 use super::{ENDED, Exit, Shared, TICK};
 use crate::backend::{Config, SHUT_DOWN};
+use crate::clock;
 use crate::sync::timespec;
 use crate::{Error, StartFailure, TaskErrorKind};
 
@@ -38,6 +40,8 @@ pub(super) struct Supervisor {
     processes: Vec<Option<Process>>,
     memory: Option<Watch>,
     epoll: OwnedFd,
+    /// Except while it sleeps without a limit.
+    watch: Option<clock::Watch>,
     built: Option<SyncSender<Result<(), Error>>>,
 }
 
@@ -51,6 +55,8 @@ struct Process {
     relays: Vec<Relay>,
     /// Why the pool has killed it, where no task of it knows.
     killed_for: Option<&'static str>,
+    /// It has stopped itself with this program.
+    paused: Option<Paused>,
 }
 
 /// Why the pool kills a worker.
@@ -74,10 +80,11 @@ impl Supervisor {
         Ok(Self {
             shared,
             recipe,
-            fleet: Fleet::new(config.workers, config.start_timeout, Instant::now()),
+            fleet: Fleet::new(config.workers, config.start_timeout, clock::now()),
             processes: (0..config.workers).map(|_| None).collect(),
             memory: config.processes.memory_limit.map(|_| Watch::new()),
             epoll,
+            watch: clock::Watch::new(),
             built: Some(built),
         })
     }
@@ -85,13 +92,18 @@ impl Supervisor {
     pub(super) fn run(mut self) {
         let mut trim_at = None;
         loop {
-            let actions = self.fleet.due(Instant::now());
+            let now = clock::look();
+            if self.fleet.next_due().is_some_and(|at| at <= now) {
+                // Nobody is late whose message has arrived.
+                self.hear_all(Some(Duration::ZERO));
+            }
+            let actions = self.fleet.due(now);
             self.act(actions);
-            let wake_at = self.look();
+            let wake_at = earliest(self.look(), self.continue_paused());
             if self.fleet.is_gone() {
                 return;
             }
-            let now = Instant::now();
+            let now = clock::now();
             trim_at = match trim_at {
                 Some(at) if at <= now => self.shared.trim(now),
                 None => self.shared.next_trim(now),
@@ -105,7 +117,7 @@ impl Supervisor {
     /// Looks at the hub; returns when it has to be looked at again.
     fn look(&mut self) -> Option<Instant> {
         let ending = self.fleet.is_ending();
-        let now = Instant::now();
+        let now = clock::look();
         let used = self.used_memory(now);
         let mut stop = false;
         let (look, target) = self.shared.with(|hub, after| {
@@ -144,13 +156,13 @@ impl Supervisor {
         self.act(actions);
         let look_at_room = self.shared.room.is_watched().then(|| {
             self.shared.make_room();
-            Instant::now() + TICK
+            clock::now() + TICK
         });
         // Copies and callbacks of the look above are done: from here on only a poke brings news.
         let seen = self.fleet.seen();
         let next = self.shared.with(|hub, _| {
             hub.fleet = seen;
-            hub.next_look(Instant::now())
+            hub.next_look(clock::now())
         });
         earliest(next, look_at_room)
     }
@@ -229,7 +241,7 @@ impl Supervisor {
     }
 
     fn start(&mut self, index: usize) {
-        let now = Instant::now();
+        let now = clock::now();
         let started = self
             .recipe
             .start(index, &self.shared.relays)
@@ -241,6 +253,7 @@ impl Supervisor {
                     lane: Some(process.lane),
                     relays: process.relays,
                     killed_for: None,
+                    paused: None,
                 };
                 match self.register(index, &process) {
                     Ok(()) => Ok(process),
@@ -283,14 +296,40 @@ impl Supervisor {
 
     /// Sleeps until something happens.
     fn sleep(&mut self, until: Option<Instant>) {
-        let timeout = until.map(|at| timespec(at.saturating_duration_since(Instant::now())));
+        let Some(until) = until else {
+            self.watch = None;
+            self.hear_all(None);
+            self.watch = clock::Watch::new();
+            return;
+        };
+        loop {
+            let left = until.saturating_duration_since(clock::look());
+            let heard = self.hear_all(Some(left.min(clock::BEAT)));
+            if heard || left <= clock::BEAT {
+                return;
+            }
+        }
+    }
+
+    /// Waits for something that happens, for so long; says whether something did.
+    fn hear_all(&mut self, limit: Option<Duration>) -> bool {
+        let timeout = limit.map(timespec);
         let mut events = Vec::with_capacity(2 * self.processes.len() + 1);
-        match epoll::wait(
+        let woken = epoll::wait(
             &self.epoll,
             rustix::buffer::spare_capacity(&mut events),
             timeout.as_ref(),
-        ) {
-            Ok(_) | Err(Errno::INTR) => {}
+        );
+        // What follows goes by the clock, and there may have been a stop.
+        clock::look();
+        match woken {
+            Ok(_) => {}
+            // By a signal, or by the stop of this program: what has arrived is still to be read.
+            Err(Errno::INTR) => {
+                self.continue_starting();
+                self.hear_all(Some(Duration::ZERO));
+                return true;
+            }
             // The descriptors are ours and open.
             Err(error) => unreachable!("epoll_wait: {error}"),
         }
@@ -307,6 +346,7 @@ impl Supervisor {
                 }
             }
         }
+        !events.is_empty()
     }
 
     /// The control socket of a worker has something.
@@ -319,11 +359,10 @@ impl Supervisor {
             match receive(process.socket.as_fd(), &mut message) {
                 Heard::Message(len) if self.fleet.is_starting(index) => {
                     let said = self.check_hello(&message[..len]);
-                    let actions = self.fleet.hello(index, said, Instant::now());
+                    let actions = self.fleet.hello(index, said, clock::now());
                     self.act(actions);
                 }
-                // A ding: the look at the hub comes anyway.
-                Heard::Message(_) => {}
+                Heard::Message(len) => self.paused(index, &message[..len]),
                 Heard::Nothing => return,
                 Heard::End => {
                     // It is ending, or has closed what it must not; its death says which.
@@ -333,6 +372,45 @@ impl Supervisor {
                     }
                     return;
                 }
+            }
+        }
+    }
+
+    /// A worker that serves has said something: that it stops, that it runs again, or a ding, after
+    /// which the look at the hub comes anyway.
+    fn paused(&mut self, index: usize, message: &[u8]) {
+        let Some(process) = &mut self.processes[index] else {
+            return;
+        };
+        if message == PAUSED {
+            process.paused = Some(Paused::new(clock::now()));
+        } else if message == RESUMED {
+            process.paused = None;
+            pause::go_on(Pid::from_child(&process.child));
+        }
+    }
+
+    /// Continues the workers that have stopped with this program, which runs again; returns when
+    /// that has to be done once more.
+    fn continue_paused(&mut self) -> Option<Instant> {
+        let now = clock::now();
+        let processes = self.processes.iter_mut().flatten();
+        let paused = processes.filter_map(|process| {
+            let paused = process.paused.as_mut()?;
+            paused.go_on(Pid::from_child(&process.child), now);
+            Some(paused.next)
+        });
+        paused.min()
+    }
+
+    /// Continues workers that a stop of this program's process group has reached on their way out of
+    /// that group. They run nothing of the program's yet.
+    fn continue_starting(&self) {
+        for (index, process) in self.processes.iter().enumerate() {
+            if let Some(process) = process
+                && self.fleet.is_starting(index)
+            {
+                let _ = kill_process(Pid::from_child(&process.child), Signal::CONT);
             }
         }
     }
@@ -365,7 +443,7 @@ impl Supervisor {
         let came_to = self
             .shared
             .with(|hub, after| hub.settle(index, exit, process.killed_for, after));
-        let actions = self.fleet.exited(index, exit, came_to, Instant::now());
+        let actions = self.fleet.exited(index, exit, came_to, clock::now());
         self.act(actions);
         // Dropping the process closes its descriptors, which takes them out of the epoll set.
     }
@@ -419,7 +497,7 @@ fn kill_group(child: &Child) {
     let group = Pid::from_child(child);
     if kill_process_group(group, Signal::KILL).is_err() {
         // It has left its group, or has not formed it yet.
-        let _ = rustix::process::kill_process(group, Signal::KILL);
+        let _ = kill_process(group, Signal::KILL);
     }
 }
 

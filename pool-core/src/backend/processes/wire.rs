@@ -138,6 +138,10 @@ pub(super) const MESSAGE_MAX: usize = 128;
 /// "Look at the lane": worker → parent, at any time after the hello.
 pub(super) const DING: [u8; 1] = [1];
 
+/// "I stop, since you are stopped", and "I run again": worker → parent; see `pause.rs`.
+pub(super) const PAUSED: [u8; 1] = [2];
+pub(super) const RESUMED: [u8; 1] = [3];
+
 impl Welcome {
     pub(super) fn encode(&self) -> Vec<u8> {
         frame(&[

@@ -21,6 +21,8 @@ use super::lane::arena::{Allocator, Region};
 use super::lane::memory::{ControlMap, TrustedArena, WriteArena};
 use super::lane::slot::{Facts, SLOT_INLINE, Start, TELL_JOINER, TELL_SUPERVISOR};
 use super::lane::{Control, monotonic_nanos};
+use super::memory::is_stopped_by_signal;
+use super::pause;
 use super::terminal::{self, Blocked};
 use super::wire::{
     DING, Finished, Hello, MESSAGE_MAX, Progress, Unreadable, VERSION, Welcome, kind,
@@ -32,6 +34,7 @@ use crate::codec::{self, Frames, REPLY_HEAD, Reply};
 use crate::current::{self, Frame, Probe};
 use crate::patience::Patience;
 use crate::seed;
+use crate::sync::timespec;
 use crate::task::TaskId;
 
 /// The exit code of a process that was started as a worker and cannot be one.
@@ -137,10 +140,12 @@ fn serve(token: Token) -> Result<(), String> {
     let Some(lane) = LANE.get() else {
         return Err("it has no lane".into());
     };
+    // Before the first task, which may look at the descriptors that there are.
+    let unparker = pause::unparker();
     std::thread::Builder::new()
         .name("pool-watch".into())
         .stack_size(64 * 1024)
-        .spawn(move || watch_parent(lane.socket.as_fd(), pidfd.as_ref()))
+        .spawn(move || watch_parent(lane, pidfd.as_ref(), token.parent, unparker))
         .map_err(|error| format!("its watching thread: {error}"))?;
     // The parent has checked that there are no duplicates.
     let catalog = Catalog::get().map_err(|error| error.to_string())?;
@@ -215,23 +220,40 @@ fn map(welcome: &Welcome, socket: OwnedFd, fds: [&OwnedFd; 3]) -> io::Result<Lan
     })
 }
 
-/// Waits for the end of the parent, and ends this process with everything it has started.
-fn watch_parent(socket: BorrowedFd<'_>, parent: Option<&OwnedFd>) {
+/// Waits for the end of the parent, and ends this process with everything it has started. While a
+/// task runs, it stops with the parent.
+fn watch_parent(lane: &Lane, parent: Option<&OwnedFd>, pid: u32, unparker: Option<&OwnedFd>) {
+    let socket = lane.socket.as_fd();
+    let header = &lane.control.get().header;
     // The socket ends when the parent dies or executes another program. A process that the parent
     // has forked keeps a copy of the other end, so the parent itself is watched as well.
     let mut watched = vec![PollFd::from_borrowed_fd(socket, PollFlags::IN)];
     watched.extend(parent.map(|parent| PollFd::new(parent, PollFlags::IN)));
+    let unparked_at = watched.len();
+    watched.extend(unparker.map(|unparker| PollFd::new(unparker, PollFlags::IN)));
+    let look_every = timespec(pause::LOOK_EVERY);
+    let mut is_parked = false;
     loop {
-        match poll(&mut watched, None) {
+        match poll(&mut watched, (!is_parked).then_some(&look_every)) {
+            Ok(0) => {
+                if is_stopped_by_signal(pid) {
+                    pause::stop(socket, pid);
+                }
+                is_parked = pause::park(|| header.worker_sleeps());
+                continue;
+            }
             Ok(_) => {}
             Err(Errno::INTR) => continue,
             Err(_) => break,
         }
-        if watched
-            .get(1)
-            .is_some_and(|parent| !parent.revents().is_empty())
-        {
+        if parent.is_some() && !watched[1].revents().is_empty() {
             break;
+        }
+        if let Some(unparker) = unparker
+            && !watched[unparked_at].revents().is_empty()
+        {
+            let _ = rustix::io::read(unparker, &mut [0; 8]);
+            is_parked = false;
         }
         // The parent says nothing after the welcome; a later version may.
         match net::recv(socket, &mut [0; MESSAGE_MAX][..], RecvFlags::DONTWAIT) {
@@ -315,6 +337,7 @@ impl Worker {
                         control
                             .header
                             .sleep_worker(ready, || ding(socket), || self.trim_idle());
+                        pause::unpark();
                     }
                 }
             }

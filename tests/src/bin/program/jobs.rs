@@ -6,7 +6,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use pool_core::{Backend, Pool, pool_task};
+use pool_core::{Backend, Pool, TaskExt, pool_task};
+use pool_tests::gate::hold;
+use pool_tests::until;
 
 #[pool_task]
 fn reads_the_terminal() -> String {
@@ -66,4 +68,44 @@ pub(crate) fn replaced(tasks: &str) {
 fn sleeps(millis: u64) -> u64 {
     std::thread::sleep(Duration::from_millis(millis));
     millis
+}
+
+/// A task with a pool of its own, whose task waits at the gate; and a program that it has started.
+#[pool_task]
+fn nests(folder: &Path, number: u32) -> u32 {
+    let mut child = Command::new("sleep").arg("600").spawn().unwrap();
+    let pool = pool(1).build().unwrap();
+    let result = pool.submit(hold::task(folder, number)).join();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    result.unwrap()
+}
+
+/// Two tasks wait at the gate while the program is stopped and continued, one of them in a pool
+/// inside of the other's.
+pub(crate) fn stopped(folder: &str) {
+    let folder = Path::new(folder);
+    let pool = pool(2).build().unwrap();
+    let handles = (
+        pool.submit(hold::task(folder, 1)),
+        pool.submit(nests::task(folder, 2)),
+    );
+    until("both run", || {
+        let log = std::fs::read_to_string(folder.join("log")).unwrap_or_default();
+        log.lines().count() == 2
+    });
+    println!("ready");
+    println!("{:?}", (handles.0.join(), handles.1.join()));
+    println!("lost: {}", pool.stats().workers_lost);
+}
+
+/// Tasks with limits that are longer than the tasks and shorter than the stop of the program.
+pub(crate) fn limited(backend: &str) {
+    let builder = Pool::builder().backend(backend.parse().unwrap()).workers(1);
+    let pool = builder.warn_after(None).build().unwrap();
+    let limit = Duration::from_secs(2);
+    println!("ready");
+    let first = pool.submit(sleeps::task(500).timeout(limit));
+    let second = pool.submit(sleeps::task(1).queue_timeout(limit));
+    println!("{:?}", (first.join(), second.join()));
 }

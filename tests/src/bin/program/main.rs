@@ -69,6 +69,8 @@ fn main() {
         ["output unreadable"] => outputs::unreadable(),
         ["terminal", path] => jobs::terminal(path),
         ["replaced", tasks] => jobs::replaced(tasks),
+        ["stopped", folder] => jobs::stopped(folder),
+        ["limited", backend] => jobs::limited(backend),
         _ => panic!("{arguments:?}"),
     }
 }
