@@ -143,6 +143,7 @@ mod seed;
 #[cfg(feature = "signals")]
 mod signals;
 mod stats;
+mod stderr;
 mod sync;
 mod tally;
 mod task;
