@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
-use rustix::net::{self, RecvFlags};
+use rustix::net::{self, RecvFlags, Shutdown};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use super::fleet::{Action, Fleet, Then};
@@ -229,7 +229,7 @@ impl Supervisor {
     fn kill(&mut self, index: usize, why: Option<&'static str>) {
         if let Some(process) = &mut self.processes[index] {
             process.killed_for = process.killed_for.or(why);
-            kill_group(&process.child);
+            kill_worker(&process.child, &process.socket);
         }
     }
 
@@ -258,7 +258,7 @@ impl Supervisor {
                 match self.register(index, &process) {
                     Ok(()) => Ok(process),
                     Err(error) => {
-                        kill_group(&process.child);
+                        kill_worker(&process.child, &process.socket);
                         reap(process.child);
                         Err(Error::spawn("epoll", &error))
                     }
@@ -437,7 +437,7 @@ impl Supervisor {
             return;
         };
         // What it started goes with it. It is not reaped yet, so the group's number is its own.
-        kill_group(&process.child);
+        let _ = kill_group(&process.child);
         let exit = reap(process.child);
         process.relays.iter().for_each(Relay::worker_is_dead);
         let came_to = self
@@ -453,7 +453,7 @@ impl Drop for Supervisor {
     fn drop(&mut self) {
         // Also after a panic here, which would be a bug: nobody may wait for ever.
         for process in self.processes.drain(..).flatten() {
-            kill_group(&process.child);
+            kill_worker(&process.child, &process.socket);
             process.relays.iter().for_each(Relay::worker_is_dead);
             reap(process.child);
         }
@@ -493,11 +493,20 @@ fn receive(socket: BorrowedFd<'_>, message: &mut [u8; MESSAGE_MAX]) -> Heard {
     }
 }
 
-fn kill_group(child: &Child) {
+/// Kills a worker and what it has started.
+fn kill_worker(child: &Child, socket: &OwnedFd) {
+    if kill_group(child) == Err(Errno::PERM) {
+        // This program has given up its privileges since. A worker whose socket ends kills itself.
+        let _ = net::shutdown(socket, Shutdown::Both);
+    }
+}
+
+fn kill_group(child: &Child) -> Result<(), Errno> {
     let group = Pid::from_child(child);
-    if kill_process_group(group, Signal::KILL).is_err() {
+    match kill_process_group(group, Signal::KILL) {
+        Ok(()) => Ok(()),
         // It has left its group, or has not formed it yet.
-        let _ = kill_process(group, Signal::KILL);
+        Err(_) => kill_process(group, Signal::KILL),
     }
 }
 

@@ -60,6 +60,11 @@ impl Drop for Shielded {
 pub(super) fn leave() {
     // Refused to the leader of a process group, which no signal for the parent's reaches either.
     let _ = rustix::process::setsid();
+    // A scheduler that shares the CPUs among sessions (`sched_autogroup`) would forget that the
+    // program is nice. The file is missing where it does not.
+    if let Ok(nice @ 1..) = rustix::process::getpriority_process(None) {
+        let _ = std::fs::write("/proc/self/autogroup", nice.to_string());
+    }
 }
 
 /// Discards the signals of the parent's terminal that came before [`leave`], and unblocks those that

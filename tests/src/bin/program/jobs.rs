@@ -109,3 +109,19 @@ pub(crate) fn limited(backend: &str) {
     let second = pool.submit(sleeps::task(1).queue_timeout(limit));
     println!("{:?}", (first.join(), second.join()));
 }
+
+/// A thread is unparked while it waits for a task: its next `park` returns.
+pub(crate) fn unparked(backend: &str) {
+    let builder = Pool::builder().backend(backend.parse().unwrap()).workers(1);
+    let pool = builder.build().unwrap();
+    let main = std::thread::current();
+    let handle = pool.submit(sleeps::task(300));
+    let unparks = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(100));
+        main.unpark();
+    });
+    handle.join().unwrap();
+    unparks.join().unwrap();
+    std::thread::park();
+    println!("all as it should be");
+}

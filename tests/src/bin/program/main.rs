@@ -71,6 +71,8 @@ fn main() {
         ["replaced", tasks] => jobs::replaced(tasks),
         ["stopped", folder] => jobs::stopped(folder),
         ["limited", backend] => jobs::limited(backend),
+        ["unparked", backend] => jobs::unparked(backend),
+        ["privileges"] => limits::privileges(),
         _ => panic!("{arguments:?}"),
     }
 }
