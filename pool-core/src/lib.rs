@@ -125,6 +125,7 @@ mod checked;
 pub mod __private;
 #[allow(unsafe_code)]
 mod cell;
+mod clock;
 mod codec;
 mod completions;
 // Its thread-local values are the tasks' own.
@@ -158,6 +159,7 @@ mod seed;
 mod signals;
 mod stack;
 mod stats;
+mod stderr;
 mod sync;
 mod tally;
 mod task;

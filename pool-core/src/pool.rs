@@ -1,7 +1,6 @@
 //! The pool: one API over every backend.
 
 use std::fmt;
-use std::io::Write;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
@@ -113,13 +112,11 @@ impl Inner {
                 named
             }
         };
-        // Standard error may be closed.
-        let _ = writeln!(
-            std::io::stderr(),
-            "pool-core: a {} pool that is dropped waits for {named} \
+        crate::stderr::say(format_args!(
+            "a {} pool that is dropped waits for {named} \
              (PoolBuilder::warn_after switches this off)",
             self.engine.kind(),
-        );
+        ));
     }
 }
 

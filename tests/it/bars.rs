@@ -200,3 +200,13 @@ fn the_environment_has_the_last_word() {
     let last = |line: &String| line.starts_with("crawl: 100 % (20 of 20)");
     assert!(lines.iter().any(last), "{lines:#?}");
 }
+
+#[test]
+fn a_map_ends_while_the_program_has_the_lock_of_standard_error() {
+    for backend in ["inline", "threads", "processes"] {
+        let lines = on_terminal(80, progress(&[backend, "100", "5", "locked"]), |_| {});
+        assert!(lines[0].starts_with("crawl: 100 %"), "{lines:#?}");
+        let ended = run_program(&mut progress(&[backend, "100", "5", "locked"]));
+        assert!(ended.err.contains("crawl: 100 %"), "{}", ended.describe());
+    }
+}

@@ -15,6 +15,8 @@ mod edges;
 mod environments;
 mod examples;
 mod harness;
+mod jobs;
+mod outputs;
 mod parents;
 mod programs;
 mod signals;

@@ -345,6 +345,24 @@ fn a_program_that_waits_for_every_child_has_pools() {
 }
 
 #[test]
+fn a_program_that_gives_up_its_privileges_ends_its_workers() {
+    let ended = run_program(&mut scenario(&["privileges"]));
+    let said = ended.out.trim_end();
+    assert!(
+        ["all as it should be", "not privileged"].contains(&said),
+        "{}",
+        ended.describe()
+    );
+}
+
+#[test]
+fn a_join_leaves_the_token_of_park_to_the_program() {
+    for backend in ["inline", "threads", "processes"] {
+        run_well(&["unparked", backend]);
+    }
+}
+
+#[test]
 fn a_hundred_thousand_handles_need_no_descriptors() {
     run_well(&["many handles"]);
 }

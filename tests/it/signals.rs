@@ -3,16 +3,14 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::Command;
 
 use pool_tests::proc::{self, Process};
 use rustix::process::{Pid, Signal, kill_process_group};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use crate::harness::program::{Ended, Running, assert_no_worker_of, program, run_program};
+use crate::harness::terminal;
 
 /// A program in a process group of its own, as a shell starts it.
 fn group(arguments: &[&str]) -> Running {
@@ -204,33 +202,15 @@ fn what_is_ignored_stays_ignored() {
 
 // ---- a terminal ----
 
-/// A terminal, and the program whose terminal it is.
-fn on_terminal(arguments: &[&str]) -> (OwnedFd, Running) {
-    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-    grantpt(&terminal).unwrap();
-    unlockpt(&terminal).unwrap();
-    let name = ptsname(&terminal, Vec::new()).unwrap();
-    let input = File::options()
-        .read(true)
-        .write(true)
-        .open(name.to_str().unwrap())
-        .unwrap();
-    // It becomes the leader of a session with this terminal, and executes the program.
-    let mut command = Command::new("setsid");
-    command.args(["--ctty", "--wait", env!("CARGO_BIN_EXE_program")]);
-    let running = Running::start(command.args(arguments).stdin(input));
-    (terminal, running)
-}
-
 #[test]
 fn ctrl_c_reaches_the_program_and_not_its_workers() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_str().unwrap();
-    let (terminal, running) = on_terminal(&["interrupted", "processes", "for ever", path]);
+    let (terminal, running) = terminal::program(&["interrupted", "processes", "for ever", path]);
     wait_for(&running, "ready");
     let workers: Vec<Process> = proc::children_of(running.child.id());
     assert_eq!(workers.len(), 2);
-    let mut keys = File::from(terminal);
+    let mut keys = File::from(terminal.keys);
     keys.write_all(b"\x03").unwrap();
     wait_for(&running, "first");
     assert!(workers.iter().all(Process::lives));
@@ -243,9 +223,10 @@ fn ctrl_c_reaches_the_program_and_not_its_workers() {
 fn ctrl_c_twice_kills() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_str().unwrap();
-    let (terminal, running) = on_terminal(&["interrupted for ever", "processes", "for ever", path]);
+    let (terminal, running) =
+        terminal::program(&["interrupted for ever", "processes", "for ever", path]);
     wait_for(&running, "ready");
-    let mut keys = File::from(terminal);
+    let mut keys = File::from(terminal.keys);
     for said in ["first", "second"] {
         keys.write_all(b"\x03").unwrap();
         wait_for(&running, said);

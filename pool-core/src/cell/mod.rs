@@ -120,17 +120,18 @@ impl Head {
     /// Blocks the calling thread, which is in the list of waiters, until the handle is resolved
     /// or the deadline has passed.
     pub(crate) fn park(&self, deadline: Option<Instant>) {
+        let mut parked = false;
         while !self.is_resolved() {
-            match deadline {
+            match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
                 None => std::thread::park(),
-                Some(deadline) => {
-                    let now = Instant::now();
-                    if now >= deadline {
-                        return;
-                    }
-                    std::thread::park_timeout(deadline - now);
-                }
+                Some(left) if left.is_zero() => break,
+                Some(left) => std::thread::park_timeout(left),
             }
+            parked = true;
+        }
+        if parked {
+            // The token that ended a `park` above may have been for code of the user.
+            std::thread::current().unpark();
         }
     }
 }

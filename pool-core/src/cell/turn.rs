@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::seat::{self, OnSeat};
 use super::{Contents, Job, drop_quietly, running};
+use crate::clock;
 use crate::current::{self, Frame};
 use crate::retry::{self, Fate};
 use crate::task::Options;
@@ -66,7 +67,9 @@ impl<T: Work> Turn<T> {
     ) -> Result<T::Output, TaskError> {
         let name = T::INFO.name;
         let limit = self.options.timeout;
-        let started = limit.map(|_| Instant::now());
+        let started = limit.map(|_| clock::now());
+        // On a seat, a thread of the pool looks at the clock.
+        let _kept = (started.is_some() && seat.is_none()).then(clock::Kept::new);
         let deadline = match (started, limit) {
             (Some(started), Some(limit)) => started.checked_add(limit),
             _ => None,
@@ -161,5 +164,9 @@ pub(super) fn sleep_unless(time: Duration, over: impl Fn() -> bool) {
 
 /// What the clock says of a task that cannot be stopped: checked when it returns.
 fn overran(started: Option<Instant>, limit: Option<Duration>) -> bool {
-    matches!((started, limit), (Some(started), Some(limit)) if started.elapsed() > limit)
+    let (Some(started), Some(limit)) = (started, limit) else {
+        return false;
+    };
+    let is_over = |now: Instant| now.saturating_duration_since(started) > limit;
+    is_over(clock::now()) && is_over(clock::look())
 }

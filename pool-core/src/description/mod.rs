@@ -43,6 +43,11 @@ pub struct Description {
     pub failed_starts: u32,
     /// See [`failed_starts`](Self::failed_starts).
     pub last_failed_start: Option<String>,
+    /// Lines of worker processes that [`Output::Prefix`](crate::Output::Prefix) could not write, and
+    /// the error of the last one.
+    pub lost_lines: u64,
+    /// See [`lost_lines`](Self::lost_lines).
+    pub last_lost_line: Option<String>,
     /// Why nothing moves, or what does; the most important first. There is at least one.
     pub findings: Vec<Finding>,
 }
@@ -141,6 +146,8 @@ impl Description {
             resting: 0,
             failed_starts: 0,
             last_failed_start: None,
+            lost_lines: 0,
+            last_lost_line: None,
             findings: Vec::new(),
         }
     }

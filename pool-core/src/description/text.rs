@@ -48,6 +48,9 @@ impl fmt::Display for Description {
             text += &wrap(&format!("failed: {}", stats.failed), 2);
         }
         text += &wrap(&so_far(stats), 2);
+        if self.lost_lines > 0 {
+            text += &wrap(&lost_lines(self), 2);
+        }
         if let Some(times) = times(stats) {
             text += &wrap(&times, 2);
         }
@@ -75,6 +78,17 @@ fn so_far(stats: &Stats) -> String {
         }
     }
     line
+}
+
+/// What the workers have written and nobody can read.
+fn lost_lines(described: &Description) -> String {
+    let (lines, verb) = match described.lost_lines {
+        1 => ("line", "was"),
+        _ => ("lines", "were"),
+    };
+    let why = described.last_lost_line.as_deref().unwrap_or("unknown");
+    let number = count(described.lost_lines);
+    format!("{number} {lines} of workers' output {verb} lost ({why})")
 }
 
 /// How long the parts of a task take, as far as that is known.

@@ -8,13 +8,14 @@ use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
-use console::{Term, measure_text_width};
+use console::measure_text_width;
 use indicatif::{
     MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState as BarState, ProgressStyle,
     TermLike,
 };
 
 use super::layout::{self, Row};
+use super::screen::RawTerm;
 use super::watch::{Show, is_home, lock, off_panic};
 use super::{ProgressState, SCREEN, Screen};
 use crate::local::{self, Local};
@@ -114,9 +115,9 @@ enum Kind {
 impl Terminal {
     /// `None`: it is no terminal, or one that can only write.
     fn stderr() -> Option<Self> {
-        let term = Term::buffered_stderr();
-        let target = ProgressDrawTarget::term(term.clone(), DRAWS_PER_SECOND);
-        (!target.is_hidden()).then(|| Self::new(target, Box::new(term)))
+        let (out, drawn) = (RawTerm::stderr()?, RawTerm::stderr()?);
+        let target = ProgressDrawTarget::term_like_with_hz(Box::new(drawn), DRAWS_PER_SECOND);
+        Some(Self::new(target, Box::new(out)))
     }
 
     fn new(target: ProgressDrawTarget, out: Box<dyn TermLike>) -> Self {

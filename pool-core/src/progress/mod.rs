@@ -18,6 +18,8 @@ mod display;
 #[cfg(feature = "progress")]
 mod layout;
 #[cfg(feature = "progress")]
+mod screen;
+#[cfg(feature = "progress")]
 mod setting;
 #[cfg(feature = "progress")]
 mod short;

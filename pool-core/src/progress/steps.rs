@@ -1,9 +1,8 @@
 //! Where there is no terminal: a line for each tenth.
 
-use std::io::Write;
-
 use super::ProgressState;
 use super::watch::Show;
+use crate::stderr;
 
 /// Writes lines to standard error.
 pub(super) fn show() -> Show {
@@ -11,7 +10,7 @@ pub(super) fn show() -> Show {
     Box::new(move |state| {
         if steps.is_due(state) {
             // As one piece, and the stream may be closed.
-            let _ = std::io::stderr().write_all(format!("{state}\n").as_bytes());
+            let _ = stderr::write(format!("{state}\n").as_bytes());
         }
     })
 }

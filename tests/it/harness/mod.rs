@@ -5,6 +5,7 @@ mod alone;
 #[cfg(feature = "cluster")]
 mod cluster;
 pub(crate) mod program;
+pub(crate) mod terminal;
 
 use std::time::Duration;
 

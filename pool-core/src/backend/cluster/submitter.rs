@@ -4,7 +4,6 @@ mod answered;
 mod heard;
 
 use std::collections::HashMap;
-use std::io::Write;
 use std::pin::Pin;
 use std::sync::{Arc, mpsc::SyncSender};
 use std::task::{Context, Poll, Waker};
@@ -584,8 +583,7 @@ pub(super) fn ready(subscriber: &mut Subscriber) -> Option<Message> {
 fn warn(what: &str) {
     match tracing::enabled!(tracing::Level::WARN) {
         true => tracing::warn!("{what}"),
-        // Standard error may be closed.
-        false => drop(writeln!(std::io::stderr(), "pool-core: {what}")),
+        false => crate::stderr::say(what),
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::after::After;
 use super::hub::Hub;
 use crate::cell::{Abandon, Claimed, Job};
+use crate::clock;
 use crate::retry::Again;
 use crate::{TaskError, TaskErrorKind};
 
@@ -13,7 +14,7 @@ impl Hub {
     /// The newest task of the lane cannot be overdue before `timeout` from now.
     pub(super) fn set_deadline(&mut self, index: usize, timeout: Duration, after: &mut After) {
         if let Some(book) = &mut self.books[index]
-            && let Some(at) = Instant::now().checked_add(timeout)
+            && let Some(at) = clock::now().checked_add(timeout)
         {
             book.look_by(at);
             self.supervisor_by(at, after);
@@ -37,7 +38,7 @@ impl Hub {
             self.start_by.take_if(|started| started.is(head));
         }
         job.set_options(again.options);
-        match Instant::now().checked_add(again.after) {
+        match clock::now().checked_add(again.after) {
             Some(at) if !again.after.is_zero() && !self.ends_without_retries() => {
                 let unwanted = self.retries.add(at, job, |_| true);
                 debug_assert!(unwanted.is_empty());

@@ -121,7 +121,7 @@ impl Book {
             depth: FIRST_DEPTH,
             life,
             corrupt: false,
-            seen: (0, Instant::now()),
+            seen: (0, crate::clock::now()),
             stuck: false,
             seen_running: None,
             look_at: None,

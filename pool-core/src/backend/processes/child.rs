@@ -73,8 +73,13 @@ impl Worker {
         }
     }
 
-    /// Kills the process and its process group.
-    pub(super) fn kill(&self) {
+    /// The number of the process, which may be a stranger's once somebody has waited for it.
+    pub(super) fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Kills the process and its process group; an error where this program may not.
+    pub(super) fn kill(&self) -> Result<(), Errno> {
         let may_name_a_group = match self.number() {
             Number::Ours => true,
             // As long as the group has members no other process gets its number. If there is a
@@ -89,9 +94,10 @@ impl Worker {
             Hold::Pidfd(pidfd) => pidfd_send_signal(pidfd, Signal::KILL),
             Hold::Pipe(_) => Err(Errno::NOSYS),
         };
-        let is_refused = matches!(killed, Err(error) if error != Errno::SRCH);
-        if is_refused && self.number() == Number::Ours {
-            let _ = kill_process(self.pid, Signal::KILL);
+        match killed {
+            Ok(()) | Err(Errno::SRCH) => Ok(()),
+            Err(_) if self.number() == Number::Ours => kill_process(self.pid, Signal::KILL),
+            Err(error) => Err(error),
         }
     }
 
@@ -199,7 +205,7 @@ mod tests {
     #[test]
     fn the_end_of_a_worker_is_seen_with_and_without_a_pidfd() {
         for worker in [Worker::hold(sleep()).expect("held"), without_pidfd()] {
-            worker.kill();
+            worker.kill().unwrap();
             wait_until_it_has_ended(&worker);
             assert_eq!(worker.number(), Number::Ours);
             let exit = worker.reap();
@@ -210,12 +216,12 @@ mod tests {
     #[test]
     fn a_worker_that_somebody_else_has_reaped_has_no_exit_and_is_not_waited_for() {
         for worker in [Worker::hold(sleep()).expect("held"), without_pidfd()] {
-            worker.kill();
+            worker.kill().unwrap();
             wait_until_it_has_ended(&worker);
             let reaped = waitid(WaitId::Pid(worker.pid), WaitIdOptions::EXITED);
             assert!(reaped.expect("a zombie").is_some());
             assert_eq!(worker.number(), Number::Given);
-            worker.kill();
+            worker.kill().unwrap();
             let exit = worker.reap();
             assert_eq!((exit.signal, exit.code), (None, None));
         }
@@ -235,7 +241,7 @@ mod tests {
         let _ = kill_process(worker.pid, Signal::KILL);
         wait_until_it_has_ended(&worker);
         assert!(waitid(WaitId::Pid(worker.pid), WaitIdOptions::EXITED).is_ok());
-        worker.kill();
+        worker.kill().unwrap();
         let status = member.wait().expect("a child");
         assert_eq!(status.signal(), Some(9));
         worker.reap();
@@ -276,7 +282,7 @@ mod tests {
         std::fs::write("/proc/sys/kernel/ns_last_pid", before).expect("written");
         let mut stranger = sleep();
         assert_eq!(stranger.id(), worker.id());
-        worker.kill();
+        worker.kill().unwrap();
         let exit = worker.reap();
         assert_eq!((exit.signal, exit.code), (None, None));
         // It is neither killed nor reaped.

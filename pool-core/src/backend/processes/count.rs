@@ -4,9 +4,11 @@
 use std::time::{Duration, Instant};
 
 use super::book::Book;
+use super::deadlines::counted_since;
 use super::lane::monotonic_nanos;
 use super::wire::Finished;
 use crate::cell::{Claimed, Watched};
+use crate::clock;
 use crate::codec::{self, Reply};
 use crate::stats::Mean;
 use crate::tally::{Stamp, Tally};
@@ -100,7 +102,7 @@ impl Book {
     /// The worker sleeps, and is woken for its oldest task.
     #[cold]
     pub(super) fn note_start(&mut self) {
-        self.counts.at = Some((self.done, Instant::now(), true));
+        self.counts.at = Some((self.done, clock::now(), true));
     }
 
     /// The oldest task is seen to be there.
@@ -122,9 +124,8 @@ impl Book {
             true => match self.lane.slot(self.done).note() {
                 0 => seen,
                 start => {
-                    let noted = monotonic_nanos().saturating_sub(start);
                     // It cannot be older than its worker.
-                    (Duration::from_nanos(noted).min(self.life.age(now)), true)
+                    (counted_since(start).min(self.life.age(now)), true)
                 }
             },
         }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::book::Book;
 use super::lane::monotonic_nanos;
+use crate::clock;
 use crate::retry::{self, Fate};
 
 impl Book {
@@ -13,11 +14,10 @@ impl Book {
         if !self.runs(seq) {
             return Duration::ZERO;
         }
-        let clock = monotonic_nanos();
         let noted = match self.lane.slot(seq).note() {
             // Not noted yet, or nonsense.
-            0 => 0,
-            started => clock.saturating_sub(started),
+            0 => Duration::ZERO,
+            started => counted_since(started),
         };
         // Whatever the worker notes, it has been running since it was first seen to.
         let seen = match self.seen_running {
@@ -25,8 +25,7 @@ impl Book {
             _ => now,
         };
         self.seen_running = Some((seq, seen));
-        now.saturating_duration_since(seen)
-            .max(Duration::from_nanos(noted))
+        now.saturating_duration_since(seen).max(noted)
     }
 
     /// One of its tasks may be overdue by then.
@@ -37,7 +36,7 @@ impl Book {
     /// Task `seq` was told to stop.
     pub(super) fn set_grace(&mut self, seq: u64, grace: Duration) {
         if self.grace.is_none_or(|(same, _)| same != seq) {
-            let end = Instant::now().checked_add(grace);
+            let end = clock::now().checked_add(grace);
             self.grace = end.map(|end| (seq, end));
         }
     }
@@ -90,4 +89,12 @@ impl Book {
         self.lane.header().ask_to_stop(seq);
         self.set_grace(seq, grace);
     }
+}
+
+/// The time since a worker's note, without that in which this program was stopped.
+pub(super) fn counted_since(note: u64) -> Duration {
+    let time = Duration::from_nanos(monotonic_nanos().saturating_sub(note));
+    let start = Instant::now().checked_sub(time);
+    let lost = start.map_or(Duration::ZERO, clock::lost_since);
+    time.saturating_sub(lost)
 }

@@ -11,6 +11,7 @@ use super::memory::{Watch, is_stopped};
 use super::{ENDED, KILLED, Shared};
 use crate::Stats;
 use crate::backend::{Backend, SHUT_DOWN};
+use crate::clock;
 use crate::description::{Description, Phase, WorkerInfo, WorkerState};
 
 /// What others want to know of the fleet.
@@ -35,6 +36,8 @@ impl Shared {
         }
         let mut described = self.with(Hub::describe);
         described.waiting_for_room = self.room.waiting();
+        let lost = self.relays.lost();
+        (described.lost_lines, described.last_lost_line) = (lost.lines, lost.why);
         let watch = Watch::new();
         for worker in &mut described.workers {
             let Some(pid) = worker.pid else {
@@ -54,7 +57,7 @@ impl Shared {
 impl Hub {
     fn describe(&mut self, after: &mut After) -> Description {
         let stats = self.stats(after);
-        let now = Instant::now();
+        let now = clock::now();
         let mut described = Description::new(Backend::Processes, self.target, stats);
         described.phase = match &self.phase {
             hub::Phase::Open => Phase::Open,

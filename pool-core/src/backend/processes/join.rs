@@ -58,7 +58,7 @@ impl Shared {
             hub.turn(after);
             if again {
                 // It takes its time, so a look at the clock costs nothing.
-                hub.note_tasks(Instant::now());
+                hub.note_tasks(crate::clock::now());
             }
             let (book, seq) = hub.find(job)?;
             Some(LaneSpot {

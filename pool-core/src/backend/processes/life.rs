@@ -11,6 +11,7 @@ use crate::TaskError;
 use crate::TaskErrorKind;
 use crate::backend::{Config, broken};
 use crate::cell::{Claimed, Handle};
+use crate::clock;
 use crate::initializer::Initializer;
 
 /// The rules for every worker of a pool.
@@ -68,8 +69,8 @@ impl Rules {
             surplus,
             stopped: false,
             condemned: false,
-            quiet: (0, Instant::now()),
-            born: Instant::now(),
+            quiet: (0, clock::now()),
+            born: clock::now(),
             too_much: None,
         }
     }

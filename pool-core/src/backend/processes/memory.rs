@@ -47,13 +47,20 @@ impl Watch {
 
 /// Whether a process is stopped, by a signal or a debugger.
 pub(super) fn is_stopped(pid: u32) -> bool {
+    matches!(state(pid), Some('T' | 't'))
+}
+
+/// Whether a process is stopped by a signal.
+pub(super) fn is_stopped_by_signal(pid: u32) -> bool {
+    state(pid) == Some('T')
+}
+
+fn state(pid: u32) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
     // The name before the state may have parentheses and blanks in it.
-    let state = stat.ok().and_then(|stat| {
-        let (_, behind) = stat.rsplit_once(')')?;
-        behind.trim_start().chars().next()
-    });
-    matches!(state, Some('T' | 't'))
+    let stat = stat.ok()?;
+    let (_, behind) = stat.rsplit_once(')')?;
+    behind.trim_start().chars().next()
 }
 
 /// The second field is what is resident, the third what of it is shared.

@@ -25,6 +25,7 @@ mod join;
 mod lane;
 mod life;
 mod memory;
+mod pause;
 mod place;
 mod pressure;
 pub(crate) mod privilege;
@@ -36,6 +37,7 @@ mod spawn;
 mod supervision;
 mod supervisor;
 mod surroundings;
+mod terminal;
 mod trim;
 mod wire;
 mod worker;
@@ -51,6 +53,7 @@ use std::time::{Duration, Instant};
 use self::after::After;
 use self::descriptors::refused;
 use self::hub::{Cancelled, Hub};
+use self::relay::Relays;
 use self::spawn::Recipe;
 use self::supervisor::Supervisor;
 use self::wire::Identity;
@@ -58,6 +61,7 @@ use super::ended::Ended;
 use super::room::Room;
 use super::{Backend, Config, Engine, EngineRef, Entry, FORKED};
 use crate::cell::{Claimed, Effects, Job};
+use crate::clock;
 use crate::home::Home;
 use crate::patience::Patience;
 use crate::stats::Part;
@@ -123,6 +127,7 @@ struct Shared {
     chunks: bool,
     room: Room,
     queue_limit: Option<usize>,
+    relays: Relays,
 }
 
 impl Shared {
@@ -145,6 +150,7 @@ impl Shared {
             chunks: config.processes.max_tasks.is_none(),
             room: Room::new(),
             queue_limit: config.queue_limit(),
+            relays: Relays::new(),
         })
     }
 
@@ -351,7 +357,7 @@ impl Engine for Processes {
         loop {
             let submitted = self.shared.with(|hub, after| {
                 if let Some(at) = start_by.take() {
-                    hub.start_by(at, job.job().clone(), after);
+                    hub.start_by(clock::of(at), job.job().clone(), after);
                 }
                 hub.submit(job, entry.reserved, after)
             });

@@ -15,8 +15,9 @@ use super::descriptors::{self, Reserved, refused};
 use super::lane::Lane;
 use super::lane::memory::Segments;
 use super::program::Program;
-use super::relay::{Relay, To};
+use super::relay::{Relay, Relays, To};
 use super::surroundings::{Surroundings, inherit};
+use super::terminal::{Blocked, Shielded};
 use super::wire::{Identity, VERSION, Welcome};
 use crate::backend::ProcessConfig;
 use crate::entry::Door;
@@ -145,7 +146,7 @@ impl Recipe {
     }
 
     /// Starts the worker `index` and sends it its welcome.
-    pub(super) fn start(&self, index: usize) -> Result<Process, Error> {
+    pub(super) fn start(&self, index: usize, outputs: &Relays) -> Result<Process, Error> {
         let _reserved = Reserved::new();
         let (lane, segments) =
             Lane::create().map_err(|error| Error::spawn("no shared memory", &error))?;
@@ -157,7 +158,7 @@ impl Recipe {
         };
         let mut relays = Vec::new();
         let mut stream = |output, to| {
-            stream(output, index, to, &mut relays)
+            stream(output, index, to, outputs, &mut relays)
                 .map_err(|error| Error::spawn("no pipe for its output", &error))
         };
         let stdout = stream(self.config.stdout, To::Stdout)?;
@@ -177,10 +178,13 @@ impl Recipe {
             .args(&self.arguments)
             .stdin(theirs)
             .stdout(stdout.map_err(no_stream)?)
-            .stderr(stderr.map_err(no_stream)?)
-            .process_group(0);
+            .stderr(stderr.map_err(no_stream)?);
         own.give(&mut command);
-        let child = command.spawn().map_err(|error| {
+        let shielded = Shielded::new();
+        let blocked = shielded.blocked_before();
+        let spawned = command.spawn();
+        drop(shielded);
+        let child = spawned.map_err(|error| {
             let program = self.program.path().display();
             let folder = own
                 .asked()
@@ -195,7 +199,7 @@ impl Recipe {
         let child = child::Worker::hold(child)
             .map_err(|error| Error::spawn("no hold of the new process", &error))?;
         let child = NewChild(Some(child));
-        match self.welcome(ours.as_fd(), index, &segments, late.as_ref()) {
+        match self.welcome(ours.as_fd(), index, &segments, late.as_ref(), blocked) {
             Ok(()) => Ok(Process {
                 child,
                 socket: ours,
@@ -212,6 +216,7 @@ impl Recipe {
         index: usize,
         segments: &Segments,
         late_stdout: Option<&Stream>,
+        blocked: Blocked,
     ) -> io::Result<()> {
         let welcome = Welcome {
             identity: self.identity,
@@ -224,6 +229,7 @@ impl Recipe {
             agent: self.config.agent,
             umask: self.surroundings.other_umask(),
             stack_size: self.stack_size as u64,
+            blocked: blocked.0,
         };
         let mut fds = vec![
             segments.control.as_fd(),
@@ -275,12 +281,18 @@ impl Stream {
     }
 }
 
-fn stream(output: Output, index: usize, to: To, relays: &mut Vec<Relay>) -> io::Result<Stream> {
+fn stream(
+    output: Output,
+    index: usize,
+    to: To,
+    outputs: &Relays,
+    relays: &mut Vec<Relay>,
+) -> io::Result<Stream> {
     Ok(match output {
         Output::Inherit => Stream::Inherited,
         Output::Null => Stream::Null,
         Output::Prefix => {
-            let (relay, pipe) = Relay::start(index, to)?;
+            let (relay, pipe) = outputs.start(index, to)?;
             relays.push(relay);
             Stream::Pipe(pipe)
         }
@@ -304,7 +316,7 @@ impl NewChild {
 impl Drop for NewChild {
     fn drop(&mut self) {
         if let Some(child) = self.0.take() {
-            child.kill();
+            let _ = child.kill();
             child.reap();
         }
     }

@@ -5,22 +5,25 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
-use rustix::net::{self, RecvFlags};
+use rustix::net::{self, RecvFlags, Shutdown};
+use rustix::process::{Signal, kill_process};
 
 use super::descriptors::{self, refused};
 use super::fleet::{Action, Fleet, Then};
 use super::hub::Hub;
 use super::lane::Lane;
 use super::memory::Watch;
+use super::pause::{self, Paused};
 use super::relay::Relay;
 use super::spawn::Recipe;
-use super::wire::{Hello, LastWords, MESSAGE_MAX, Unreadable, VERSION};
+use super::wire::{Hello, LastWords, MESSAGE_MAX, PAUSED, RESUMED, Unreadable, VERSION};
 use super::{ENDED, Shared, TICK, child};
 use crate::backend::{Config, SHUT_DOWN};
+use crate::clock;
 use crate::sync::timespec;
 use crate::{Error, StartFailure, TaskErrorKind};
 
@@ -38,9 +41,9 @@ pub(super) struct Supervisor {
     fleet: Fleet,
     processes: Vec<Option<Process>>,
     memory: Option<Watch>,
-    /// Of dead workers.
-    relays: Vec<Relay>,
     epoll: OwnedFd,
+    /// Except while it sleeps without a limit.
+    watch: Option<clock::Watch>,
     built: Option<SyncSender<Result<(), Error>>>,
 }
 
@@ -55,6 +58,8 @@ struct Process {
     killed_for: Option<&'static str>,
     /// Why it ends, in its own words, which may be anything.
     last_words: Option<String>,
+    /// It has stopped itself with this program.
+    paused: Option<Paused>,
 }
 
 impl Process {
@@ -102,11 +107,11 @@ impl Supervisor {
         Ok(Self {
             shared,
             recipe,
-            fleet: Fleet::new(config.workers, config.start_timeout, Instant::now()),
+            fleet: Fleet::new(config.workers, config.start_timeout, clock::now()),
             processes: (0..config.workers).map(|_| None).collect(),
             memory: config.processes.memory_limit.map(|_| Watch::new()),
-            relays: Vec::new(),
             epoll,
+            watch: clock::Watch::new(),
             built: Some(built),
         })
     }
@@ -114,13 +119,18 @@ impl Supervisor {
     pub(super) fn run(mut self) {
         let mut trim_at = None;
         loop {
-            let actions = self.fleet.due(Instant::now());
+            let now = clock::look();
+            if self.fleet.next_due().is_some_and(|at| at <= now) {
+                // Nobody is late whose message has arrived.
+                self.hear_all(Some(Duration::ZERO));
+            }
+            let actions = self.fleet.due(now);
             self.act(actions);
-            let wake_at = self.look();
+            let wake_at = earliest(self.look(), self.continue_paused());
             if self.fleet.is_gone() {
                 return;
             }
-            let now = Instant::now();
+            let now = clock::now();
             trim_at = match trim_at {
                 Some(at) if at <= now => self.shared.trim(now),
                 None => self.shared.next_trim(now),
@@ -134,7 +144,7 @@ impl Supervisor {
     /// Looks at the hub; returns when it has to be looked at again.
     fn look(&mut self) -> Option<Instant> {
         let ending = self.fleet.is_ending();
-        let now = Instant::now();
+        let now = clock::look();
         let used = self.used_memory(now);
         let mut stop = false;
         let (look, target) = self.shared.with(|hub, after| {
@@ -173,13 +183,13 @@ impl Supervisor {
         self.act(actions);
         let look_at_room = self.shared.room.is_watched().then(|| {
             self.shared.make_room();
-            Instant::now() + TICK
+            clock::now() + TICK
         });
         // Copies and callbacks of the look above are done: from here on only a poke brings news.
         let seen = self.fleet.seen();
         let next = self.shared.with(|hub, _| {
             hub.fleet = seen;
-            hub.next_look(Instant::now())
+            hub.next_look(clock::now())
         });
         earliest(next, look_at_room)
     }
@@ -246,7 +256,7 @@ impl Supervisor {
     fn kill(&mut self, index: usize, why: Option<&'static str>) {
         if let Some(process) = &mut self.processes[index] {
             process.killed_for = process.killed_for.or(why);
-            process.child.kill();
+            kill_worker(&process.child, &process.socket);
         }
     }
 
@@ -258,30 +268,34 @@ impl Supervisor {
     }
 
     fn start(&mut self, index: usize) {
-        let now = Instant::now();
-        let started = self.recipe.start(index).and_then(|process| {
-            let process = Process {
-                // From here on it is in the table, whose processes are killed and reaped at the end.
-                child: process.child.keep(),
-                socket: process.socket,
-                lane: Some(process.lane),
-                relays: process.relays,
-                killed_for: None,
-                last_words: None,
-            };
-            let process = self.processes[index].insert(process);
-            let pid = process.child.id();
-            match register(&self.epoll, index, process) {
-                Ok(()) => Ok(pid),
-                Err(error) => {
-                    if let Some(process) = self.processes[index].take() {
-                        process.child.kill();
-                        process.child.reap();
+        let now = clock::now();
+        let started = self
+            .recipe
+            .start(index, &self.shared.relays)
+            .and_then(|process| {
+                let process = Process {
+                    // From here on it is in the table, whose processes are killed and reaped at the end.
+                    child: process.child.keep(),
+                    socket: process.socket,
+                    lane: Some(process.lane),
+                    relays: process.relays,
+                    killed_for: None,
+                    last_words: None,
+                    paused: None,
+                };
+                let process = self.processes[index].insert(process);
+                let pid = process.child.id();
+                match register(&self.epoll, index, process) {
+                    Ok(()) => Ok(pid),
+                    Err(error) => {
+                        if let Some(process) = self.processes[index].take() {
+                            kill_worker(&process.child, &process.socket);
+                            process.child.reap();
+                        }
+                        Err(Error::spawn("no watch over the new process", &error))
                     }
-                    Err(Error::spawn("no watch over the new process", &error))
                 }
-            }
-        });
+            });
         match started {
             Ok(pid) => self.fleet.started(index, pid, now),
             Err(error) => {
@@ -304,14 +318,40 @@ impl Supervisor {
 
     /// Sleeps until something happens.
     fn sleep(&mut self, until: Option<Instant>) {
-        let timeout = until.map(|at| timespec(at.saturating_duration_since(Instant::now())));
+        let Some(until) = until else {
+            self.watch = None;
+            self.hear_all(None);
+            self.watch = clock::Watch::new();
+            return;
+        };
+        loop {
+            let left = until.saturating_duration_since(clock::look());
+            let heard = self.hear_all(Some(left.min(clock::BEAT)));
+            if heard || left <= clock::BEAT {
+                return;
+            }
+        }
+    }
+
+    /// Waits for something that happens, for so long; says whether something did.
+    fn hear_all(&mut self, limit: Option<Duration>) -> bool {
+        let timeout = limit.map(timespec);
         let mut events = Vec::with_capacity(2 * self.processes.len() + 1);
-        match epoll::wait(
+        let woken = epoll::wait(
             &self.epoll,
             rustix::buffer::spare_capacity(&mut events),
             timeout.as_ref(),
-        ) {
-            Ok(_) | Err(Errno::INTR) => {}
+        );
+        // What follows goes by the clock, and there may have been a stop.
+        clock::look();
+        match woken {
+            Ok(_) => {}
+            // By a signal, or by the stop of this program: what has arrived is still to be read.
+            Err(Errno::INTR) => {
+                self.continue_starting();
+                self.hear_all(Some(Duration::ZERO));
+                return true;
+            }
             // The descriptors are ours and open.
             Err(error) => unreachable!("epoll_wait: {error}"),
         }
@@ -328,6 +368,7 @@ impl Supervisor {
                 }
             }
         }
+        !events.is_empty()
     }
 
     /// The control socket of a worker has something.
@@ -341,11 +382,10 @@ impl Supervisor {
                 Heard::Message(len) if process.hear_last_words(&message[..len]) => {}
                 Heard::Message(len) if self.fleet.is_starting(index) => {
                     let said = self.check_hello(&message[..len]);
-                    let actions = self.fleet.hello(index, said, Instant::now());
+                    let actions = self.fleet.hello(index, said, clock::now());
                     self.act(actions);
                 }
-                // A ding: the look at the hub comes anyway.
-                Heard::Message(_) => {}
+                Heard::Message(len) => self.paused(index, &message[..len]),
                 Heard::Nothing => return,
                 Heard::End => {
                     // It is ending, or has closed what it must not; its death says which.
@@ -355,6 +395,45 @@ impl Supervisor {
                     }
                     return;
                 }
+            }
+        }
+    }
+
+    /// A worker that serves has said something: that it stops, that it runs again, or a ding, after
+    /// which the look at the hub comes anyway.
+    fn paused(&mut self, index: usize, message: &[u8]) {
+        let Some(process) = &mut self.processes[index] else {
+            return;
+        };
+        if message == PAUSED {
+            process.paused = Some(Paused::new(clock::now()));
+        } else if message == RESUMED {
+            process.paused = None;
+            pause::go_on(process.child.pid());
+        }
+    }
+
+    /// Continues the workers that have stopped with this program, which runs again; returns when
+    /// that has to be done once more.
+    fn continue_paused(&mut self) -> Option<Instant> {
+        let now = clock::now();
+        let processes = self.processes.iter_mut().flatten();
+        let paused = processes.filter_map(|process| {
+            let paused = process.paused.as_mut()?;
+            paused.go_on(process.child.pid(), now);
+            Some(paused.next)
+        });
+        paused.min()
+    }
+
+    /// Continues workers that a stop of this program's process group has reached on their way out of
+    /// that group. They run nothing of the program's yet.
+    fn continue_starting(&self) {
+        for (index, process) in self.processes.iter().enumerate() {
+            if let Some(process) = process
+                && self.fleet.is_starting(index)
+            {
+                let _ = kill_process(process.child.pid(), Signal::CONT);
             }
         }
     }
@@ -382,19 +461,15 @@ impl Supervisor {
         };
         process.hear_the_rest();
         // What it started goes with it.
-        process.child.kill();
+        let _ = process.child.kill();
         let exit = process.child.reap();
-        self.relays.retain(|relay| !relay.has_ended());
-        for relay in process.relays {
-            relay.worker_is_dead();
-            self.relays.push(relay);
-        }
+        process.relays.iter().for_each(Relay::worker_is_dead);
         let (why, words) = (process.killed_for, process.last_words);
         let came_to = self
             .shared
             .with(|hub, after| hub.settle(index, exit, why, words.as_deref(), after));
         self.fleet.last_words_are(words);
-        let actions = self.fleet.exited(index, exit, came_to, Instant::now());
+        let actions = self.fleet.exited(index, exit, came_to, clock::now());
         self.act(actions);
         // Dropping the process closes its descriptors, which takes them out of the epoll set.
     }
@@ -404,11 +479,12 @@ impl Drop for Supervisor {
     fn drop(&mut self) {
         // Also after a panic here, which would be a bug: nobody may wait for ever.
         for process in self.processes.drain(..).flatten() {
-            process.child.kill();
+            kill_worker(&process.child, &process.socket);
+            process.relays.iter().for_each(Relay::worker_is_dead);
             process.child.reap();
         }
-        // What the workers have written is there when the pool has ended.
-        self.relays.drain(..).for_each(Relay::join);
+        // What the workers have written is there when the pool has ended, if somebody reads it.
+        self.shared.relays.wait();
         self.shared.with(|hub: &mut Hub, after| {
             let why = if hub.is_draining() { SHUT_DOWN } else { ENDED };
             hub.end(TaskErrorKind::Rejected, why, after);
@@ -449,6 +525,14 @@ fn receive(socket: BorrowedFd<'_>, message: &mut [u8; MESSAGE_MAX]) -> Heard {
         Ok((_, len)) => Heard::Message(len.min(MESSAGE_MAX)),
         Err(Errno::AGAIN | Errno::INTR) => Heard::Nothing,
         Err(_) => Heard::End,
+    }
+}
+
+/// Kills a worker and what it has started.
+fn kill_worker(child: &child::Worker, socket: &OwnedFd) {
+    if child.kill() == Err(Errno::PERM) {
+        // This program has given up its privileges since. A worker whose socket ends kills itself.
+        let _ = net::shutdown(socket, Shutdown::Both);
     }
 }
 

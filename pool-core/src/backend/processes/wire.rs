@@ -118,6 +118,8 @@ pub(super) struct Welcome {
     pub(super) umask: Option<u32>,
     /// The stack of the thread that runs the tasks, in bytes.
     pub(super) stack_size: u64,
+    /// The signals of a terminal that stay blocked, one bit each.
+    pub(super) blocked: u8,
 }
 
 /// Worker → parent: ready to serve.
@@ -170,6 +172,9 @@ impl LastWords {
         Some(Self(text.chars().map(printable).collect()))
     }
 }
+/// "I stop, since you are stopped", and "I run again": worker → parent; see `pause.rs`.
+pub(super) const PAUSED: [u8; 1] = [3];
+pub(super) const RESUMED: [u8; 1] = [4];
 
 impl Welcome {
     pub(super) fn encode(&self) -> Vec<u8> {
@@ -185,6 +190,7 @@ impl Welcome {
             u64::from(self.agent),
             self.umask.map_or(u64::MAX, u64::from),
             self.stack_size,
+            u64::from(self.blocked),
         ])
     }
 
@@ -201,6 +207,7 @@ impl Welcome {
             agent,
             umask,
             stack_size,
+            blocked,
         ] = unframe(bytes)?;
         Ok(Self {
             identity: Identity { tasks, catalog },
@@ -213,6 +220,7 @@ impl Welcome {
             agent: agent != 0,
             umask: u32::try_from(umask).ok(),
             stack_size,
+            blocked: u8::try_from(blocked).map_err(|_| Unreadable::Garbage)?,
         })
     }
 }
@@ -286,6 +294,7 @@ mod tests {
             agent: true,
             umask: Some(0o22),
             stack_size: 8 << 20,
+            blocked: 9,
         };
         assert_eq!(Welcome::decode(&welcome.encode()), Ok(welcome));
         let hello = Hello { identity: IDENTITY };

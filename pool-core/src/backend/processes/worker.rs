@@ -23,6 +23,9 @@ use super::lane::arena::{Allocator, Region};
 use super::lane::memory::{ControlMap, TrustedArena, WriteArena};
 use super::lane::slot::{Facts, SLOT_INLINE, Start, TELL_JOINER, TELL_SUPERVISOR};
 use super::lane::{Control, monotonic_nanos};
+use super::memory::is_stopped_by_signal;
+use super::pause;
+use super::terminal::{self, Blocked};
 use super::wire::{
     DING, Finished, Hello, Identity, LastWords, MESSAGE_MAX, Progress, Unreadable, VERSION,
     Welcome, kind,
@@ -118,6 +121,7 @@ fn serve(token: Token) -> Result<(), String> {
             token.parent
         ));
     }
+    terminal::leave();
     close_inherited(token.parent);
     // The supervisor thread, which started this process, outlives it; so this comes when the
     // parent dies. It means nothing to a process that runs, and lets a stopped one run again, so
@@ -170,6 +174,7 @@ fn serve(token: Token) -> Result<(), String> {
     DEPTH.store(welcome.depth, Relaxed);
     crate::cpus::share_with(welcome.sharers);
     crate::signals::outlive_interrupts().map_err(|error| format!("its signals: {error}"))?;
+    terminal::restore(Blocked(welcome.blocked));
     let _ = rustix::thread::set_name(c"pool-worker");
     let Ok(()) = LANE.set(lane) else {
         return Err("it is one already".into());
@@ -177,10 +182,12 @@ fn serve(token: Token) -> Result<(), String> {
     let Some(lane) = LANE.get() else {
         return Err("it has no lane".into());
     };
+    // Before the first task, which may look at the descriptors that there are.
+    let unparker = pause::unparker();
     std::thread::Builder::new()
         .name("pool-watch".into())
         .stack_size(64 * 1024)
-        .spawn(move || watch_parent(socket, starter, pidfd.as_ref()))
+        .spawn(move || watch_parent(lane, starter, pidfd.as_ref(), unparker))
         .map_err(|error| format!("its watching thread: {error}"))?;
     // The parent has checked that there are no duplicates.
     let catalog = Catalog::get().map_err(|error| error.to_string())?;
@@ -282,27 +289,57 @@ fn map(welcome: &Welcome, socket: BorrowedFd<'static>, fds: [&OwnedFd; 3]) -> io
     })
 }
 
-/// Waits for the end of the parent, and ends this process with everything it has started.
-fn watch_parent(socket: BorrowedFd<'_>, number: Option<Pid>, parent: Option<&OwnedFd>) {
+/// Waits for the end of the parent, and ends this process with everything it has started. While a
+/// task runs, it stops with the parent.
+fn watch_parent(
+    lane: &Lane,
+    number: Option<Pid>,
+    parent: Option<&OwnedFd>,
+    unparker: Option<&OwnedFd>,
+) {
+    let socket = lane.socket.as_fd();
+    let header = &lane.control.get().header;
     // The socket ends when the parent dies or executes another program. A process that the parent
     // has forked keeps a copy of the other end, so the parent itself is watched as well.
     let mut watched = vec![PollFd::from_borrowed_fd(socket, PollFlags::IN)];
     watched.extend(parent.map(|parent| PollFd::new(parent, PollFlags::IN)));
-    // Without a pidfd its number is looked at: who loses its parent gets another one.
-    let limit = parent.is_none().then(|| timespec(LOOK_AT_PARENT));
+    let unparked_at = watched.len();
+    watched.extend(unparker.map(|unparker| PollFd::new(unparker, PollFlags::IN)));
+    let pid = number.map_or(0, |pid| pid.as_raw_nonzero().get().unsigned_abs());
+    let look_every = timespec(pause::LOOK_EVERY);
+    // Without a pidfd the parent's number is looked at: who loses its parent gets another one.
+    let look_at_parent = parent.is_none().then(|| timespec(LOOK_AT_PARENT));
+    let mut is_parked = false;
     loop {
-        match poll(&mut watched, limit.as_ref()) {
-            Ok(0) if getppid() == number => continue,
-            Ok(0) => break,
+        let wait = match is_parked {
+            false => Some(&look_every),
+            true => look_at_parent.as_ref(),
+        };
+        match poll(&mut watched, wait) {
+            Ok(0) => {
+                if parent.is_none() && getppid() != number {
+                    break;
+                }
+                if !is_parked {
+                    if is_stopped_by_signal(pid) {
+                        pause::stop(socket, pid);
+                    }
+                    is_parked = pause::park(|| header.worker_sleeps());
+                }
+                continue;
+            }
             Ok(_) => {}
             Err(Errno::INTR) => continue,
             Err(_) => break,
         }
-        if watched
-            .get(1)
-            .is_some_and(|parent| !parent.revents().is_empty())
-        {
+        if parent.is_some() && !watched[1].revents().is_empty() {
             break;
+        }
+        if let Some(unparker) = unparker
+            && !watched[unparked_at].revents().is_empty()
+        {
+            let _ = rustix::io::read(unparker, &mut [0; 8]);
+            is_parked = false;
         }
         // The parent says nothing after the welcome; a later version may.
         match net::recv(socket, &mut [0; MESSAGE_MAX][..], RecvFlags::DONTWAIT) {
@@ -373,6 +410,7 @@ impl Worker {
                         control
                             .header
                             .sleep_worker(ready, || ding(socket), || self.trim_idle());
+                        pause::unpark();
                     }
                 }
             }

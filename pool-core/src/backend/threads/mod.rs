@@ -46,6 +46,7 @@ use super::ended::Ended;
 use super::{Backend, Config, Engine, EngineRef, Entry, FORKED, Help, SHUT_DOWN, broken};
 use crate::blocked;
 use crate::cell::{Abandon, Effects, Job, OnSeat, Paused};
+use crate::clock;
 use crate::current::Frame;
 use crate::home::Home;
 use crate::initializer::Initializer;
@@ -442,7 +443,9 @@ impl Engine for Threads {
             return;
         }
         if let Some(at) = entry.start_by {
-            shared.timer.start_by(at, job.clone(), &self.shared);
+            shared
+                .timer
+                .start_by(clock::of(at), job.clone(), &self.shared);
         }
         let Err(mut job) = worker::push(shared, job) else {
             return shared.announce();

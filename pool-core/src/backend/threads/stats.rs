@@ -168,7 +168,7 @@ impl Threads {
         described.waiting_for_room = shared.bounded.room.waiting();
         described.retries = shared.paused.load(SeqCst);
         let next = shared.timer.next_retry();
-        described.next_retry = next.map(|at| at.saturating_duration_since(now));
+        described.next_retry = next.map(|at| at.saturating_duration_since(crate::clock::now()));
         described
     }
 }

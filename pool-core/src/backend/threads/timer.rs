@@ -14,6 +14,7 @@ use super::super::agenda::Agenda;
 use super::Shared;
 use crate::TaskError;
 use crate::cell::{Abandon, Job, Paused};
+use crate::clock;
 
 /// A thread that is started when it is first needed.
 pub(super) struct Timer {
@@ -73,7 +74,7 @@ impl Timer {
     /// Keeps a task that failed, and has it run again after so long.
     pub(super) fn keep(&self, after: Duration, paused: Paused, pool: &Arc<Shared>) {
         pool.paused.fetch_add(1, SeqCst);
-        let now = Instant::now();
+        let now = clock::now();
         let at = now.checked_add(after).unwrap_or(now);
         match self.enter(at, Due::Retry(paused), pool) {
             Ok(()) => {}
@@ -130,8 +131,10 @@ impl Timer {
 
     fn run(&self, pool: &Arc<Shared>) {
         let mut state = self.lock();
+        // Except while it waits without a limit.
+        let mut watch = clock::Watch::new();
         while state.thread != Life::Over {
-            let now = Instant::now();
+            let now = clock::look();
             if state.seats.is_some_and(|at| at <= now) {
                 // Whoever enters a seat from here on says so again.
                 state.seats = None;
@@ -154,14 +157,19 @@ impl Timer {
             {
                 Some(at) => {
                     self.changed
-                        .wait_timeout(state, at - now)
+                        .wait_timeout(state, clock::BEAT.min(at - now))
                         .unwrap_or_else(PoisonError::into_inner)
                         .0
                 }
-                None => self
-                    .changed
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner),
+                None => {
+                    drop(watch);
+                    let state = self
+                        .changed
+                        .wait(state)
+                        .unwrap_or_else(PoisonError::into_inner);
+                    watch = clock::Watch::new();
+                    state
+                }
             };
         }
         let entries = state.entries.take_if(|_| true);

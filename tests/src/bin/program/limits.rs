@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use pool_core::{Backend, Error, Pool, pool_task};
-use pool_tests::gate::Gate;
+use pool_tests::gate::{Gate, never};
 use pool_tests::proc;
 use pool_tests::tasks::{add, echo, exit, pid};
 use pool_tests::watchdog::Watchdog;
@@ -284,5 +284,28 @@ pub(crate) fn many_handles() {
     }
     assert_eq!(descriptors(), before);
     assert_ne!(pool.submit(pid::task()).join().unwrap(), std::process::id());
+    println!("all as it should be");
+}
+
+/// The program gives up its privileges after its pool was built, and the workers have theirs.
+pub(crate) fn privileges() {
+    // SAFETY: no memory is involved.
+    let is_root = unsafe { libc::getuid() } == 0;
+    if !is_root {
+        println!("not privileged");
+        return;
+    }
+    let builder = Pool::builder().backend(Backend::Processes).workers(1);
+    let pool = builder.warn_after(None).build().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let never = pool.submit(never::task(folder.path(), 1));
+    pool_tests::until("it runs", || folder.path().join("log").exists());
+    // SAFETY: as above; the C library does it in every thread.
+    assert_eq!(unsafe { libc::setuid(NOBODY) }, 0);
+    assert!(never.cancel());
+    pool.kill();
+    drop(pool);
+    // Only who has made it can remove it.
+    std::mem::forget(folder);
     println!("all as it should be");
 }

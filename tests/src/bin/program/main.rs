@@ -9,9 +9,11 @@ mod ends;
 mod forks;
 mod globals;
 mod interrupts;
+mod jobs;
 // Signals, and hiding `/proc`.
 #[allow(unsafe_code)]
 mod limits;
+mod outputs;
 // Handlers, and forks.
 #[allow(unsafe_code)]
 mod raw;
@@ -72,6 +74,16 @@ fn main() {
         ["forks of a quiet pool", backend] => busy_forks::of_a_quiet_pool(backend),
         ["forks of a task", backend] => busy_forks::of_a_task(backend),
         ["busy with forks", folder] => forks::busy_with_forks(folder),
+        ["output unread", end] => outputs::unread(end),
+        ["output while locked", lines] => outputs::locked(lines),
+        ["output that does not block"] => outputs::nonblocking(),
+        ["output unreadable"] => outputs::unreadable(),
+        ["terminal", path] => jobs::terminal(path),
+        ["replaced", tasks] => jobs::replaced(tasks),
+        ["stopped", folder] => jobs::stopped(folder),
+        ["limited", backend] => jobs::limited(backend),
+        ["unparked", backend] => jobs::unparked(backend),
+        ["privileges"] => limits::privileges(),
         _ => panic!("{arguments:?}"),
     }
 }

@@ -76,8 +76,7 @@ pub(crate) fn take_over() -> ! {
     if let Err(error) = result {
         match tracing::enabled!(tracing::Level::ERROR) {
             true => tracing::error!("{error}"),
-            // Standard error may be closed.
-            false => drop(writeln!(std::io::stderr(), "pool-core: {error}")),
+            false => crate::stderr::say(&error),
         }
         exit(EXIT_FAILED);
     }

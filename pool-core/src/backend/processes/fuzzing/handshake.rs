@@ -46,6 +46,7 @@ fn written(input: &mut Input<'_>) -> [Vec<u8>; 2] {
         agent: input.flag(),
         umask: input.flag().then(|| input.long() as u32),
         stack_size: input.long(),
+        blocked: input.long() as u8,
     };
     let hello = Hello { identity };
     assert_eq!(Welcome::decode(&welcome.encode()), Ok(welcome));
