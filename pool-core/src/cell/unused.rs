@@ -13,7 +13,7 @@ impl Job {
     /// Takes the task out of the queue for good, if nobody has claimed it: its handle resolves
     /// with the error.
     pub(crate) fn refuse(&self, error: TaskError) -> bool {
-        match self.refuse_unused(error) {
+        match self.refuse_unused(error, || ()) {
             Some(unused) => {
                 drop_quietly(unused);
                 true
@@ -22,11 +22,17 @@ impl Job {
         }
     }
 
-    /// The same where the call is not to be dropped here; `None`: somebody has claimed it.
-    pub(crate) fn refuse_unused(&self, error: TaskError) -> Option<Option<Unused>> {
+    /// The same where the call is not to be dropped here; `None`: somebody has claimed it. What is to
+    /// be done before others can see the outcome is done by `claimed`.
+    pub(crate) fn refuse_unused(
+        &self,
+        error: TaskError,
+        claimed: impl FnOnce(),
+    ) -> Option<Option<Unused>> {
         if !self.head().state.claim() {
             return None;
         }
+        claimed();
         // SAFETY: `claim` was won above.
         let unused = unsafe { (self.head().vtable.fail)(self.0, error) };
         // SAFETY: the claim won above is given up here, with a pointer of its own.

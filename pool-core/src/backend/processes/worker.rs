@@ -522,9 +522,9 @@ impl Worker {
             self.out.extend([0; REPLY_HEAD]);
             let mut reply = self.run_one(task, frame, is_seeded);
             let needed = progress.bytes + self.out.len() as u64 + CHUNK_ROOM;
-            let limit = (self.arena.capacity() / 3).min(u32::MAX.into()) - CHUNK_ROOM;
+            let limit = (self.arena.capacity() / 2).min(u32::MAX.into()) - CHUNK_ROOM;
             if needed > limit + CHUNK_ROOM {
-                // Beside the room that it would replace, wherever that is, it has no place.
+                // Beside the room that it would replace it has no place.
                 let len = self.out.len() - REPLY_HEAD;
                 let message = format!("{len} bytes are more than the limit of {limit} in a map");
                 codec::report_failure(&message, REPLY_HEAD, &mut self.out);

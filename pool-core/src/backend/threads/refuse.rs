@@ -12,7 +12,12 @@ impl Shared {
     /// Resolves a job that nobody has begun.
     pub(super) fn refuse(&self, job: &Job, error: TaskError) -> bool {
         let kind = error.kind();
-        let Some(unused) = job.refuse_unused(error) else {
+        let count = || {
+            if !job.is_many() {
+                self.tally.failed(kind, 1);
+            }
+        };
+        let Some(unused) = job.refuse_unused(error, count) else {
             return false;
         };
         if let Some(unused) = unused {
@@ -20,9 +25,6 @@ impl Shared {
             self.effects.drop_value(unused);
         }
         self.bounded.leaves(job);
-        if !job.is_many() {
-            self.tally.failed(kind, 1);
-        }
         true
     }
 
