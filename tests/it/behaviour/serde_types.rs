@@ -67,6 +67,7 @@ macro_rules! sent {
             }
 
             #[pool_task]
+            #[allow(clippy::result_large_err)]
             fn failing(value: Failing) -> Failing {
                 value
             }

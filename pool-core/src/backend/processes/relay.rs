@@ -304,8 +304,6 @@ impl Lines {
 
 #[cfg(test)]
 mod tests {
-    use rustix::pipe::{PipeFlags, pipe_with};
-
     use super::*;
 
     fn relayed(parts: &[&[u8]]) -> Vec<Vec<u8>> {
@@ -339,7 +337,10 @@ mod tests {
 
     /// A pipe that does not block, and is full.
     fn full_pipe() -> (OwnedFd, OwnedFd) {
-        let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).unwrap();
+        let [read, write] = descriptors::pipe().unwrap();
+        for end in [&read, &write] {
+            rustix::io::ioctl_fionbio(end, true).unwrap();
+        }
         while rustix::io::write(&write, &[b'.'; 4096]).is_ok() {}
         (read, write)
     }
