@@ -578,7 +578,7 @@ behaviours! {
         a_worker_that_dies_after_its_task_is_replaced on [processes] "it ends the program";
         a_task_may_close_all_descriptors on [processes]
             "it closes those of the program";
-        a_worker_that_leaves_its_group_is_still_killed on [processes]
+        a_worker_cannot_leave_its_group on [processes]
             "a thread has no process group";
         what_a_worker_has_started_ends_with_it on [processes]
             "it belongs to the program";

@@ -206,8 +206,7 @@ pub(super) fn cr_10(subject: &Subject) {
 pub(super) fn cr_11(subject: &Subject) {
     let pool = subject.pool();
     for (mode, said) in [
-        // The encoding keeps no text of an error.
-        (Fussy::DecodeError, "a type's Deserialize refused the value"),
+        (Fussy::DecodeError, "will not be read"),
         (Fussy::DecodePanic, "blew up as it was read"),
     ] {
         let taken = fate(pool.submit(takes::task(mode)), "arguments");
@@ -242,12 +241,9 @@ pub(super) fn cr_12(subject: &Subject) {
     let before = outcome(pool.submit(place::task())).unwrap();
     for mode in Fussy::ALL {
         let (kind, said) = match mode {
-            Fussy::EncodeError => (
-                TaskErrorKind::Encode,
-                "a type's Serialize returned an error",
-            ),
+            Fussy::EncodeError => (TaskErrorKind::Encode, "will not be written"),
             Fussy::EncodePanic => (TaskErrorKind::Encode, "blew up as it was written"),
-            Fussy::DecodeError => (TaskErrorKind::Decode, "a type's Deserialize refused"),
+            Fussy::DecodeError => (TaskErrorKind::Decode, "will not be read"),
             Fussy::DecodePanic => (TaskErrorKind::Decode, "blew up as it was read"),
         };
         let odd = pool.submit(refuses_oddly::task(mode as u8));

@@ -189,7 +189,8 @@ pub(crate) fn a_worker_has_no_descriptors_of_others(on: &On) {
     let pools: Vec<_> = (0..3).map(|_| on.pool()).collect();
     for pool in &pools {
         let open = pool.submit(open_descriptors::task()).join().unwrap();
-        assert_eq!(open[0], "/dev/null");
+        // A dead one.
+        assert!(open[0].starts_with("socket:"), "{open:?}");
         let mut others: Vec<_> = open[3..].iter().collect();
         others.sort();
         let [hold, socket] = others[..] else {

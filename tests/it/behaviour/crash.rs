@@ -445,12 +445,15 @@ pub(crate) fn a_task_may_close_all_descriptors(on: &On) {
 #[pool_task]
 fn joins_its_parents_group(folder: &std::path::Path) -> u32 {
     let parents = rustix::process::getpgid(rustix::process::getppid()).unwrap();
-    rustix::process::setpgid(None, Some(parents)).unwrap();
+    let joined = rustix::process::setpgid(None, Some(parents));
+    // It is the leader of a session of its own.
+    assert_eq!(joined, Err(rustix::io::Errno::PERM));
+    assert_eq!(rustix::process::setsid(), Err(rustix::io::Errno::PERM));
     pool_tests::gate::never(folder, 1)
 }
 
-/// The group of its own is gone; its parent's must not be hit.
-pub(crate) fn a_worker_that_leaves_its_group_is_still_killed(on: &On) {
+/// The group with which it is killed is its own, whatever it does.
+pub(crate) fn a_worker_cannot_leave_its_group(on: &On) {
     let gate = Gate::new();
     let pool = on.pool_of(1);
     let handle = pool.submit(joins_its_parents_group::task(gate.folder()));

@@ -285,9 +285,15 @@ struct Flat {
     #[serde(flatten)]
     plain: Plain,
     #[serde(flatten)]
-    kind: Tagged,
-    #[serde(flatten)]
     rest: BTreeMap<String, Untagged>,
+}
+
+/// A tag takes nothing out of what is left over for a map, so there is none beside it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct FlatTag {
+    own: u8,
+    #[serde(flatten)]
+    kind: Tagged,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -376,6 +382,7 @@ sent! {
     no_tag_on_a_variant: Falls;
     other: Other;
     flatten: Flat;
+    flatten_with_a_tag: FlatTag;
     from_and_into: Converted;
     transparent: Transparent;
     with: With;
@@ -471,16 +478,18 @@ pub(crate) fn with_any_attribute_arrive(on: &On) {
         let rest = rest
             .map(|(index, value)| (format!("key {index}"), value))
             .collect();
-        let flat = |kind, rest| Flat {
+        let flat = |rest| Flat {
             own: 1,
             plain: plain(2),
-            kind,
             rest,
         };
-        vec![
-            flat(Tagged::Unit, rest),
-            flat(Tagged::Unit, BTreeMap::new()),
-        ]
+        vec![flat(rest), flat(BTreeMap::new())]
+    });
+    arrive(on, || {
+        let flat = |kind| FlatTag { own: 1, kind };
+        let kind = Kind::Tuple(1, "x".into());
+        let plain = plain(1);
+        vec![flat(Tagged::Unit), flat(Tagged::Struct { kind, plain })]
     });
     arrive(on, || {
         vec![Converted {

@@ -95,9 +95,9 @@ impl Worker {
             Hold::Pipe(_) => Err(Errno::NOSYS),
         };
         match killed {
-            Ok(()) | Err(Errno::SRCH) => Ok(()),
             Err(_) if self.number() == Number::Ours => kill_process(self.pid, Signal::KILL),
-            Err(error) => Err(error),
+            // It is dead, or nothing names it any more.
+            _ => Ok(()),
         }
     }
 

@@ -367,6 +367,8 @@ struct Worker {
     /// The number of regions allocated since the last check for memory to give back.
     since_trim: u32,
     out: Vec<u8>,
+    /// The task that runs, or ran last, gave no result.
+    failed: bool,
     /// The task that ran last.
     last: Option<(TaskId, &'static Entry)>,
 }
@@ -384,6 +386,7 @@ impl Worker {
             regions: VecDeque::new(),
             since_trim: 0,
             out: Vec::new(),
+            failed: false,
             last: None,
         }
     }
@@ -443,6 +446,7 @@ impl Worker {
             })
         };
         self.out.clear();
+        self.failed = false;
         match (task, args) {
             (Some(task), Some(args)) => {
                 let frame = self.frame.named(task.name()).attempt(attempt);
@@ -469,7 +473,8 @@ impl Worker {
         if told & TELL_JOINER != 0 {
             self.control.header.ring_parent();
         }
-        if told & TELL_SUPERVISOR != 0 {
+        // One that failed may have to run again, which nobody else may notice.
+        if told & TELL_SUPERVISOR != 0 || self.failed {
             ding(self.lane.socket);
         }
     }
@@ -593,6 +598,7 @@ impl Worker {
     /// Writes the reply to the slot, and to the arena if it is long; `ran` is for how many
     /// nanoseconds it ran, where that is taken.
     fn answer(&mut self, reply: Reply, ran: u64) {
+        self.failed |= reply.failure().is_some();
         let slot = self.control.slot(self.next);
         let len = self.out.len() as u64;
         let mut facts = Facts {
