@@ -180,7 +180,7 @@ fn open_descriptors() -> Vec<String> {
         .collect()
 }
 
-/// Beyond its standard streams a worker has its lane's socket and a hold of its parent: nothing of
+/// Beyond its standard streams a worker has its lane's socket and two that watch its parent: nothing of
 /// the program or of those who started it, of the pools, or of its neighbours.
 pub(crate) fn a_worker_has_no_descriptors_of_others(on: &On) {
     let file = tempfile::tempfile().unwrap();
@@ -193,9 +193,11 @@ pub(crate) fn a_worker_has_no_descriptors_of_others(on: &On) {
         assert!(open[0].starts_with("socket:"), "{open:?}");
         let mut others: Vec<_> = open[3..].iter().collect();
         others.sort();
-        let [hold, socket] = others[..] else {
+        // What wakes the thread that watches the parent, a hold of the parent, the lane's socket.
+        let [event, hold, socket] = others[..] else {
             panic!("{open:?}");
         };
+        assert!(event.contains("eventfd"), "{open:?}");
         assert!(hold.contains("pidfd"), "{open:?}");
         assert!(socket.starts_with("socket:"), "{open:?}");
     }
