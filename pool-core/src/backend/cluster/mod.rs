@@ -32,7 +32,7 @@ use super::room::Room;
 use super::{Backend, Config, Engine, EngineRef, Entry, FORKED, Parcel};
 use crate::args::Args;
 use crate::bytes::Bytes;
-use crate::cell::{Abandon, Claimed, Effects, Job};
+use crate::cell::{Claimed, Effects, Job};
 use crate::description::{Description, Phase as Told, WorkerInfo};
 use crate::home::Home;
 use crate::stats::Part as Timed;
