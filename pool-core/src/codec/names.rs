@@ -81,7 +81,7 @@ impl Part {
 /// that is sent.
 #[derive(Debug)]
 pub(super) struct Names {
-    places: Box<[Known]>,
+    places: Box<[Known; PLACES]>,
     taken: AtomicU32,
     rehearsals: AtomicU32,
 }
@@ -98,7 +98,7 @@ struct Known {
 impl Names {
     fn new() -> Self {
         Self {
-            places: (0..PLACES).map(|_| Known::default()).collect(),
+            places: Box::new(std::array::from_fn(|_| Known::default())),
             taken: AtomicU32::new(0),
             rehearsals: AtomicU32::new(0),
         }
@@ -111,7 +111,7 @@ impl Names {
         (0..PLACES).map(move |step| &self.places[(first + step) % PLACES])
     }
 
-    #[inline]
+    #[cold]
     fn find(&self, place: Place) -> Option<&Known> {
         // Pairs with the exchange in `entry`; the list has its own synchronization.
         let places = self
@@ -129,7 +129,11 @@ impl Names {
         if place == Place::UNKNOWN {
             return None;
         }
-        let known = self.find(place)?;
+        let first = &self.places[place.0 as usize % PLACES];
+        let known = match first.place.load(Acquire) {
+            there if there == place.0 => first,
+            _ => self.find(place)?,
+        };
         match known.contradicted.load(Relaxed) {
             true => None,
             false => known.list.get().copied(),

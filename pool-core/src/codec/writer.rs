@@ -439,8 +439,9 @@ impl<'w, 'a> Serializer for &'w mut Writer<'a> {
     fn serialize_f32(self, value: f32) -> Result<()> {
         let bytes = value.to_le_bytes();
         if !self.pack(Number::F32, bytes) {
-            let [a, b, c, d] = bytes;
-            self.out.extend_from_slice(&[format::F32, a, b, c, d]);
+            let mut token = [format::F32; 5];
+            token[1..].copy_from_slice(&bytes);
+            self.out.extend_from_slice(&token);
         }
         Ok(())
     }
@@ -449,9 +450,9 @@ impl<'w, 'a> Serializer for &'w mut Writer<'a> {
     fn serialize_f64(self, value: f64) -> Result<()> {
         let bytes = value.to_le_bytes();
         if !self.pack(Number::F64, bytes) {
-            let [a, b, c, d, e, f, g, h] = bytes;
-            self.out
-                .extend_from_slice(&[format::F64, a, b, c, d, e, f, g, h]);
+            let mut token = [format::F64; 9];
+            token[1..].copy_from_slice(&bytes);
+            self.out.extend_from_slice(&token);
         }
         Ok(())
     }
