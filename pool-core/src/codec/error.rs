@@ -28,6 +28,16 @@ impl CodecError {
         Self::new(format!("{bytes} bytes are left over"))
     }
 
+    /// A field that the type writes and does not read, whose value would be lost.
+    #[cold]
+    pub(super) fn never_read(name: &str, field: &str) -> Self {
+        Self::new(format!(
+            "`{field}` is written and not read: it has `#[serde(skip_deserializing)]`, or another \
+             `rename` for each direction"
+        ))
+        .within(name, field)
+    }
+
     pub(super) fn too_large() -> Self {
         Self::new("too large to travel with others")
     }

@@ -3,6 +3,7 @@
 mod error;
 mod format;
 mod names;
+mod packed;
 mod reader;
 #[cfg(test)]
 mod tests;

@@ -9,11 +9,11 @@ use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error as _, IntoDeserializer, MapAccess, SeqAccess,
     VariantAccess, Visitor,
 };
-use serde::forward_to_deserialize_any;
 
 use super::error::CodecError;
 use super::format::{self, Number};
 use super::names::{List, Names, Part, Place};
+use super::packed::Packed;
 use super::writer::BLOCK;
 
 type Result<T> = std::result::Result<T, CodecError>;
@@ -304,11 +304,11 @@ impl<'de> Reader<'de> {
         let kind = kind.ok_or_else(|| unknown_token(token))?;
         let len = self.len(kind.size())?;
         let bytes = self.take(len * kind.size())?;
-        let mut numbers = Packed { kind, bytes };
+        let mut numbers = Packed::new(kind, bytes);
         let value = visitor.visit_seq(&mut numbers)?;
-        match numbers.bytes {
-            [] => Ok(value),
-            _ => Err(CodecError::invalid_length(len, &"fewer numbers")),
+        match numbers.is_empty() {
+            true => Ok(value),
+            false => Err(CodecError::invalid_length(len, &"fewer numbers")),
         }
     }
 
@@ -1063,6 +1063,9 @@ impl<'de> MapAccess<'de> for Named<'_, 'de> {
             return Ok(None);
         }
         let key = self.key()?;
+        if !self.list.is_empty() && !self.list.contains(&key) {
+            return Err(CodecError::never_read(self.name, key));
+        }
         self.last = key;
         seed.deserialize(BorrowedStrDeserializer::new(key))
             .map(Some)
@@ -1236,83 +1239,5 @@ impl Variant<'_, '_> {
     #[cold]
     fn without_content(&self) -> CodecError {
         CodecError::new("the variant has no content").within(self.name, self.variant)
-    }
-}
-
-/// Numbers of one kind without tokens.
-struct Packed<'de> {
-    kind: Number,
-    bytes: &'de [u8],
-}
-
-impl<'de> SeqAccess<'de> for Packed<'de> {
-    type Error = CodecError;
-
-    #[inline]
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>> {
-        let Some((number, rest)) = self.bytes.split_at_checked(self.kind.size()) else {
-            return Ok(None);
-        };
-        if self.bytes.is_empty() {
-            return Ok(None);
-        }
-        self.bytes = rest;
-        let mut bits = [0; 8];
-        bits[..number.len()].copy_from_slice(number);
-        let number = One {
-            kind: self.kind,
-            bits: u64::from_le_bytes(bits),
-        };
-        seed.deserialize(number).map(Some)
-    }
-
-    #[inline]
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.bytes.len() / self.kind.size())
-    }
-}
-
-/// One number.
-struct One {
-    kind: Number,
-    bits: u64,
-}
-
-impl<'de> Deserializer<'de> for One {
-    type Error = CodecError;
-
-    #[inline]
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        let bits = self.bits;
-        match self.kind {
-            Number::U8 => visitor.visit_u8(bits as u8),
-            Number::U16 => visitor.visit_u16(bits as u16),
-            Number::U32 => visitor.visit_u32(bits as u32),
-            Number::U64 => visitor.visit_u64(bits),
-            Number::I8 => visitor.visit_i8(bits as i8),
-            Number::I16 => visitor.visit_i16(bits as i16),
-            Number::I32 => visitor.visit_i32(bits as i32),
-            Number::I64 => visitor.visit_i64(bits as i64),
-            Number::F32 => visitor.visit_f32(f32::from_bits(bits as u32)),
-            Number::F64 => visitor.visit_f64(f64::from_bits(bits)),
-        }
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        visitor.visit_some(self)
-    }
-
-    #[inline]
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct seq tuple tuple_struct map struct enum identifier ignored_any
     }
 }

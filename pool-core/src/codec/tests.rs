@@ -351,6 +351,13 @@ struct NeverRead {
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct NeverWrittenBack {
+    #[serde(skip_deserializing)]
+    a: u8,
+    b: u8,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Renamed {
     #[serde(rename(serialize = "b"))]
     a: u8,
@@ -366,9 +373,16 @@ fn errors_name_type_field_and_attribute() {
             error.contains("missing field `b`") && error.contains("skip_serializing"),
             "{error}"
         );
+        let bytes = to_vec(&NeverWrittenBack { a: 1, b: 2 }).unwrap();
+        let error = decode::<NeverWrittenBack>(&bytes).unwrap_err();
+        assert!(error.starts_with("`NeverWrittenBack.a`"), "{error}");
+        assert!(error.contains("skip_deserializing"), "{error}");
         let bytes = to_vec(&vec![Some(Renamed { a: 1 })]).unwrap();
         let error = decode::<Vec<Option<Renamed>>>(&bytes).unwrap_err();
-        assert!(error.contains("`a`") && error.contains("rename"), "{error}");
+        assert!(
+            error.contains("Renamed.b") && error.contains("rename"),
+            "{error}"
+        );
         let error = decode::<Plain>(&to_vec(&Wrong { id: "x".into() }).unwrap()).unwrap_err();
         assert!(error.starts_with("`Plain.id`: invalid type"), "{error}");
     }
