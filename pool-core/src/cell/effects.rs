@@ -21,6 +21,7 @@ use std::task::Waker;
 use std::thread::JoinHandle as Thread;
 
 use super::{drop_quietly, running};
+use crate::local::Local;
 use crate::panics;
 
 pub(crate) type Callback = Box<dyn FnOnce() + Send>;
@@ -126,13 +127,14 @@ impl Effects {
 
     /// The calling thread is a worker of the pool.
     pub(crate) fn are_of_this_thread(&self) {
-        WORKS_FOR.set(ptr::from_ref(self));
+        WORKS_FOR.store(ptr::from_ref(self));
     }
 
     /// Runs an effect: in this thread, where that is a worker of the pool and between two jobs, else
     /// on one of the pool's threads.
     pub(crate) fn run(&self, effect: Effect) {
-        let is_between_jobs = ptr::eq(WORKS_FOR.get(), self) && !running::is_inside();
+        let works_for = WORKS_FOR.access(Cell::get).unwrap_or(ptr::null());
+        let is_between_jobs = ptr::eq(works_for, self) && !running::is_inside();
         if is_between_jobs && !is_inside() {
             run_here(effect);
         } else {

@@ -61,7 +61,7 @@ unsafe fn counted(cell: NonNull<Head>) -> Job {
 
 /// Whether a job runs in this thread.
 pub(super) fn is_inside() -> bool {
-    RUNNING.get().is_some()
+    local::read(&RUNNING).is_some()
 }
 
 /// Whether the innermost job that runs in this thread was asked to stop.

@@ -18,7 +18,7 @@
 //! A task may be lost only while an agent is: one that was killed, that was stopped for longer than
 //! pools wait, or that had no time enough to drain. Faults of servers lose nothing.
 
-#![allow(clippy::unwrap_used)] // Nothing goes on after a mistake of the program itself.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)] // Nothing goes on after a mistake of the program itself.
 
 mod disturb;
 mod faults;
