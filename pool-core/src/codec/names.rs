@@ -9,7 +9,14 @@
 //! names first, notes nothing, and gets all names for ever.
 //!
 //! A place is the way from the outermost value: a hash of the positions, in these lists, of the fields
-//! and variants on that way, and of the indices of tuples. Elements of a sequence share one place.
+//! and variants on that way, of the indices of tuples, and of the names of structs and enums. Elements
+//! of a sequence share one place.
+//!
+//! What stands at a place must always be of one type, or a list that was learned from one type would be
+//! used for another. That holds for the fields of a struct, the elements of tuples and sequences, and
+//! the content of a variant. It does not hold for the values of a map, which may be a struct with
+//! flattened parts, nor for the content of an adjacently tagged enum, which is a struct whose tag the
+//! type asks for as an identifier: nothing is learned below those.
 
 use std::any::TypeId;
 use std::cell::Cell;
@@ -51,15 +58,31 @@ impl Place {
     }
 }
 
+impl Place {
+    /// The place of a struct or enum of this name here. Types of different names never share one.
+    #[inline]
+    pub(super) fn of_type(self, name: &str) -> Self {
+        const PRIME: u64 = 0x9FB2_1C65_1E98_DF25;
+        let (words, rest) = name.as_bytes().as_chunks::<8>();
+        let word = rest
+            .iter()
+            .fold(name.len() as u64, |word, byte| word << 8 | u64::from(*byte));
+        let words = words.iter().map(|word| u64::from_le_bytes(*word));
+        let hash = words.fold(word, |hash, word| {
+            let mixed = (hash ^ word).wrapping_mul(PRIME);
+            mixed ^ (mixed >> 29)
+        });
+        self.part(Part(hash.wrapping_mul(PRIME) | 1 << 63))
+    }
+}
+
 /// A part of a value.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Part(u64);
 
 impl Part {
-    /// The content of a variant, or the value of a map's entry.
+    /// The content of a variant, or the whole value.
     pub(super) const VALUE: Self = Self(1);
-    /// The key of a map's entry.
-    pub(super) const KEY: Self = Self(2);
     /// An element of a sequence.
     pub(super) const ELEMENT: Self = Self(3);
 
@@ -151,6 +174,9 @@ impl Names {
 
     /// The entry of the place, a new one if there is room.
     fn entry(&self, place: Place) -> Option<&Known> {
+        if place == Place::UNKNOWN {
+            return None;
+        }
         for known in self.search(place) {
             let mut there = known.place.load(Acquire);
             if there == 0 {
@@ -182,6 +208,9 @@ impl Names {
 
     /// Whether a struct has to have names here.
     pub(super) fn is_contradicted(&self, place: Place) -> bool {
+        if place == Place::UNKNOWN {
+            return true;
+        }
         self.find(place)
             .is_some_and(|known| known.contradicted.load(Relaxed))
     }

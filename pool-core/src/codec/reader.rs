@@ -26,6 +26,9 @@ pub(super) const MAX_DEPTH: u32 = 2_048;
 /// a type reads take several stack frames a level.
 const ANY_LEVELS: u32 = 8;
 
+/// A rehearsal ends below this many levels: it runs in the thread that submits.
+const MAX_REHEARSED_DEPTH: u32 = 128;
+
 /// A rehearsal ends behind this many bytes: it has seen enough of the type.
 const MAX_REHEARSED: usize = 64 << 10;
 
@@ -44,6 +47,8 @@ pub(super) struct Reader<'de> {
     in_block: bool,
     /// The bytes that a rehearsal does not need to read.
     enough: &'de [u8],
+    /// The value before was asked for as an identifier: what follows may be of a type that it names.
+    asked_for_identifier: bool,
     /// A rehearsal failed, and what it failed at is noted.
     has_failed: bool,
 }
@@ -60,6 +65,7 @@ impl<'de> Reader<'de> {
             part: Part::VALUE,
             in_block: false,
             enough: &[],
+            asked_for_identifier: false,
             has_failed: false,
         }
     }
@@ -77,6 +83,7 @@ impl<'de> Reader<'de> {
     pub(super) fn rehearsing(bytes: &'de [u8], names: &'static Names) -> Self {
         Self {
             rehearsal: Some(names),
+            depth: MAX_REHEARSED_DEPTH,
             enough: bytes.get(MAX_REHEARSED..).unwrap_or_default(),
             ..Self::new(bytes)
         }
@@ -240,7 +247,11 @@ impl<'de> Reader<'de> {
                 self.depth = depth;
                 Ok(())
             }
-            None => Err(CodecError::new("nested too deep")),
+            None => {
+                // In a rehearsal that says nothing of the type.
+                self.has_failed = true;
+                Err(CodecError::new("nested too deep"))
+            }
         }
     }
 
@@ -250,6 +261,15 @@ impl<'de> Reader<'de> {
         match self.rehearsal {
             None => Place::ROOT,
             Some(_) => self.container.part(self.part),
+        }
+    }
+
+    /// The same of a struct or enum of this name.
+    #[inline]
+    fn here_of(&self, name: &str) -> Place {
+        match self.rehearsal {
+            None => Place::ROOT,
+            Some(_) => self.here().of_type(name),
         }
     }
 
@@ -313,12 +333,10 @@ impl<'de> Reader<'de> {
     }
 
     fn map<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
-        let place = self.here();
         let len = self.len(2)?;
         self.enter()?;
         let mut entries = Entries {
             reader: self,
-            place,
             left: len,
         };
         let value = visitor.visit_map(&mut entries)?;
@@ -503,6 +521,10 @@ impl<'de> Reader<'de> {
     }
 
     fn any_within<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
+        // Nothing is learned below: its parts are asked for through buffers of serde.
+        if self.rehearsal.is_some() {
+            self.container = Place::UNKNOWN;
+        }
         if let Some((kind, value)) = self.integer()? {
             return visit_integer(kind, value, visitor);
         }
@@ -710,6 +732,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
 
     #[inline]
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        self.asked_for_identifier = true;
         self.deserialize_str(visitor)
     }
 
@@ -814,7 +837,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         match self.peek()? {
             token @ (format::STRUCT..=format::STRUCT_DIFFERS_LAST | format::NAMED) => {
                 self.skip();
-                let place = self.here();
+                let place = self.here_of(name);
                 self.fields(token, Some((name, list)), place, visitor)
             }
             _ => self.any(visitor),
@@ -828,7 +851,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         list: List,
         visitor: V,
     ) -> Result<V::Value> {
-        let place = self.here();
+        let place = self.here_of(name);
         if let Some((variant, has_content)) = self.variant(Some(list))? {
             self.learn(place, list);
             self.enter()?;
@@ -910,7 +933,6 @@ impl<'de> SeqAccess<'de> for Elements<'_, 'de> {
 
 struct Entries<'r, 'de> {
     reader: &'r mut Reader<'de>,
-    place: Place,
     left: usize,
 }
 
@@ -923,13 +945,16 @@ impl<'de> MapAccess<'de> for Entries<'_, 'de> {
             return Ok(None);
         }
         self.left -= 1;
-        self.reader.part_follows(self.place, Part::KEY)?;
-        seed.deserialize(&mut *self.reader).map(Some)
+        self.reader.part_follows(Place::UNKNOWN, Part::ELEMENT)?;
+        let key = seed.deserialize(&mut *self.reader)?;
+        // The key of a flattened struct, which names nothing but its value.
+        self.reader.asked_for_identifier = false;
+        Ok(Some(key))
     }
 
     #[inline]
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value> {
-        self.reader.part_follows(self.place, Part::VALUE)?;
+        self.reader.part_follows(Place::UNKNOWN, Part::ELEMENT)?;
         seed.deserialize(&mut *self.reader)
     }
 
@@ -1093,7 +1118,12 @@ impl<'de> SeqAccess<'de> for Named<'_, 'de> {
         if expected != Some(key) {
             return Err(CodecError::new("its fields come in another order"));
         }
-        self.value(key, true, seed).map(Some)
+        self.reader.asked_for_identifier = false;
+        let value = self.value(key, true, seed)?;
+        if self.reader.asked_for_identifier {
+            return Err(CodecError::new("a field is the tag of others"));
+        }
+        Ok(Some(value))
     }
 
     fn size_hint(&self) -> Option<usize> {

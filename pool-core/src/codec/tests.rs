@@ -515,3 +515,155 @@ fn a_struct_may_be_read_as_a_tuple() {
     arrives(vec![value(1), value(2), value(3)]);
     arrives((plain(3), value(1), plain(4)));
 }
+
+/// Types of which a list that one value has taught fits another value by accident.
+mod alike {
+    use super::*;
+
+    #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+    pub(super) enum Color {
+        Red,
+        Green,
+    }
+
+    #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+    pub(super) enum Style {
+        Green,
+        Red,
+    }
+
+    pub(super) mod other {
+        use super::*;
+
+        #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+        pub(crate) enum Color {
+            Green,
+            Red,
+        }
+    }
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    #[serde(tag = "t", content = "c")]
+    pub(super) enum Message {
+        Fill(Color),
+        Line(Style),
+        Other(other::Color),
+        A(A),
+        B(B),
+        New(Plain),
+        Struct { id: u64 },
+        Pair(Color, Color),
+        Riap(Style, other::Color),
+    }
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    pub(super) struct A {
+        pub(super) x: u8,
+        pub(super) y: Option<u32>,
+    }
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    pub(super) struct B {
+        pub(super) x: u8,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub(super) q: Option<u32>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub(super) y: Option<u32>,
+    }
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    pub(super) struct Loose {
+        pub(super) a: Option<Color>,
+        pub(super) b: Option<Style>,
+        pub(super) other: Option<other::Color>,
+        pub(super) pos: Option<A>,
+        #[serde(flatten)]
+        pub(super) inner: Inner,
+        #[serde(flatten)]
+        pub(super) rest: BTreeMap<String, u32>,
+    }
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    pub(super) struct Inner {
+        pub(super) size: Option<A>,
+        pub(super) kind: Color,
+    }
+}
+
+#[test]
+fn what_one_value_has_taught_is_not_used_for_another_type() {
+    use alike::{A, B, Color, Inner, Loose, Message, Style, other};
+
+    let messages = [
+        Message::Fill(Color::Red),
+        Message::Line(Style::Red),
+        Message::Other(other::Color::Red),
+        Message::Line(Style::Green),
+        Message::A(A { x: 1, y: Some(2) }),
+        Message::B(B {
+            x: 1,
+            q: None,
+            y: Some(5),
+        }),
+        Message::B(B {
+            x: 1,
+            q: Some(5),
+            y: None,
+        }),
+        Message::New(plain(1)),
+        Message::Struct { id: 7 },
+        Message::Pair(Color::Red, Color::Green),
+        Message::Riap(Style::Red, other::Color::Red),
+    ];
+    for first in &messages {
+        for second in &messages {
+            arrives(first.clone());
+            arrives((second.clone(), plain(1)));
+            arrives(vec![second.clone(), first.clone()]);
+        }
+    }
+    let inner = |size| Inner {
+        size,
+        kind: Color::Green,
+    };
+    let point = || Some(A { x: 1, y: None });
+    let loose = |a, b, other, pos, size| Loose {
+        a,
+        b,
+        other,
+        pos,
+        inner: inner(size),
+        rest: [("more".to_owned(), 1)].into(),
+    };
+    for value in [
+        loose(Some(Color::Red), None, None, point(), None),
+        loose(None, Some(Style::Red), None, None, point()),
+        loose(None, None, Some(other::Color::Red), None, None),
+        loose(
+            Some(Color::Green),
+            Some(Style::Green),
+            None,
+            point(),
+            point(),
+        ),
+    ] {
+        arrives(value.clone());
+        arrives(vec![value.clone(), value]);
+    }
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+enum Deep {
+    End,
+    Below(Box<Deep>),
+}
+
+#[test]
+fn a_rehearsal_takes_a_bounded_stack() {
+    let deep = (0..3_000).fold(Deep::End, |below, _| Deep::Below(Box::new(below)));
+    let thread = std::thread::Builder::new().stack_size(8 << 20);
+    let written = thread
+        .spawn(move || to_vec(&deep).map(|bytes| bytes.len()))
+        .unwrap();
+    assert!(written.join().unwrap().unwrap() > 3_000);
+}

@@ -360,8 +360,15 @@ impl<'a> Writer<'a> {
 
     /// Begins a variant, and returns the place of its content.
     #[inline]
-    fn variant(&mut self, short: u8, long: u8, variant: &'static str, index: u32) -> Place {
-        let place = self.here();
+    fn variant(
+        &mut self,
+        short: u8,
+        long: u8,
+        name: &'static str,
+        variant: &'static str,
+        index: u32,
+    ) -> Place {
+        let place = self.here().of_type(name);
         let position = self.known(place).and_then(|list| {
             match list.get(index as usize) {
                 Some(name) if same(name, variant) => Some(index as usize),
@@ -382,8 +389,8 @@ impl<'a> Writer<'a> {
     }
 
     #[inline]
-    fn filled_variant(&mut self, variant: &'static str, index: u32) -> Place {
-        self.variant(format::SHORT_VARIANT, format::VARIANT, variant, index)
+    fn filled_variant(&mut self, name: &'static str, variant: &'static str, index: u32) -> Place {
+        self.variant(format::SHORT_VARIANT, format::VARIANT, name, variant, index)
     }
 }
 
@@ -519,13 +526,14 @@ impl<'w, 'a> Serializer for &'w mut Writer<'a> {
     #[inline]
     fn serialize_unit_variant(
         self,
-        _: &'static str,
+        name: &'static str,
         index: u32,
         variant: &'static str,
     ) -> Result<()> {
         self.variant(
             format::SHORT_UNIT_VARIANT,
             format::UNIT_VARIANT,
+            name,
             variant,
             index,
         );
@@ -556,7 +564,7 @@ impl<'w, 'a> Serializer for &'w mut Writer<'a> {
         value: &T,
     ) -> Result<()> {
         // The content of the variant is its only part.
-        self.container = self.filled_variant(variant, index);
+        self.container = self.filled_variant(name, variant, index);
         self.part = Part::VALUE;
         value
             .serialize(self)
@@ -581,25 +589,23 @@ impl<'w, 'a> Serializer for &'w mut Writer<'a> {
     #[inline]
     fn serialize_tuple_variant(
         self,
-        _: &'static str,
+        name: &'static str,
         index: u32,
         variant: &'static str,
         len: usize,
     ) -> Result<Sequence<'w, 'a>> {
-        let place = self.filled_variant(variant, index);
+        let place = self.filled_variant(name, variant, index);
         Ok(self.sequence_at(place, Some(len), Kind::Tuple))
     }
 
     #[inline]
     fn serialize_map(self, len: Option<usize>) -> Result<Map<'w, 'a>> {
-        let place = self.here();
         self.settle();
         let header = self.out.len();
         let announced = len.unwrap_or(0);
         self.token_and_len(format::MAP, announced);
         Ok(Map {
             writer: self,
-            place,
             header,
             announced,
             count: 0,
@@ -608,19 +614,19 @@ impl<'w, 'a> Serializer for &'w mut Writer<'a> {
 
     #[inline]
     fn serialize_struct(self, name: &'static str, len: usize) -> Result<Fields<'w, 'a>> {
-        let place = self.here();
+        let place = self.here().of_type(name);
         Ok(self.fields(name, len, place))
     }
 
     #[inline]
     fn serialize_struct_variant(
         self,
-        _: &'static str,
+        name: &'static str,
         index: u32,
         variant: &'static str,
         len: usize,
     ) -> Result<Fields<'w, 'a>> {
-        let place = self.filled_variant(variant, index);
+        let place = self.filled_variant(name, variant, index);
         Ok(self.fields(variant, len, place))
     }
 }
@@ -693,7 +699,6 @@ sequences! {
 /// The entries of a map.
 pub(super) struct Map<'w, 'a> {
     writer: &'w mut Writer<'a>,
-    place: Place,
     header: usize,
     announced: usize,
     count: usize,
@@ -705,16 +710,14 @@ impl SerializeMap for Map<'_, '_> {
 
     #[inline]
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<()> {
-        self.writer.container = self.place;
-        self.writer.part = Part::KEY;
+        self.writer.container = Place::UNKNOWN;
         self.count += 1;
         key.serialize(&mut *self.writer)
     }
 
     #[inline]
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
-        self.writer.container = self.place;
-        self.writer.part = Part::VALUE;
+        self.writer.container = Place::UNKNOWN;
         value.serialize(&mut *self.writer)
     }
 

@@ -64,8 +64,8 @@ fn large_arguments_stay_and_are_given_out_in_pieces_to_who_may_run_them() {
     let (order, rest) = wire::decode::<Order>(&message).unwrap();
     assert_eq!(
         (order.stays, rest.len()),
-        (None, 1),
-        "one byte is not large"
+        (None, 2),
+        "two bytes are not large"
     );
     let fetch = Fetch {
         part: run.whole(),
@@ -74,8 +74,9 @@ fn large_arguments_stay_and_are_given_out_in_pieces_to_who_may_run_them() {
     };
     assert_eq!(told.desk.piece(&fetch), None);
     told.ask("a", run);
-    assert_eq!(told.desk.piece(&fetch).unwrap(), [21][..]);
-    let behind = Fetch { offset: 1, ..fetch };
+    let args = codec::to_vec(&21_u32).unwrap();
+    assert_eq!(told.desk.piece(&fetch).unwrap(), args);
+    let behind = Fetch { offset: 2, ..fetch };
     assert_eq!(told.desk.piece(&behind), None);
 }
 
