@@ -29,6 +29,8 @@ static CLOCK: Mutex<Clock> = Mutex::new(Clock::new());
 
 #[derive(Debug)]
 struct Clock {
+    /// The process whose watchers are counted: a fork has none of their threads.
+    process: u32,
     watchers: usize,
     seen: Option<Instant>,
     /// When a look found out about each stop, and its length; the last one at the end.
@@ -38,9 +40,20 @@ struct Clock {
 impl Clock {
     const fn new() -> Self {
         Self {
+            process: 0,
             watchers: 0,
             seen: None,
             stops: VecDeque::new(),
+        }
+    }
+
+    /// Forgets the watchers of the process from which this one was forked.
+    fn notice_fork(&mut self) {
+        let process = std::process::id();
+        if self.process != process {
+            self.process = process;
+            self.watchers = 0;
+            self.seen = None;
         }
     }
 
@@ -78,11 +91,16 @@ impl Clock {
 /// nobody gives it up.
 fn lock() -> Option<MutexGuard<'static, Clock>> {
     for _ in 0..1_000 {
-        match CLOCK.try_lock() {
-            Ok(clock) => return Some(clock),
-            Err(TryLockError::Poisoned(clock)) => return Some(clock.into_inner()),
-            Err(TryLockError::WouldBlock) => std::thread::yield_now(),
-        }
+        let mut clock = match CLOCK.try_lock() {
+            Ok(clock) => clock,
+            Err(TryLockError::Poisoned(clock)) => clock.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                std::thread::yield_now();
+                continue;
+            }
+        };
+        clock.notice_fork();
+        return Some(clock);
     }
     None
 }
@@ -150,11 +168,14 @@ impl Drop for Watch {
 
 /// A thread that looks for those that cannot, while there are any.
 static KEEPER: Mutex<Keeper> = Mutex::new(Keeper {
+    process: 0,
     users: 0,
     runs: false,
 });
 
 struct Keeper {
+    /// The process that has the thread.
+    process: u32,
     users: usize,
     runs: bool,
 }
@@ -165,11 +186,23 @@ pub(crate) struct Kept(());
 
 fn keeper() -> Option<MutexGuard<'static, Keeper>> {
     for _ in 0..1_000 {
-        match KEEPER.try_lock() {
-            Ok(keeper) => return Some(keeper),
-            Err(TryLockError::Poisoned(keeper)) => return Some(keeper.into_inner()),
-            Err(TryLockError::WouldBlock) => std::thread::yield_now(),
+        let mut keeper = match KEEPER.try_lock() {
+            Ok(keeper) => keeper,
+            Err(TryLockError::Poisoned(keeper)) => keeper.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                std::thread::yield_now();
+                continue;
+            }
+        };
+        let process = std::process::id();
+        if keeper.process != process {
+            *keeper = Keeper {
+                process,
+                users: 0,
+                runs: false,
+            };
         }
+        return Some(keeper);
     }
     None
 }

@@ -116,6 +116,7 @@ impl Completions {
 
     /// One job more; its number: the lowest ones go on from 0, until `next` has freed some.
     pub(crate) fn add(&mut self, engine: &EngineRef, job: &Job) -> usize {
+        self.notice_fork();
         let number = self.free.pop().unwrap_or_else(|| {
             self.jobs.push(None);
             self.jobs.len() - 1
@@ -157,6 +158,7 @@ impl Completions {
 
     /// Whether a job is done.
     pub(crate) fn has_next(&mut self) -> bool {
+        self.notice_fork();
         if self.taken.is_empty() {
             self.poll();
             self.take();

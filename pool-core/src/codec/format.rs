@@ -64,6 +64,10 @@ impl Number {
     }
 }
 
+/// A prediction that failed goes on behind the name that was found only in lists up to this length: a
+/// search in longer ones would take the reader of hostile bytes too long.
+pub(super) const MAX_SEARCHED: usize = 256;
+
 /// Integers below this are part of their token.
 pub(super) const SMALL: u64 = 16;
 /// Tokens below this are small integers.

@@ -1048,7 +1048,9 @@ impl<'de> Named<'_, 'de> {
             Prediction::Shape(None) => &[],
             Prediction::Shape(Some(like)) => &self.reader.shapes[like],
         };
-        if let Some(at) = predicted.iter().position(|name| *name == key) {
+        let is_searched =
+            matches!(self.prediction, Prediction::Asked) || predicted.len() <= format::MAX_SEARCHED;
+        if is_searched && let Some(at) = predicted.iter().position(|name| *name == key) {
             self.next = at + 1;
         }
         self.differs = true;

@@ -808,7 +808,8 @@ impl Fields<'_, '_> {
             return;
         }
         shaping.differs = true;
-        if let Some(at) = other.and_then(|keys| keys.iter().position(|name| *name == key)) {
+        let searched = other.filter(|keys| keys.len() <= format::MAX_SEARCHED);
+        if let Some(at) = searched.and_then(|keys| keys.iter().position(|name| *name == key)) {
             shaping.next = at + 1;
         }
         self.writer.name(key);

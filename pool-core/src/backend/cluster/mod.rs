@@ -386,6 +386,9 @@ impl Engine for Cluster {
     }
 
     fn resize(&self, workers: usize) -> Result<(), Error> {
+        if !self.is_home() {
+            return Ok(());
+        }
         match self.shared.own.get() {
             Some(own) => own.resize(workers),
             // Agents have as many seats as whoever started them wants.

@@ -16,7 +16,7 @@ pub(super) struct Watch {
 impl Watch {
     pub(super) fn new() -> Self {
         Self {
-            next: Instant::now(),
+            next: crate::clock::now(),
             page: rustix::param::page_size() as u64,
         }
     }

@@ -32,7 +32,7 @@ use nix::sys::timer::{Expiration, Timer, TimerSetTimeFlags};
 use nix::time::ClockId;
 use rustix::io::Errno;
 use rustix::net::{self, SendFlags};
-use rustix::process::{Pid, Signal, getpgrp, getpid, kill_process_group};
+use rustix::process::{Pid, Signal, getpgrp, getpid, kill_process, kill_process_group};
 
 use super::descriptors;
 use super::memory::is_stopped_by_signal;
@@ -101,7 +101,7 @@ pub(super) fn stop(socket: BorrowedFd<'_>, parent: u32) {
         let _timer = continue_after(wait);
         let _ = match getpgrp() == getpid() {
             true => rustix::process::kill_current_process_group(Signal::STOP),
-            false => rustix::process::kill_process(getpid(), Signal::STOP),
+            false => kill_process(getpid(), Signal::STOP),
         };
         // Any thread takes the signal, and this one may run on for a moment.
         std::thread::sleep(Duration::from_millis(1));
@@ -152,6 +152,8 @@ impl Paused {
 
 /// Continues a worker and what it has started.
 pub(super) fn go_on(group: Pid) {
-    // It is a zombie at worst.
-    let _ = kill_process_group(group, Signal::CONT);
+    // It is a zombie at worst, or could not have a group of its own.
+    if kill_process_group(group, Signal::CONT).is_err() {
+        let _ = kill_process(group, Signal::CONT);
+    }
 }

@@ -380,12 +380,20 @@ impl Supervisor {
             let mut message = [0; MESSAGE_MAX];
             match receive(process.socket.as_fd(), &mut message) {
                 Heard::Message(len) if process.hear_last_words(&message[..len]) => {}
+                Heard::Message(len)
+                    if [&PAUSED, &RESUMED]
+                        .iter()
+                        .any(|it| message[..len] == it[..]) =>
+                {
+                    self.paused(index, &message[..len]);
+                }
                 Heard::Message(len) if self.fleet.is_starting(index) => {
                     let said = self.check_hello(&message[..len]);
                     let actions = self.fleet.hello(index, said, clock::now());
                     self.act(actions);
                 }
-                Heard::Message(len) => self.paused(index, &message[..len]),
+                // A ding: the look at the hub comes anyway.
+                Heard::Message(_) => {}
                 Heard::Nothing => return,
                 Heard::End => {
                     // It is ending, or has closed what it must not; its death says which.
@@ -399,8 +407,7 @@ impl Supervisor {
         }
     }
 
-    /// A worker that serves has said something: that it stops, that it runs again, or a ding, after
-    /// which the look at the hub comes anyway.
+    /// A worker has said that it stops, or that it runs again.
     fn paused(&mut self, index: usize, message: &[u8]) {
         let Some(process) = &mut self.processes[index] else {
             return;
