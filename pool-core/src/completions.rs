@@ -156,16 +156,6 @@ impl Completions {
         Some(number)
     }
 
-    /// Whether a job is done.
-    pub(crate) fn has_next(&mut self) -> bool {
-        self.notice_fork();
-        if self.taken.is_empty() {
-            self.poll();
-            self.take();
-        }
-        !self.taken.is_empty()
-    }
-
     /// If this is a fork: the jobs of the parent's pools are resolved. The lock of the inbox may be
     /// held for ever in the copy, so there is a new inbox.
     fn notice_fork(&mut self) {

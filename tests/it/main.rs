@@ -180,7 +180,6 @@ behaviours! {
         pulls_at_most_the_window_ahead on all;
         a_window_of_nothing_is_one on all;
         takes_an_endless_input on all;
-        returns_what_is_there_before_it_asks_for_more on all;
         goes_on_after_errors on all;
         borrows_its_input on all;
         knows_its_length on all;

@@ -5,12 +5,11 @@ use std::fmt;
 use std::time::Duration;
 
 use super::Outcome;
-use super::asking::Asking;
 use super::pace::{MAX_CHUNK, Pace};
 use super::unordered::Unordered;
 use super::waiting::Waiting;
 use crate::backend::Parcel;
-use crate::cell::{Found, drop_quietly};
+use crate::cell::drop_quietly;
 use crate::codec;
 use crate::handle::JoinHandle;
 use crate::progress::Progress;
@@ -57,7 +56,6 @@ pub(super) struct Flow<I: Iterator<Item: Task>> {
     pub(super) in_flight: Option<usize>,
     pub(super) bytes: Option<Bytes>,
     pace: Pace,
-    asking: Asking,
     parcel: Parcel,
     pub(super) seeds: Option<Seeds>,
     pub(super) timeout: Option<Duration>,
@@ -141,7 +139,6 @@ impl<I: Iterator<Item: Task>> Flow<I> {
             in_flight: None,
             bytes: None,
             pace: Pace::adaptive(parcel.time),
-            asking: Asking::new(),
             parcel,
             seeds: None,
             timeout: None,
@@ -175,7 +172,7 @@ impl<I: Iterator<Item: Task>> Flow<I> {
 
     // ---- in ----
 
-    /// Submits as much as there is room for, but asks for no input while a result is there.
+    /// Submits as much as there is room for.
     pub(super) fn fill(&mut self) {
         if self.pool.runs_at_once() {
             // Nothing is gained by running ahead of the consumer.
@@ -198,37 +195,11 @@ impl<I: Iterator<Item: Task>> Flow<I> {
             let share = self.share();
             let most = self.pool.max_chunk().unwrap_or(MAX_CHUNK);
             let tasks = self.pace.chunk.min(room).min(share).min(most).max(1);
-            let yields = self.read(tasks);
+            self.read(tasks);
             if self.read.is_empty() || !self.finds_room() {
                 return;
             }
             self.submit(tasks);
-            if yields {
-                return;
-            }
-        }
-    }
-
-    /// Whether each task is submitted before the next one is asked for, since that may take long.
-    fn is_careful(&self) -> bool {
-        self.pace.is_adaptive() && !self.asking.is_quick()
-    }
-
-    /// Whether a result is there, and is returned before the input is asked for more.
-    fn yields(&mut self) -> bool {
-        self.ahead > 0 && self.asking.yields(self.pace.may_be_short()) && self.has_result()
-    }
-
-    fn has_result(&mut self) -> bool {
-        match (&mut self.unordered, self.window.front()) {
-            (Some(unordered), _) => unordered.has_result(),
-            (None, Some(Part::Outcomes(outcomes))) => outcomes.len() > 0,
-            (None, Some(Part::Batch(waiting))) => {
-                waiting.taker.left() > 0 && waiting.taker.look() == Found::Done
-            }
-            (None, Some(Part::Sent(Sent::One(handle)))) => handle.is_finished(),
-            (None, Some(Part::Sent(Sent::Chunk(handle, _)))) => handle.is_finished(),
-            (None, None) => false,
         }
     }
 
@@ -267,24 +238,21 @@ impl<I: Iterator<Item: Task>> Flow<I> {
         task
     }
 
-    /// Reads until there are `tasks` tasks to be submitted, or as many as there is room for; or until
-    /// there is a result, which it returns.
-    fn read(&mut self, tasks: usize) -> bool {
+    /// Reads until there are so many tasks to be submitted, or as many as there is room for.
+    fn read(&mut self, tasks: usize) {
         self.read
             .reserve_exact(tasks.saturating_sub(self.read.len()));
         while self.read.len() < tasks {
             let index = self.next_in + self.read.len();
             let next = match self.held.take() {
                 Some(held) => Some(held),
-                None if self.is_careful() && !self.read.is_empty() => return false,
-                None if self.input.is_some() && self.yields() => return true,
                 None => self.next_input().map(|task| {
                     let size = self.bytes.as_ref().map_or(0, |_| codec::size(&task));
                     (task, size)
                 }),
             };
             let Some((task, size)) = next else {
-                return false;
+                return;
             };
             if self
                 .bytes
@@ -292,7 +260,7 @@ impl<I: Iterator<Item: Task>> Flow<I> {
                 .is_some_and(|bytes| !bytes.enter(index, size))
             {
                 self.held = Some((task, size));
-                return false;
+                return;
             }
             if let Some(copies) = &mut self.copies
                 && let Ok(copy) = codec::copy(&task)
@@ -301,7 +269,6 @@ impl<I: Iterator<Item: Task>> Flow<I> {
             }
             self.read.push(task);
         }
-        false
     }
 
     /// Whether the task has to be a job of its own.

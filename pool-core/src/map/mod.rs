@@ -8,7 +8,6 @@
 //! with their results.
 
 mod adapters;
-mod asking;
 mod flow;
 mod pace;
 #[cfg(feature = "async")]
@@ -45,9 +44,8 @@ type Outcome<T> = Result<<T as Task>::Output, TaskError>;
 /// the tasks that were sent with it nor their results for more than some milliseconds. Tasks with
 /// options (a timeout, retries, …) are sent by themselves.
 ///
-/// A result that is there is returned before the input is asked for more. (Only while short tasks
-/// come and go by the thousand in a second, results wait for the input as well; an input that is
-/// slower than that is waited for with nothing in hand.) But the input is read in the thread that
+/// The window ahead is read before a result is returned, so that workers have work while the loop over
+/// the results takes its time. It is read in the thread that
 /// asks for results, and it is read while tasks run. **So an input must not wait for results of its
 /// own map**: one that takes its items from a channel which the loop over the results fills, say, waits
 /// for ever as soon as it is asked for an item while the results that would make one are still being

@@ -16,9 +16,6 @@ const AHEAD_TIME: Duration = Duration::from_millis(100);
 /// tasks.
 const NAP_TIME: Duration = Duration::from_micros(200);
 
-/// Tasks that take less time are short.
-const SHORT: Duration = Duration::from_micros(75);
-
 /// How many tasks go together, learnt from those that came back.
 #[derive(Debug)]
 pub(super) struct Pace {
@@ -60,10 +57,6 @@ impl Pace {
         }
     }
 
-    pub(super) fn is_adaptive(&self) -> bool {
-        !self.is_fixed
-    }
-
     /// How many tasks a worker claims of a batch at once.
     pub(super) fn run(&self) -> usize {
         match self.nanos {
@@ -75,11 +68,6 @@ impl Pace {
     /// How many tasks are to be in flight for each worker, if that is known.
     pub(super) fn ahead(&self) -> Option<usize> {
         (self.nanos > 0).then(|| self.fitting(AHEAD_TIME, usize::MAX))
-    }
-
-    /// Whether a look at what is finished may take long beside a task, as far as is known.
-    pub(super) fn may_be_short(&self) -> bool {
-        self.nanos < SHORT.as_nanos()
     }
 
     /// How many tasks are done while the consumer sleeps.

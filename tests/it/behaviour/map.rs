@@ -3,11 +3,9 @@
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use futures_util::StreamExt;
-use pool_core::{TaskError, pool_task};
+use pool_core::pool_task;
 use pool_tests::gate::Gate;
 use pool_tests::tasks::{add, nap};
-use pool_tests::{block_on, until};
 
 use crate::harness::On;
 
@@ -345,33 +343,4 @@ pub(crate) fn inside_of_a_task_it_ends(on: &On) {
         send.send(sum).unwrap();
     });
     assert_eq!(receive.recv().unwrap(), 5_050);
-}
-
-/// An input that is asked for an item waits until all before it are done. So each time it is asked
-/// again, all results but that of the last one, which may be on its way, have been returned.
-pub(crate) fn returns_what_is_there_before_it_asks_for_more(on: &On) {
-    for form in ["ordered", "unordered", "stream"] {
-        let pool = on.pool_of(1);
-        let returned = Cell::new(0);
-        let input = (0..200).map(|item| {
-            let returned = returned.get();
-            assert!(returned + 2 >= item, "{form}: {returned} before {item}");
-            until("all before it are done", || pool.stats().finished == item);
-            add::task(item as i64, 0)
-        });
-        let map = pool.map(input);
-        let results: Box<dyn Iterator<Item = Result<i64, TaskError>> + '_> = match form {
-            "ordered" => Box::new(map),
-            "unordered" => Box::new(map.unordered()),
-            _ => {
-                let mut stream = map.into_stream();
-                Box::new(std::iter::from_fn(move || block_on(stream.next())))
-            }
-        };
-        for (item, result) in results.enumerate() {
-            assert_eq!(result.unwrap(), item as i64);
-            returned.set(returned.get() + 1);
-        }
-        assert_eq!(returned.get(), 200);
-    }
 }
