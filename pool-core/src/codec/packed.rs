@@ -60,8 +60,48 @@ struct One {
     bits: u64,
 }
 
+/// Gives an integer of the kind that is asked for where it is one, else of the kind that is there.
+macro_rules! integers {
+    ($($method:ident $visit:ident $number:ty;)*) => {$(
+        #[inline]
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+            match self.integer().and_then(|value| <$number>::try_from(value).ok()) {
+                Some(value) => visitor.$visit(value),
+                None => self.deserialize_any(visitor),
+            }
+        }
+    )*};
+}
+
+impl One {
+    /// Its value, if it is an integer.
+    #[inline]
+    fn integer(&self) -> Option<i128> {
+        let bits = self.bits;
+        Some(match self.kind {
+            Number::U8 | Number::U16 | Number::U32 | Number::U64 => i128::from(bits),
+            Number::I8 => i128::from(bits as i8),
+            Number::I16 => i128::from(bits as i16),
+            Number::I32 => i128::from(bits as i32),
+            Number::I64 => i128::from(bits as i64),
+            Number::F32 | Number::F64 => return None,
+        })
+    }
+}
+
 impl<'de> Deserializer<'de> for One {
     type Error = CodecError;
+
+    integers! {
+        deserialize_u8 visit_u8 u8;
+        deserialize_u16 visit_u16 u16;
+        deserialize_u32 visit_u32 u32;
+        deserialize_u64 visit_u64 u64;
+        deserialize_i8 visit_i8 i8;
+        deserialize_i16 visit_i16 i16;
+        deserialize_i32 visit_i32 i32;
+        deserialize_i64 visit_i64 i64;
+    }
 
     #[inline]
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
@@ -94,7 +134,7 @@ impl<'de> Deserializer<'de> for One {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
+        bool i128 u128 f32 f64 char str string bytes byte_buf unit
         unit_struct seq tuple tuple_struct map struct enum identifier ignored_any
     }
 }

@@ -516,6 +516,43 @@ fn a_struct_may_be_read_as_a_tuple() {
     arrives((plain(3), value(1), plain(4)));
 }
 
+/// Takes a number of one kind alone.
+#[derive(Debug, PartialEq)]
+struct OnlyU32(u32);
+
+impl Serialize for OnlyU32 {
+    fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_u64(self.0.into())
+    }
+}
+
+impl<'de> Deserialize<'de> for OnlyU32 {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = OnlyU32;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a u32")
+            }
+
+            fn visit_u32<E>(self, value: u32) -> Result<OnlyU32, E> {
+                Ok(OnlyU32(value))
+            }
+        }
+        input.deserialize_u32(Visitor)
+    }
+}
+
+#[test]
+fn an_integer_is_given_in_the_kind_that_is_asked_for() {
+    for value in [1, 100, u32::MAX] {
+        arrives(OnlyU32(value));
+        arrives((0..20).map(|_| OnlyU32(value)).collect::<Vec<_>>());
+    }
+}
+
 /// Types of which a list that one value has taught fits another value by accident.
 mod alike {
     use super::*;

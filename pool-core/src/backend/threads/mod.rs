@@ -569,6 +569,7 @@ impl Engine for Threads {
         // The rest of a map's batch is cancelled by its worker.
         for (job, _) in self.shared.on_seats() {
             job.ask_to_stop_between_tasks();
+            self.shared.drop_job(job);
         }
     }
 
@@ -587,6 +588,7 @@ impl Engine for Threads {
             if job.head().abandon(Abandon::Cancelled) && !job.is_many() {
                 self.shared.tally.failed(TaskErrorKind::Cancelled, 1);
             }
+            self.shared.drop_job(job);
         }
     }
 
