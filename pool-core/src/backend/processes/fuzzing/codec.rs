@@ -140,9 +140,20 @@ fn written<R: Serialize + DeserializeOwned + 'static>(
 ) -> Result<Vec<u8>, String> {
     match outcome {
         Ok(value) => {
-            let mut bytes = Vec::new();
-            append_output(value, &mut bytes).expect("it was read from bytes");
-            Ok(bytes)
+            let write = || {
+                let mut bytes = Vec::new();
+                append_output(value, &mut bytes).expect("it was read from bytes");
+                bytes
+            };
+            // The first bytes may have names that the next ones leave out.
+            let mut bytes = write();
+            loop {
+                let again = write();
+                if again == bytes {
+                    return Ok(bytes);
+                }
+                bytes = again;
+            }
         }
         Err(error) => Err(error.to_string()),
     }
