@@ -108,97 +108,57 @@
 // Without a backend that sends tasks elsewhere, the parts that serve such backends are unused.
 #![cfg_attr(not(feature = "processes"), allow(dead_code))]
 
-mod args;
-mod asynchronous;
-#[cfg(feature = "macros")]
-mod attributes;
-mod backend;
-mod blocked;
-mod builder;
-mod bulk;
-mod bytes;
-mod catalog;
-mod checked;
-// The task cell: its contents change hands without a lock.
-#[doc(hidden)]
-#[path = "private.rs"]
-pub mod __private;
-#[allow(unsafe_code)]
-mod cell;
-mod clock;
+mod api;
 mod codec;
-mod completions;
 // Its thread-local values are the tasks' own.
 #[cfg(feature = "conformance")]
 #[allow(clippy::disallowed_methods)]
 pub mod conformance;
-mod cpus;
-mod current;
-mod description;
-mod entry;
+mod engine;
 mod error;
-mod failure;
-mod handle;
-mod help;
-mod home;
-mod initializer;
-mod local;
-mod map;
-mod numbers;
-mod output;
-mod panics;
-pub mod path;
-mod patience;
-mod pool;
+mod job;
+mod metrics;
 pub mod progress;
-mod remote_error;
-mod retry;
-mod scope;
-mod seed;
-#[cfg(feature = "signals")]
-mod signals;
-mod stack;
-mod stats;
-mod stderr;
 mod sync;
-mod tally;
 mod task;
-mod task_error;
-mod wait;
-mod work;
+
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
 
 #[cfg(feature = "macros")]
-pub use attributes::{main, pool_task, test};
-pub use backend::Backend;
+pub use api::attributes::{main, pool_task, test};
+pub use api::builder::PoolBuilder;
+pub use api::entry::init;
+pub use api::handle::{CancelOnDrop, JoinHandle};
+#[cfg(feature = "async")]
+pub use api::map::MapStream;
+pub use api::map::{Early, Failed, Map, OnTimeout, Whole, WithIndex, WithInput};
+pub use api::pool::{MAX_WORKERS, Pool, Submit};
+pub use api::scope::{Scope, ScopedHandle};
+#[cfg(feature = "signals")]
+pub use api::signals::InterruptGuard;
+pub use api::wait::{AsCompleted, Until, as_completed, wait};
+pub use codec::path;
 #[cfg(feature = "cluster")]
-pub use backend::cluster::Nats;
-pub use builder::PoolBuilder;
+pub use engine::cluster::Nats;
+pub use engine::description::{Description, Finding, Phase, WorkerInfo, WorkerState};
+pub use engine::output::Output;
 // Not public API: what the fuzz targets call.
 #[cfg(all(any(test, fuzzing), feature = "processes", not(loom)))]
 #[doc(hidden)]
-pub use backend::processes::fuzzing;
-pub use catalog::{Duplicate, TaskEntry, tasks};
-pub use current::{Current, current};
-pub use description::{Description, Finding, Phase, WorkerInfo, WorkerState};
-pub use entry::init;
-pub use error::{Error, StartFailure};
-pub use failure::{Failure, flatten};
-pub use handle::{CancelOnDrop, JoinHandle};
-pub use initializer::Initialized;
-#[cfg(feature = "async")]
-pub use map::MapStream;
-pub use map::{Early, Failed, Map, OnTimeout, Whole, WithIndex, WithInput};
-pub use output::Output;
-pub use pool::{MAX_WORKERS, Pool, Submit};
+pub use engine::process::fuzzing;
+pub use error::backend::Backend;
+pub use error::flatten::{Failure, flatten};
+pub use error::pool_error::{Error, StartFailure};
+pub use error::remote::{Cause, RemoteError};
+pub use error::task_error::{TaskError, TaskErrorKind};
+pub use job::current::{Current, current};
+pub use job::initializer::Initialized;
+pub use job::registry::{Duplicate, TaskEntry, tasks};
+pub use metrics::stats::{Failures, Interval, Stats, Times};
 pub use progress::state::{ProgressStage, ProgressState};
-pub use remote_error::{Cause, RemoteError};
-pub use scope::{Scope, ScopedHandle};
-#[cfg(feature = "signals")]
-pub use signals::InterruptGuard;
-pub use stats::{Failures, Interval, Stats, Times};
 pub use task::{Task, TaskExt, WithOptions};
-pub use task_error::{TaskError, TaskErrorKind};
-pub use wait::{AsCompleted, Until, as_completed, wait};
 
 /// How deep process pools can be nested: the pool of a worker is one deeper than the pool that
 /// the worker belongs to.

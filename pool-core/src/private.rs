@@ -3,7 +3,9 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Task, bulk, codec};
+use crate::codec;
+use crate::codec::bulk;
+use crate::task::Task;
 
 pub use std::borrow::{Borrow, ToOwned};
 pub use std::marker::PhantomData;
@@ -12,13 +14,13 @@ pub use std::vec::Vec;
 pub use inventory;
 pub use serde;
 
-pub use crate::asynchronous::block_on;
-#[cfg(feature = "tokio")]
-pub use crate::asynchronous::tokio;
-pub use crate::catalog::Entry;
+pub use crate::api::entry::{TestDoor, finish, test_door};
+pub use crate::api::pool::spawn;
 pub use crate::codec::{CodecError, Run, RunFn};
-pub use crate::entry::{TestDoor, finish, test_door};
-pub use crate::pool::spawn;
+pub use crate::engine::asynchronous::block_on;
+#[cfg(feature = "tokio")]
+pub use crate::engine::asynchronous::tokio;
+pub use crate::job::registry::Entry;
 pub use crate::task::{Options, TaskId, TaskInfo};
 
 /// The call of a generic function, for every instance.

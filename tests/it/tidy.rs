@@ -13,9 +13,9 @@ const UNSAFE: &[(&str, &str)] = &[
     // A crash, to be shown.
     ("examples/isolate.rs", "fn write_nowhere"),
     // Shared memory.
-    ("pool-core/src/backend/processes/lane/mod.rs", "mod memory"),
+    ("pool-core/src/engine/process/lane/mod.rs", "mod memory"),
     // The contents of a cell change hands without a lock.
-    ("pool-core/src/lib.rs", "mod cell"),
+    ("pool-core/src/job/mod.rs", "mod cell"),
     // What crashes, on purpose.
     ("tests/it/behaviour/crash.rs", "mod faults"),
     // System calls that fail, and descriptors that are closed.

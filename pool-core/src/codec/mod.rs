@@ -1,5 +1,10 @@
 //! How arguments and results become bytes, and what went wrong in words.
 
+pub(crate) mod args;
+pub(crate) mod bulk;
+pub(crate) mod bytes;
+pub mod path;
+
 mod error;
 mod format;
 mod names;
@@ -17,12 +22,14 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::args::{Args, Postponed};
-use crate::bytes::Bytes;
-use crate::cell::{Job, drop_quietly};
-use crate::seed::{self, Seeds};
-use crate::tally::Tally;
-use crate::{Task, TaskError, TaskErrorKind, bulk, panics};
+use crate::codec::args::{Args, Postponed};
+use crate::codec::bytes::Bytes;
+use crate::error::panics;
+use crate::error::task_error::{TaskError, TaskErrorKind};
+use crate::job::cell::{Job, drop_quietly};
+use crate::metrics::tally::Tally;
+use crate::task::Task;
+use crate::task::seed::{self, Seeds};
 
 use self::names::Names;
 use self::reader::Reader;

@@ -15,7 +15,13 @@ use super::gate::{Gate, note};
 use super::proc::{self, Thread, threads_of, wait_until_gone};
 use super::tasks::{Fussy, add, echo, exits, gives, place, takes};
 use super::{Need, Subject, outcome, program, until};
-use crate::{JoinHandle, Output, Pool, TaskError, TaskErrorKind, TaskExt, current, pool_task};
+use crate::api::handle::JoinHandle;
+use crate::api::pool::Pool;
+use crate::engine::output::Output;
+use crate::error::task_error::{TaskError, TaskErrorKind};
+use crate::job::current::current;
+use crate::pool_task;
+use crate::task::TaskExt;
 
 /// What never comes to its end is past it.
 const SHORT: Duration = Duration::from_millis(100);

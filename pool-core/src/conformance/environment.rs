@@ -15,8 +15,11 @@ use super::gate::{Gate, hold, pass};
 use super::proc::{Thread, descendants_of, threads_of, wait_until_gone};
 use super::tasks::{add, place};
 use super::{Need, Subject, outcome, program, until};
-use crate::backend::processes::VERSION;
-use crate::{Backend, Error, MAX_DEPTH, Pool, pool_task};
+use crate::api::pool::Pool;
+use crate::engine::process::VERSION;
+use crate::error::backend::Backend;
+use crate::error::pool_error::Error;
+use crate::{MAX_DEPTH, pool_task};
 
 #[track_caller]
 fn assert_works(pool: &Pool) {

@@ -15,7 +15,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::crash::{end_by, overflow};
 use super::tasks::{add, place};
 use super::{Need, PATIENCE, Subject, outcome};
-use crate::{JoinHandle, Pool, TaskError, TaskErrorKind, TaskExt, pool_task};
+use crate::api::handle::JoinHandle;
+use crate::api::pool::Pool;
+use crate::error::task_error::{TaskError, TaskErrorKind};
+use crate::pool_task;
+use crate::task::TaskExt;
 
 mod body;
 mod elsewhere;

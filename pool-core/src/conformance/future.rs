@@ -12,7 +12,12 @@ use super::gate::Gate;
 use super::proc::Thread;
 use super::tasks::{add, boom};
 use super::{Need, PATIENCE, Subject, outcome, until};
-use crate::{Backend, JoinHandle, Pool, TaskError, TaskErrorKind, TaskExt, pool_task};
+use crate::api::handle::JoinHandle;
+use crate::api::pool::Pool;
+use crate::error::backend::Backend;
+use crate::error::task_error::{TaskError, TaskErrorKind};
+use crate::pool_task;
+use crate::task::TaskExt;
 
 /// A deadline that every task passes which waits for it.
 const SHORT: Duration = Duration::from_millis(5);

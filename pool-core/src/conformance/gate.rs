@@ -9,7 +9,8 @@ use std::time::Duration;
 use std::{env, process, thread};
 
 use super::until;
-use crate::{current, pool_task};
+use crate::job::current::current;
+use crate::pool_task;
 
 /// A new folder for a test, which goes with it.
 #[derive(Debug)]

@@ -13,7 +13,13 @@ use super::gate::{Folder, Gate, note, pass, starts};
 use super::proc::{self, Thread, descendants_of, threads_of, wait_until_gone};
 use super::tasks::{add, boom, place};
 use super::{Need, Subject, outcome, program, until};
-use crate::{Backend, Error, JoinHandle, Pool, TaskExt, current, pool_task};
+use crate::api::handle::JoinHandle;
+use crate::api::pool::Pool;
+use crate::error::backend::Backend;
+use crate::error::pool_error::Error;
+use crate::job::current::current;
+use crate::pool_task;
+use crate::task::TaskExt;
 
 /// Longer than anything here takes.
 const EVER: Duration = Duration::from_secs(3_600);
@@ -98,7 +104,7 @@ fn fails(folder: &Path, panics: bool) -> Result<(), String> {
 /// Everything that was submitted and that comes is rejected with these words.
 #[track_caller]
 fn assert_broken(pool: &Pool, why: &str) {
-    let check = |outcome: Result<i64, crate::TaskError>| {
+    let check = |outcome: Result<i64, crate::error::task_error::TaskError>| {
         let error = outcome.unwrap_err();
         assert!(error.is_rejected(), "{error}");
         assert!(error.to_string().contains(why), "{error}");

@@ -10,7 +10,8 @@ use super::gate::{Gate, after_later_ones, hold_if, note};
 use super::tasks::{add, no_threes};
 use super::tracked::{self, number_of};
 use super::{Subject, outcome, until};
-use crate::{TaskExt, pool_task};
+use crate::pool_task;
+use crate::task::TaskExt;
 
 /// A deadline that every task passes which waits for it.
 const SHORT: Duration = Duration::from_millis(5);

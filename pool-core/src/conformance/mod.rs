@@ -68,7 +68,9 @@ pub use list::statements;
 pub use subject::{Need, Subject};
 pub use table::table;
 
-use crate::{JoinHandle, TaskError, panics};
+use crate::api::handle::JoinHandle;
+use crate::error::panics;
+use crate::error::task_error::TaskError;
 
 /// One sentence about pools and their tasks, and the test of it.
 #[derive(Debug)]

@@ -3,7 +3,8 @@
 use super::gate::Gate;
 use super::tasks::{add, boom, echo, no_threes, prints, refuses};
 use super::{Need, Subject, outcome, program, until};
-use crate::{Pool, TaskError};
+use crate::api::pool::Pool;
+use crate::error::task_error::TaskError;
 
 /// What became of a task, in words that do not name its worker.
 fn describe<T: std::fmt::Debug>(outcome: Result<T, TaskError>) -> String {

@@ -11,7 +11,11 @@ use super::gate::{Gate, hold_then_note, never, note, pass};
 use super::proc::{self, Thread, descendants_of, threads_of, wait_until_gone};
 use super::tasks::{Fussy, add, gives, place, takes};
 use super::{Need, PATIENCE, Subject, outcome, program, until};
-use crate::{Backend, JoinHandle, Pool, TaskErrorKind, pool_task};
+use crate::api::handle::JoinHandle;
+use crate::api::pool::Pool;
+use crate::error::backend::Backend;
+use crate::error::task_error::TaskErrorKind;
+use crate::pool_task;
 
 /// Keeps all workers busy for a moment; returns where they are.
 #[track_caller]

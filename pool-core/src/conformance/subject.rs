@@ -4,7 +4,10 @@ use std::fmt;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::{Backend, Error, Pool, PoolBuilder};
+use crate::api::builder::PoolBuilder;
+use crate::api::pool::Pool;
+use crate::error::backend::Backend;
+use crate::error::pool_error::Error;
 
 /// A backend that is put to the test.
 pub struct Subject {

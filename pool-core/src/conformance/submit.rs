@@ -13,7 +13,11 @@ use super::gate::{Folder, Gate};
 use super::tasks::{add, boom, echo, place, refuses};
 use super::tracked::{self, through};
 use super::{Need, Subject, outcome, proc, program, until};
-use crate::{Error, JoinHandle, MAX_WORKERS, Pool, TaskErrorKind, pool_task};
+use crate::api::handle::JoinHandle;
+use crate::api::pool::{MAX_WORKERS, Pool};
+use crate::error::pool_error::Error;
+use crate::error::task_error::TaskErrorKind;
+use crate::pool_task;
 
 /// Arguments of several kinds, owned and lent.
 #[pool_task(crate = crate)]

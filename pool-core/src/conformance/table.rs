@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::{Statement, Subject, Verdict, statements};
-use crate::Backend;
+use crate::error::backend::Backend;
 
 const BACKENDS: [Backend; 4] = [
     Backend::Inline,

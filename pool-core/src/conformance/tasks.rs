@@ -6,7 +6,8 @@ use std::process;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde::{de::Error as _, ser::Error as _};
 
-use crate::{current, pool_task};
+use crate::job::current::current;
+use crate::pool_task;
 
 /// The sum.
 #[pool_task(crate = crate)]

@@ -18,7 +18,7 @@ use super::layout::{self, Row};
 use super::screen::RawTerm;
 use super::watch::{Show, is_home, lock, off_panic};
 use super::{ProgressState, SCREEN, Screen};
-use crate::local::{self, Local};
+use crate::sync::local::{self, Local};
 
 /// How often the terminal is written to, however many bars there are.
 const DRAWS_PER_SECOND: u8 = 20;

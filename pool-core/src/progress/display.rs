@@ -3,7 +3,8 @@
 use super::setting::{Setting, setting};
 use super::watch::Show;
 use super::{bar, steps};
-use crate::{Map, Task};
+use crate::api::map::Map;
+use crate::task::Task;
 
 impl<I: Iterator<Item: Task>, E> Map<I, E> {
     /// Shows on standard error how far the map is: how many outcomes `next` has returned and of how

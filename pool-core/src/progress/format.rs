@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-pub(super) use crate::numbers::count;
+pub(super) use crate::task::numbers::count;
 
 /// How many of a hundred, rounded down; all of nothing is 100.
 pub(super) fn percent(done: u64, total: u64) -> u8 {

@@ -31,8 +31,11 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use self::state::{ProgressStage, ProgressState};
 use self::watch::{Live, Show};
-use crate::pool::Pool;
-use crate::{Map, Task, current, entry};
+use crate::api::entry;
+use crate::api::map::Map;
+use crate::api::pool::Pool;
+use crate::job::current::current;
+use crate::task::Task;
 
 /// What a map has to do with showing how far it is.
 #[derive(Default)]

@@ -7,7 +7,7 @@ use console::Term;
 use indicatif::TermLike;
 
 use super::watch::lock;
-use crate::stderr;
+use crate::sync::stderr;
 
 /// What is drawn goes out when it is complete.
 #[derive(Debug)]

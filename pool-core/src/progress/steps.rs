@@ -2,7 +2,7 @@
 
 use super::ProgressState;
 use super::watch::Show;
-use crate::stderr;
+use crate::sync::stderr;
 
 /// Writes lines to standard error.
 pub(super) fn show() -> Show {

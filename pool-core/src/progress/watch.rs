@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 
 use super::speed::{Speed, eta, mean};
 use super::{ProgressStage, ProgressState};
-use crate::cell::drop_quietly;
-use crate::panics;
-use crate::pool::WeakPool;
+use crate::api::pool::WeakPool;
+use crate::error::panics;
+use crate::job::cell::drop_quietly;
 
 /// How long the thread sleeps between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(100);

@@ -16,7 +16,10 @@ use super::super::proc::{Thread, descendants_of, wait_until_gone};
 use super::super::tasks::add;
 use super::super::{Subject, outcome, program};
 use super::{Fault, SHORT, assert_works, fate, goes_wrong};
-use crate::{JoinHandle, Output, TaskExt, pool_task};
+use crate::api::handle::JoinHandle;
+use crate::engine::output::Output;
+use crate::pool_task;
+use crate::task::TaskExt;
 
 #[track_caller]
 fn assert_killed<T>(handle: JoinHandle<T>) {

@@ -14,7 +14,9 @@ use super::super::proc::{Thread, threads_of, wait_until_gone};
 use super::super::tasks::add;
 use super::super::{Need, PATIENCE, Subject, outcome, until};
 use super::{EVER, Fault, SHORT, Site, assert_fate, assert_works, fate, goes_wrong};
-use crate::{Error, TaskExt, pool_task};
+use crate::error::pool_error::Error;
+use crate::pool_task;
+use crate::task::TaskExt;
 
 /// It goes wrong in every worker before anything else.
 #[pool_task(crate = crate)]

@@ -13,7 +13,9 @@ use super::super::proc::{self, descendants_of, threads_of, wait_until_gone};
 use super::super::tasks::{add, place};
 use super::super::{Need, PATIENCE, Subject, gate, outcome, program, until};
 use super::{EVER, Fault, SHORT, Trap, assert_works, carries, fate};
-use crate::{Error, Pool, pool_task};
+use crate::api::pool::Pool;
+use crate::error::pool_error::Error;
+use crate::pool_task;
 
 /// A worker program that does this instead of working.
 #[track_caller]

@@ -1,0 +1,614 @@
+//! All lanes, the backlog and the deadlines: the parent's state, behind one lock.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::after::After;
+use super::backlog::Backlog;
+use super::book::{Book, Stopped};
+use super::count::fail;
+use super::describe::Seen;
+use super::dispatch;
+use super::life::Rules;
+use super::place::Place;
+use super::pressure::Queue;
+use super::trim::KEEP_BYTES;
+use crate::codec::args::Args;
+use crate::engine::agenda::Agenda;
+use crate::engine::{Config, SHUT_DOWN};
+use crate::error::task_error::{TaskError, TaskErrorKind};
+use crate::job::cell::{Abandon, Claimed, Job};
+use crate::metrics::stats::Mean;
+use crate::metrics::tally::Tally;
+
+/// After how many submits into a backlog the submitter makes a turn.
+const SUBMITS_PER_TURN: u32 = 16;
+
+/// How often a turn looks again, since a worker went to sleep before it could be asked to say so.
+const LOOKS_PER_TURN: usize = 4;
+
+/// What the pool does with jobs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Phase {
+    Open,
+    /// Takes no more, does what it has.
+    Draining,
+    /// The same, but what has not started is cancelled.
+    Cancelling,
+    /// Takes no more, has ended what it had; why.
+    Ended(String),
+}
+
+/// What [`Hub::cancel`] did.
+pub(super) enum Cancelled {
+    No,
+    Yes { watched: bool },
+}
+
+/// What has happened so far.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Counts {
+    pub(super) started: u64,
+    pub(super) lost: u64,
+    pub(super) retried: u64,
+    pub(super) timed_out: u64,
+}
+
+pub(super) struct Hub {
+    pub(super) tally: Arc<Tally>,
+    /// Tasks that came to a result on workers that have ended, and how long those of chunks took.
+    pub(super) before: (u64, Mean),
+    /// What the supervisor said last.
+    pub(super) fleet: Seen,
+    /// By worker; `None` while no worker serves there.
+    pub(super) books: Vec<Option<Book>>,
+    pub(super) generations: u64,
+    pub(super) backlog: Backlog,
+    pub(super) phase: Phase,
+    /// The lane used last.
+    last: usize,
+    submits: u32,
+    /// Jobs that failed and wait for another run.
+    pub(super) retries: Agenda<Claimed>,
+    /// Jobs that are to be started in time.
+    pub(super) start_by: Agenda<Job>,
+    pub(super) grace: Duration,
+    pub(super) counts: Counts,
+    /// Until when the supervisor sleeps, unless poked; `None`: for ever.
+    pub(super) sleeps_until: Option<Instant>,
+    /// Whether the supervisor looks every tick, or has been poked to.
+    pub(super) ticking: bool,
+    /// How many jobs are being copied into a lane.
+    pub(super) filling: usize,
+    /// Whether the supervisor checks for memory to give back.
+    pub(super) trims: bool,
+    pub(super) rules: Rules,
+    pub(super) queue: Queue,
+    /// How many workers there are to be.
+    pub(super) target: usize,
+    /// How many threads sleep that look for themselves when they are awake.
+    pub(super) sleepers: usize,
+}
+
+impl Hub {
+    pub(super) fn new(config: &Config, tally: Arc<Tally>) -> Self {
+        Self {
+            tally,
+            before: (0, Mean::default()),
+            fleet: Seen::default(),
+            rules: Rules::new(config),
+            queue: Queue::new(config),
+            target: config.workers,
+            books: (0..config.workers).map(|_| None).collect(),
+            generations: 0,
+            backlog: Backlog::default(),
+            phase: Phase::Open,
+            last: 0,
+            submits: 0,
+            retries: Agenda::new(),
+            start_by: Agenda::new(),
+            grace: config.grace,
+            counts: Counts::default(),
+            sleeps_until: None,
+            ticking: false,
+            filling: 0,
+            trims: false,
+            sleepers: 0,
+        }
+    }
+
+    // ---- jobs ----
+
+    /// Takes a job, for which room is reserved or not; it comes back where there is none.
+    pub(super) fn submit(
+        &mut self,
+        job: Claimed,
+        reserved: bool,
+        after: &mut After,
+    ) -> Result<(), Claimed> {
+        self.queue.reserved -= usize::from(reserved);
+        // It may go right to a worker: then there is room for another one.
+        after.room |= reserved;
+        match &self.phase {
+            Phase::Open => {}
+            Phase::Draining | Phase::Cancelling => {
+                reject(job, SHUT_DOWN, &self.tally, after);
+                return Ok(());
+            }
+            Phase::Ended(why) => {
+                reject(job, why, &self.tally, after);
+                return Ok(());
+            }
+        }
+        if !reserved && self.queue.may_be_full(&self.backlog) && self.is_full(after) {
+            return Err(job);
+        }
+        // Its time to start may have passed while its submitter waited for room.
+        if job.head().is_resolved() {
+            cancel(job, &self.tally, after);
+        } else {
+            self.enter(job, after);
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, mut job: Claimed, after: &mut After) {
+        if self.backlog.is_empty() {
+            match self.give(job, after) {
+                Ok(()) => return self.watch_lane(self.last, after),
+                Err(back) => job = back,
+            }
+            // Finished tasks may be in the way.
+            if self.collect(after) {
+                match self.give(job, after) {
+                    Ok(()) => return self.watch_lane(self.last, after),
+                    Err(back) => job = back,
+                }
+            }
+        }
+        self.backlog.push_back(job);
+        self.note_peak();
+        self.submits += 1;
+        if self.submits >= SUBMITS_PER_TURN {
+            self.submits = 0;
+            self.turn(after);
+        }
+        self.watch_the_queue(after);
+    }
+
+    /// Gives a job to the best lane that has room.
+    fn give(&mut self, job: Claimed, after: &mut After) -> Result<(), Claimed> {
+        let chosen = dispatch::choose(self.books.len(), self.last, |i| {
+            self.books[i].as_ref().map(Book::load)
+        });
+        let Some(index) = chosen else {
+            return Err(job);
+        };
+        self.last = index;
+        self.give_to(index, job, after)
+    }
+
+    pub(super) fn give_to(
+        &mut self,
+        index: usize,
+        job: Claimed,
+        after: &mut After,
+    ) -> Result<(), Claimed> {
+        self.put(index, job, after)?;
+        self.announce(index, after);
+        Ok(())
+    }
+
+    fn announce(&mut self, index: usize, after: &mut After) {
+        if let Some(book) = &mut self.books[index] {
+            book.announce(after);
+        }
+    }
+
+    /// Puts a job into a lane; the caller announces it.
+    fn put(&mut self, index: usize, job: Claimed, after: &mut After) -> Result<(), Claimed> {
+        let Some(book) = &mut self.books[index] else {
+            return Err(job);
+        };
+        let before = book.ahead();
+        let timeout = job.options().timeout;
+        let fills = after.fills.len();
+        book.put(job, after)?;
+        self.filling += after.fills.len() - fills;
+        if !self.trims && book.arena.touched() > KEEP_BYTES {
+            self.trims = true;
+            after.poke = true;
+        }
+        // Not taken where it could never be sent.
+        if let Some(timeout) = timeout.filter(|_| book.ahead() > before) {
+            self.set_deadline(index, timeout, after);
+        }
+        Ok(())
+    }
+
+    /// Jobs that were given out and did not start go in front of all others.
+    pub(super) fn put_back(&mut self, jobs: Vec<Claimed>, after: &mut After) {
+        for job in jobs.into_iter().rev() {
+            match &self.phase {
+                Phase::Ended(why) => reject(job, why, &self.tally, after),
+                Phase::Cancelling => cancel(job, &self.tally, after),
+                Phase::Open | Phase::Draining => self.backlog.push_front(job),
+            }
+        }
+    }
+
+    /// The arguments of a job are copied into its lane, and come back to be dropped; or the lane is
+    /// gone, and they are in the job again. Without the job: it has failed, since they could not be
+    /// written.
+    pub(super) fn filled(
+        &mut self,
+        index: usize,
+        generation: u64,
+        seq: u64,
+        job: Option<Claimed>,
+        args: Args,
+        after: &mut After,
+    ) -> Option<Args> {
+        self.filling -= 1;
+        let job = match (job, &self.phase) {
+            (Some(job), Phase::Cancelling) => {
+                cancel(job, &self.tally, after);
+                None
+            }
+            (job, _) => job,
+        };
+        let unused = match (self.book(index, generation), job) {
+            (Some(book), Some(mut job)) if book.life.condemned => {
+                // The worker passes over it, or is dead before.
+                book.filled(seq, None, after);
+                job.put_args(args);
+                self.put_back(vec![job], after);
+                None
+            }
+            (Some(book), job) => {
+                let timeout = job.as_ref().and_then(|job| job.options().timeout);
+                book.filled(seq, job, after);
+                // A look at the deadlines that came meanwhile has not seen it.
+                if let Some(timeout) = timeout {
+                    self.set_deadline(index, timeout, after);
+                }
+                Some(args)
+            }
+            (None, Some(mut job)) => {
+                job.put_args(args);
+                self.put_back(vec![job], after);
+                self.turn(after);
+                None
+            }
+            (None, None) => Some(args),
+        };
+        self.watch_the_queue(after);
+        unused
+    }
+
+    /// One look at everything: collects, refills, balances.
+    pub(super) fn turn(&mut self, after: &mut After) {
+        for _ in 0..LOOKS_PER_TURN {
+            self.collect(after);
+            if !self.backlog.is_empty() {
+                self.refill(after);
+            }
+            self.balance(after);
+            if !self.want_dry() {
+                return;
+            }
+        }
+        // Not here: a worker may go on like this for ever.
+        after.poke = true;
+    }
+
+    /// A turn for one who waits for a job in this lane, which is done: where nothing waits anywhere
+    /// there is nothing else to do, however many lanes there are.
+    #[inline]
+    pub(super) fn turn_at(&mut self, index: usize, generation: u64, after: &mut After) {
+        if self.ticking || !self.backlog.is_empty() || self.is_draining() {
+            return self.turn(after);
+        }
+        let Some(book) = self.book(index, generation) else {
+            return self.turn(after);
+        };
+        book.collect(after);
+        if book.corrupt || !after.again.is_empty() || !after.retry.is_empty() {
+            self.turn(after);
+        }
+    }
+
+    /// Collects what is done; says whether there was anything.
+    pub(super) fn collect(&mut self, after: &mut After) -> bool {
+        let mut any = false;
+        let starved = !self.backlog.is_empty();
+        for book in self.books.iter_mut().flatten() {
+            if book.ahead() == 0 {
+                continue;
+            }
+            let collected = book.collect(after) > 0;
+            any |= collected;
+            if book.corrupt {
+                // The supervisor kills it.
+                after.poke = true;
+            }
+            if starved && collected && book.ahead() == 0 {
+                book.depth = dispatch::deeper(book.depth);
+            }
+        }
+        self.take_again(after);
+        if self.rules.has_initializer() {
+            self.take_initialized(after);
+        }
+        any
+    }
+
+    /// Takes what was cancelled out of the backlog, if there may be something.
+    pub(super) fn sweep(&mut self, after: &mut After) {
+        if std::mem::take(&mut self.queue.stale) > 0 {
+            for job in self.backlog.take_unwanted() {
+                cancel(job, &self.tally, after);
+            }
+        }
+    }
+
+    pub(super) fn backlog(&self) -> &Backlog {
+        &self.backlog
+    }
+
+    /// Takes in what runs again; parts of chunks go in front of all others.
+    pub(super) fn take_again(&mut self, after: &mut After) {
+        if !after.again.is_empty() {
+            let again = std::mem::take(&mut after.again);
+            self.put_back(again, after);
+        }
+        for (job, again) in std::mem::take(&mut after.retry) {
+            self.run_again(job, again, after);
+        }
+    }
+
+    fn refill(&mut self, after: &mut After) {
+        let total =
+            self.backlog.len() + self.books.iter().flatten().map(Book::ahead).sum::<usize>();
+        let lanes = self.books.iter().flatten().count();
+        let share = dispatch::fair_share(total, lanes);
+        for index in 0..self.books.len() {
+            if self.refill_lane(index, share, after) {
+                self.announce(index, after);
+            }
+        }
+    }
+
+    /// Puts jobs of the backlog into a lane; says whether there were any.
+    fn refill_lane(&mut self, index: usize, share: usize, after: &mut After) -> bool {
+        let mut any = false;
+        while let Some(book) = &self.books[index] {
+            let load = book.load();
+            if load.ahead >= load.depth.min(share) || book.is_stuck() {
+                break;
+            }
+            let Some(job) = self.backlog.pop_front() else {
+                break;
+            };
+            // Cancelled while it waited.
+            if job.head().is_resolved() {
+                cancel(job, &self.tally, after);
+                continue;
+            }
+            if let Err(job) = self.put(index, job, after) {
+                self.backlog.push_front(job);
+                break;
+            }
+            any = true;
+        }
+        after.room |= any;
+        any
+    }
+
+    /// An idle lane gets the newest waiting task of the one with the longest queue.
+    fn balance(&mut self, after: &mut After) {
+        loop {
+            let ahead = |book: &Option<Book>| book.as_ref().map(Book::ahead);
+            let Some(idle) = self
+                .books
+                .iter()
+                .position(|book| book.as_ref().is_some_and(Book::is_hungry))
+            else {
+                return;
+            };
+            let Some((most, rich)) = (0..self.books.len())
+                .filter_map(|i| Some((ahead(&self.books[i])?, i)))
+                .max()
+            else {
+                return;
+            };
+            if most < 2 {
+                return;
+            }
+            let job = self.books[rich]
+                .as_mut()
+                .and_then(|book| book.take_back(after));
+            let Some(job) = job else {
+                return;
+            };
+            if let Err(job) = self.give_to(idle, job, after) {
+                self.backlog.push_front(job);
+                return;
+            }
+        }
+    }
+
+    /// Whether there is something that a look now and then could move.
+    pub(super) fn is_restless(&self) -> bool {
+        let watched = self.rules.memory_limit.is_some();
+        let restless = |book: &Book| book.is_restless() || watched && book.ahead() > 0;
+        !self.backlog.is_empty() || self.books.iter().flatten().any(restless)
+    }
+
+    /// Has the workers say when they run out of tasks, if that matters now. `true`: one has gone
+    /// to sleep before it could be asked, so another look is due.
+    fn want_dry(&self) -> bool {
+        let wanted = self.is_restless() || self.is_draining();
+        let mut missed = false;
+        for book in self.books.iter().flatten() {
+            missed |= book.lane.header().want_dry(wanted) && book.ahead() > 0;
+        }
+        missed
+    }
+
+    /// The same where nothing but this lane has changed: no look at all the others.
+    #[inline]
+    fn watch_lane(&mut self, index: usize, after: &mut After) {
+        let watched = self.rules.memory_limit.is_some();
+        let restless = |book: &Book| book.is_restless() || watched;
+        let Some(book) = &self.books[index] else {
+            return;
+        };
+        let waits = book.ahead() > 1;
+        if !self.ticking && restless(book) {
+            self.ticking = true;
+            after.poke = true;
+        }
+        if waits {
+            self.note_peak();
+        }
+    }
+
+    /// What was left waiting is looked after by the supervisor.
+    fn watch_the_queue(&mut self, after: &mut After) {
+        if !self.ticking && self.is_restless() {
+            self.ticking = true;
+            after.poke = true;
+        }
+    }
+
+    pub(super) fn book(&mut self, index: usize, generation: u64) -> Option<&mut Book> {
+        self.books
+            .get_mut(index)?
+            .as_mut()
+            .filter(|book| book.generation == generation)
+    }
+
+    /// The lane and number of a job that is in a lane.
+    pub(super) fn find(&self, job: &Job) -> Option<(&Book, u64)> {
+        let place = Place::of(job);
+        let book = self.books.get(place.index())?.as_ref()?;
+        let seq = book.seq_of(job, place)?;
+        Some((book, seq))
+    }
+
+    /// Somebody waits for the job without driving: its end must be noticed.
+    pub(super) fn watch(&mut self, job: &Job, after: &mut After) {
+        self.turn(after);
+        if let Some((book, seq)) = self.find(job)
+            && !book.tell_supervisor(seq)
+        {
+            self.turn(after);
+        }
+        self.watch_the_queue(after);
+    }
+
+    /// Somebody who looks for itself goes to sleep, or is awake again.
+    pub(super) fn sleeps(&mut self, sleeps: bool, after: &mut After) {
+        match sleeps {
+            true => self.sleepers += 1,
+            false => self.sleepers -= 1,
+        }
+        let mut all = true;
+        for book in self.books.iter_mut().flatten() {
+            book.has_sleepers = self.sleepers > 0;
+            all &= !sleeps || book.alert();
+        }
+        if !all {
+            self.turn(after);
+        }
+        if sleeps {
+            self.watch_the_queue(after);
+        }
+    }
+
+    pub(super) fn is_running(&self, job: &Job) -> bool {
+        self.find(job).is_some_and(|(book, seq)| book.runs(seq))
+    }
+
+    /// Resolves the handle, if it has no outcome; with `running`, also of a job that a worker
+    /// runs, which is then told to stop. Who waits is woken by the caller, without the lock.
+    pub(super) fn cancel(&mut self, job: &Job, running: bool, after: &mut After) -> Cancelled {
+        if let Some((book, seq)) = self.find(job) {
+            let error = TaskError::cancelled(job.name());
+            let (index, generation) = (book.index, book.generation);
+            if self.stop_job(index, generation, seq, error, running, after) {
+                // Who waits is in `after`.
+                return Cancelled::Yes { watched: false };
+            }
+            if self.find(job).is_some() {
+                return Cancelled::No;
+            }
+            // Its run ended this moment; perhaps it waits for another one.
+        }
+        // It has run: an agent that took this for a cancel in the queue would have it run again.
+        if !running && self.is_being_fetched(job) {
+            return Cancelled::No;
+        }
+        // In the backlog, or on its way into or out of a lane.
+        match job.head().state.abandon(Abandon::Cancelled) {
+            None => Cancelled::No,
+            Some(watched) => {
+                if !job.is_many() {
+                    self.tally.failed(TaskErrorKind::Cancelled, 1);
+                }
+                self.queue.stale += 1;
+                after.room = true;
+                // It may be the last one, which waits for another run.
+                after.poke |= self.is_draining();
+                Cancelled::Yes { watched }
+            }
+        }
+    }
+
+    /// Resolves the handle of a job in a lane and stops it; `false`: it has an outcome.
+    pub(super) fn stop_job(
+        &mut self,
+        index: usize,
+        generation: u64,
+        seq: u64,
+        error: TaskError,
+        running: bool,
+        after: &mut After,
+    ) -> bool {
+        let grace = self.grace;
+        let Some(book) = self.book(index, generation) else {
+            return false;
+        };
+        match book.stop_job(seq, error, running, after) {
+            Stopped::Over => {
+                book.collect(after);
+                book.give_up(seq, after);
+                self.take_again(after);
+                false
+            }
+            Stopped::NotTried => false,
+            Stopped::NeverRan => {
+                after.room = true;
+                true
+            }
+            Stopped::Running => {
+                book.set_grace(seq, grace);
+                if let Some(at) = book.next_look() {
+                    self.supervisor_by(at, after);
+                }
+                true
+            }
+        }
+    }
+}
+
+pub(super) fn cancel(job: Claimed, tally: &Tally, after: &mut After) {
+    let error = TaskError::cancelled(job.info().name);
+    after.watched.extend(fail(tally, job, error));
+}
+
+fn reject(job: Claimed, why: &str, tally: &Tally, after: &mut After) {
+    let error = TaskError::rejected(job.info().name, why);
+    after.watched.extend(fail(tally, job, error));
+}
