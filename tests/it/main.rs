@@ -180,6 +180,10 @@ behaviours! {
         pulls_at_most_the_window_ahead on all;
         a_window_of_nothing_is_one on all;
         takes_an_endless_input on all;
+        returns_what_is_ready_before_it_reads_a_slow_input on [threads, processes]
+            "inline, a map does not read ahead";
+        reads_ahead_again_once_a_slow_input_is_quick on [threads, processes]
+            "inline, a map does not read ahead";
         goes_on_after_errors on all;
         borrows_its_input on all;
         knows_its_length on all;

@@ -140,8 +140,8 @@ impl Completions {
         number
     }
 
-    /// The number of a job that is done, if there is one: without waiting.
-    pub(crate) fn try_next(&mut self) -> Option<usize> {
+    /// Whether a job is done.
+    pub(crate) fn has_next(&mut self) -> bool {
         self.notice_fork();
         if self.taken.is_empty() {
             self.take();
@@ -149,6 +149,14 @@ impl Completions {
         if self.taken.is_empty() {
             self.poll();
             self.take();
+        }
+        !self.taken.is_empty()
+    }
+
+    /// The number of a job that is done, if there is one: without waiting.
+    pub(crate) fn try_next(&mut self) -> Option<usize> {
+        if !self.has_next() {
+            return None;
         }
         let number = self.taken.pop_front()?;
         self.jobs[number] = None;

@@ -3,9 +3,11 @@
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use pool_core::pool_task;
+use futures_util::StreamExt;
+use pool_core::{Pool, TaskError, pool_task};
 use pool_tests::gate::Gate;
 use pool_tests::tasks::{add, nap};
+use pool_tests::{block_on, until};
 
 use crate::harness::On;
 
@@ -343,4 +345,94 @@ pub(crate) fn inside_of_a_task_it_ends(on: &On) {
         send.send(sum).unwrap();
     });
     assert_eq!(receive.recv().unwrap(), 5_050);
+}
+
+const FORMS: [&str; 4] = ["ordered", "unordered", "chunks", "stream"];
+
+/// The results of a map over `input` in one of the [`FORMS`].
+fn results<'a>(
+    form: &str,
+    pool: &Pool,
+    input: impl Iterator<Item = add> + 'a,
+) -> Box<dyn Iterator<Item = Result<i64, TaskError>> + 'a> {
+    let map = pool.map(input);
+    match form {
+        "ordered" => Box::new(map),
+        "unordered" => Box::new(map.unordered()),
+        "chunks" => Box::new(map.chunk(10)),
+        _ => {
+            let mut stream = map.into_stream();
+            Box::new(std::iter::from_fn(move || block_on(stream.next())))
+        }
+    }
+}
+
+/// Returns the task with this number after all tasks before it are done, and takes so long that the
+/// input is slow.
+fn slow_item(pool: &Pool, number: u64) -> add {
+    until("all before it are done", || pool.stats().finished == number);
+    nap(70);
+    add::task(number as i64, 0)
+}
+
+/// When item `item` is read, all results are returned but those of the task before it, and of one whose
+/// result was on its way.
+#[track_caller]
+fn assert_returned(form: &str, returned: u64, item: u64) {
+    assert!(
+        returned + 2 >= item,
+        "{form}: item {item} was read after {returned} results"
+    );
+}
+
+/// Takes all results; calls `pause` with the number of results so far, after each one.
+fn take_all(
+    results: impl Iterator<Item = Result<i64, TaskError>>,
+    returned: &Cell<u64>,
+    mut pause: impl FnMut(u64),
+) {
+    let mut numbers = Vec::new();
+    for result in results {
+        numbers.push(result.unwrap());
+        returned.set(returned.get() + 1);
+        pause(returned.get());
+    }
+    numbers.sort_unstable();
+    assert!(numbers.into_iter().eq(0..returned.get() as i64));
+}
+
+pub(crate) fn returns_what_is_ready_before_it_reads_a_slow_input(on: &On) {
+    for form in FORMS {
+        let pool = on.pool_of(1);
+        let returned = Cell::new(0);
+        let input = (0..6).map(|item| {
+            assert_returned(form, returned.get(), item);
+            slow_item(&pool, item)
+        });
+        take_all(results(form, &pool, input), &returned, |_| ());
+        assert_eq!(returned.get(), 6);
+    }
+}
+
+pub(crate) fn reads_ahead_again_once_a_slow_input_is_quick(on: &On) {
+    const SLOW: u64 = 4;
+    const ALL: u64 = SLOW + 3;
+    for form in FORMS {
+        let pool = on.pool_of(1);
+        let returned = Cell::new(0);
+        let input = (0..ALL).map(|item| {
+            if item >= SLOW {
+                return add::task(item as i64, 0);
+            }
+            assert_returned(form, returned.get(), item);
+            slow_item(&pool, item)
+        });
+        take_all(results(form, &pool, input), &returned, |returned| {
+            if returned > SLOW {
+                // The consumer pauses until the tasks have run that were read ahead.
+                until("the window has run", || pool.stats().finished == ALL);
+            }
+        });
+        assert_eq!(returned.get(), ALL);
+    }
 }

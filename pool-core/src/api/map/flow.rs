@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::Outcome;
+use super::input_timer::InputTimer;
 use super::pace::{MAX_CHUNK, Pace};
 use super::unordered::Unordered;
 use super::waiting::Waiting;
@@ -58,6 +59,7 @@ pub(super) struct Flow<I: Iterator<Item: Task>> {
     pub(super) in_flight: Option<usize>,
     pub(super) bytes: Option<Bytes>,
     pace: Pace,
+    timer: InputTimer,
     parcel: Parcel,
     pub(super) seeds: Option<Seeds>,
     pub(super) timeout: Option<Duration>,
@@ -141,6 +143,7 @@ impl<I: Iterator<Item: Task>> Flow<I> {
             in_flight: None,
             bytes: None,
             pace: Pace::adaptive(parcel.time),
+            timer: InputTimer::new(),
             parcel,
             seeds: None,
             timeout: None,
@@ -174,12 +177,14 @@ impl<I: Iterator<Item: Task>> Flow<I> {
 
     // ---- in ----
 
-    /// Submits as much as there is room for.
+    /// Submits as much as there is room for. Of a slow input, it reads nothing while a result is
+    /// ready.
     pub(super) fn fill(&mut self) {
+        self.timer.begin_fill();
         if self.pool.runs_at_once() {
-            // Nothing is gained by running ahead of the consumer.
+            // Nothing is gained by running ahead of the consumer, and no result waits for the input.
             if self.ahead == 0 {
-                self.read(1);
+                self.read_until(1);
                 self.submit_single();
             }
             return;
@@ -233,21 +238,56 @@ impl<I: Iterator<Item: Task>> Flow<I> {
     }
 
     fn next_input(&mut self) -> Option<I::Item> {
-        let task = self.input.as_mut()?.next();
+        let input = self.input.as_mut()?;
+        let task = self.timer.call(|| input.next());
         if task.is_none() {
             self.input = None;
         }
         task
     }
 
-    /// Reads until there are so many tasks to be submitted, or as many as there is room for.
+    /// Whether the input may be called now. If it is slow, tasks that were read are submitted first,
+    /// and results that are ready are returned first.
+    #[inline]
+    fn may_call_input(&mut self) -> bool {
+        if self.timer.is_slow() && self.input.is_some() {
+            if !self.read.is_empty() || self.has_result() {
+                return false;
+            }
+            self.timer.reset();
+        }
+        true
+    }
+
+    /// Whether the next result is ready.
+    fn has_result(&mut self) -> bool {
+        if let Some(unordered) = &mut self.unordered {
+            return unordered.has_result();
+        }
+        match self.window.front_mut() {
+            Some(Part::Outcomes(outcomes)) => outcomes.len() > 0,
+            Some(Part::Batch(waiting)) => waiting.is_ready(),
+            Some(Part::Sent(Sent::One(handle))) => handle.is_finished(),
+            Some(Part::Sent(Sent::Chunk(handle, _))) => handle.is_finished(),
+            None => false,
+        }
+    }
+
+    /// Reads until there are `tasks` tasks to submit. Stops earlier where there is no room for more, or
+    /// the input is slow.
     fn read(&mut self, tasks: usize) {
+        self.read_until(tasks);
+        self.timer.stop();
+    }
+
+    fn read_until(&mut self, tasks: usize) {
         self.read
             .reserve_exact(tasks.saturating_sub(self.read.len()));
         while self.read.len() < tasks {
             let index = self.next_in + self.read.len();
             let next = match self.held.take() {
                 Some(held) => Some(held),
+                None if !self.may_call_input() => return,
                 None => self.next_input().map(|task| {
                     let size = self.bytes.as_ref().map_or(0, |_| codec::size(&task));
                     (task, size)

@@ -9,6 +9,7 @@
 
 mod adapters;
 mod flow;
+mod input_timer;
 mod pace;
 #[cfg(feature = "async")]
 mod stream;
@@ -46,12 +47,18 @@ type Outcome<T> = Result<<T as Task>::Output, TaskError>;
 /// the tasks that were sent with it nor their results for more than some milliseconds. Tasks with
 /// options (a timeout, retries, …) are sent by themselves.
 ///
-/// The window ahead is read before a result is returned, so that workers have work while the loop over
-/// the results takes its time. It is read in the thread that
-/// asks for results, and it is read while tasks run. **So an input must not wait for results of its
-/// own map**: one that takes its items from a channel which the loop over the results fills, say, waits
-/// for ever as soon as it is asked for an item while the results that would make one are still being
-/// worked on. Where results make new tasks, submit those yourself, in rounds:
+/// The input is read in the thread that asks for results. While the input is quick, the map fills its
+/// window before it returns a result, so workers have work while the loop over the results is busy.
+/// After the input has taken 50 ms, the map returns the results that are ready, and reads on when no
+/// result is ready. So a slow input (a pipe, a channel, a network folder) delays a result that is ready
+/// by about 50 ms, and by the call of the input's `next` during which the result becomes ready.
+///
+/// **That call may last for ever, so an input must not wait for results of its own map**, nor for
+/// anything else that the loop over the results does. An input that takes its items from a channel which
+/// that loop fills is called for the second item while the first task runs, and never returns. (Only
+/// with [`in_flight(1)`](Self::in_flight) the loop has got all results before the input is called.)
+///
+/// Where results make new tasks, submit those yourself, in rounds:
 ///
 /// ```
 /// use pool_core::{Pool, as_completed, pool_task};
@@ -72,6 +79,44 @@ type Outcome<T> = Result<<T as Task>::Output, TaskError>;
 ///     }
 /// }
 /// assert_eq!(seen, 99);
+/// # Ok::<(), pool_core::Error>(())
+/// ```
+///
+/// Where each result is needed as soon as it is ready, however long the next item takes, read the input
+/// in another thread. The bound of the channel takes the place of the window:
+///
+/// ```
+/// use pool_core::{Pool, pool_task};
+/// use std::sync::mpsc;
+///
+/// #[pool_task]
+/// fn shout(line: &str) -> String {
+///     line.to_uppercase()
+/// }
+///
+/// let pool = Pool::threads()?;
+/// let (answered, answers) = mpsc::channel();
+/// // Like a person at a terminal, who reads the first answer before writing the second line.
+/// let lines = std::iter::once("who".to_owned()).chain(answers);
+/// let (handles, submitted) = mpsc::sync_channel(64);
+/// std::thread::scope(|scope| {
+///     let pool = &pool;
+///     scope.spawn(move || {
+///         for line in lines {
+///             if handles.send(pool.submit(shout::task(&line))).is_err() {
+///                 break;
+///             }
+///         }
+///     });
+///     for handle in submitted {
+///         let answer = handle.join().unwrap();
+///         if answer.len() > 10 {
+///             break;
+///         }
+///         answered.send(answer.repeat(2)).unwrap();
+///     }
+///     drop(answered);
+/// });
 /// # Ok::<(), pool_core::Error>(())
 /// ```
 ///
@@ -151,7 +196,8 @@ impl<I: Iterator<Item: Task>, E> Map<I, E> {
     }
 
     /// Sends this many tasks together (from 1 to 4,096), instead of as many as are found to run in
-    /// a fraction of a millisecond. With 1 each task is a job of its own.
+    /// a fraction of a millisecond; fewer where the window has no room for more, or the input is slow.
+    /// With 1 each task is a job of its own.
     #[must_use]
     pub fn chunk(mut self, tasks: usize) -> Self {
         self.flow.chunk(tasks);

@@ -32,6 +32,11 @@ impl<T: Task> Unordered<T> {
         self.jobs[number] = Some((sent, first));
     }
 
+    /// Whether there is an outcome, or a job that is done.
+    pub(super) fn has_result(&mut self) -> bool {
+        !self.ready.is_empty() || self.completions.has_next()
+    }
+
     /// Waits for a job that is done; `None`: there is no job.
     pub(super) fn wait(&mut self) -> Option<(Sent<T>, usize)> {
         let number = self.completions.next(None)?;

@@ -83,6 +83,12 @@ impl<T: Task> Waiting<T> {
         self.end();
     }
 
+    /// Whether there is a next outcome, or will be none.
+    pub(super) fn is_ready(&mut self) -> bool {
+        self.look_at_ticket();
+        self.taker.left() > 0 && (self.failed.is_some() || self.taker.look() == Found::Done)
+    }
+
     /// Waits for the next outcome; the consumer may sleep as long as `nap` tasks take.
     pub(super) fn wait(&mut self, pool: &Pool, nap: usize) -> Result<T::Output, TaskError> {
         let mut spins = 0;
