@@ -185,7 +185,9 @@ pub(crate) fn a_handle_cancels_when_it_is_dropped_if_it_was_told_to(on: &On) {
     let detached = pool.submit(gate.hold_or_stop(2)).cancel_on_drop();
     assert!(!detached.is_finished());
     let detached = detached.into_inner();
-    drop((runs, queued));
+    // In this order: once the running one is told to stop, the queued one may start.
+    drop(queued);
+    drop(runs);
     until("the running one is told", || gate.was_told(0));
     gate.open();
     let told = detached.join().unwrap();
