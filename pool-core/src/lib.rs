@@ -134,7 +134,7 @@ pub use api::handle::{CancelOnDrop, JoinHandle};
 #[cfg(feature = "async")]
 pub use api::map::MapStream;
 pub use api::map::{Early, Failed, Map, OnTimeout, Whole, WithIndex, WithInput};
-pub use api::pool::{MAX_WORKERS, Pool, Submit};
+pub use api::pool::{Pool, Submit};
 pub use api::scope::{Scope, ScopedHandle};
 #[cfg(feature = "signals")]
 pub use api::signals::InterruptGuard;
@@ -150,16 +150,12 @@ pub use engine::output::Output;
 pub use engine::process::fuzzing;
 pub use error::backend::Backend;
 pub use error::flatten::{Failure, flatten};
-pub use error::pool_error::{Error, StartFailure};
+pub use error::pool_error::{Duplicate, Error, MAX_DEPTH, MAX_WORKERS, StartFailure};
 pub use error::remote::{Cause, RemoteError};
 pub use error::task_error::{TaskError, TaskErrorKind};
 pub use job::current::{Current, current};
 pub use job::initializer::Initialized;
-pub use job::registry::{Duplicate, TaskEntry, tasks};
+pub use job::registry::{TaskEntry, tasks};
 pub use metrics::stats::{Failures, Interval, Stats, Times};
 pub use progress::state::{ProgressStage, ProgressState};
 pub use task::{Task, TaskExt, WithOptions};
-
-/// How deep process pools can be nested: the pool of a worker is one deeper than the pool that
-/// the worker belongs to.
-pub const MAX_DEPTH: u32 = 4;

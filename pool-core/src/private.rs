@@ -14,12 +14,13 @@ pub use std::vec::Vec;
 pub use inventory;
 pub use serde;
 
-pub use crate::api::entry::{TestDoor, finish, test_door};
+pub use crate::api::entry::finish;
 pub use crate::api::pool::spawn;
 pub use crate::codec::{CodecError, Run, RunFn};
 pub use crate::engine::asynchronous::block_on;
 #[cfg(feature = "tokio")]
 pub use crate::engine::asynchronous::tokio;
+pub use crate::engine::door::{TestDoor, test_door};
 pub use crate::job::registry::Entry;
 pub use crate::task::{Options, TaskId, TaskInfo};
 

@@ -16,6 +16,7 @@ mod environments;
 mod examples;
 mod harness;
 mod jobs;
+mod layers;
 mod outputs;
 mod parents;
 mod programs;

@@ -13,7 +13,7 @@ use crate::api::map::Map;
 use crate::engine::description::{Description, summary};
 use crate::engine::{self, Engine, EngineRef, Entry, Parcel};
 use crate::error::backend::Backend;
-use crate::error::pool_error::Error;
+use crate::error::pool_error::{Error, MAX_WORKERS};
 use crate::error::task_error::TaskError;
 use crate::job::cell::{Handle, Job, JobCell};
 use crate::job::checked;
@@ -22,9 +22,6 @@ use crate::job::work::Work;
 use crate::metrics::stats::Stats;
 use crate::metrics::tally::Tally;
 use crate::task::Task;
-
-/// The most workers that a pool can have.
-pub const MAX_WORKERS: usize = 1024;
 
 /// How many tasks it names then.
 const MAX_NAMED: usize = 8;

@@ -30,14 +30,6 @@ use crate::error::pool_error::Error;
 /// What a terminal sends for Ctrl-C, and what asks a process to end.
 const SIGNALS: [c_int; 2] = [SIGINT, SIGTERM];
 
-/// Makes this process, a worker, outlive an interrupt: its parent decides what an interrupt means.
-/// A terminal sends it to the parent's process group only; this is for those who send it to every
-/// process they find.
-pub(crate) fn outlive_interrupts() -> io::Result<()> {
-    static UNHEARD: AtomicBool = AtomicBool::new(false);
-    flag::register(SIGINT, &UNHEARD).map(drop)
-}
-
 impl Pool {
     /// Ends the pool when the program is interrupted, by SIGINT (Ctrl-C) or SIGTERM, the way users
     /// of a terminal expect, until the guard is dropped:

@@ -2,7 +2,7 @@
 
 use crate::codec;
 use crate::codec::bytes::Bytes;
-use crate::job::cell::drop_quietly;
+use crate::error::panics::drop_quietly;
 use crate::task::Task;
 
 /// The arguments of a job that is sent to a worker.

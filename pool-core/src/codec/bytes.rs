@@ -101,13 +101,20 @@ pub(crate) fn zeroed_vec(len: usize) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// Asks the system for large pages, from the first process pool on.
+#[cfg(feature = "processes")]
+pub(crate) static LARGE_PAGES: std::sync::OnceLock<fn(&Range<*const u8>)> =
+    std::sync::OnceLock::new();
+
 /// This memory is about to be written for the first time: it is asked for in large pages, of which
 /// the system has five hundred times fewer to provide.
 pub(crate) fn expect_writes<T>(memory: &mut [T]) {
     #[cfg(feature = "processes")]
     if size_of_val(memory) >= HUGE {
         let Range { start, end } = memory.as_ptr_range();
-        crate::engine::use_large_pages(&(start.cast()..end.cast()));
+        if let Some(use_large_pages) = LARGE_PAGES.get() {
+            use_large_pages(&(start.cast()..end.cast()));
+        }
     }
     #[cfg(not(feature = "processes"))]
     let _ = memory;

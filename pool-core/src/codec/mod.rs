@@ -16,8 +16,6 @@ mod writer;
 
 use std::any::TypeId;
 use std::cell::Cell;
-use std::sync::Arc;
-use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -25,9 +23,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::codec::args::{Args, Postponed};
 use crate::codec::bytes::Bytes;
 use crate::error::panics;
+use crate::error::panics::drop_quietly;
 use crate::error::task_error::{TaskError, TaskErrorKind};
-use crate::job::cell::{Job, drop_quietly};
-use crate::metrics::tally::Tally;
 use crate::task::Task;
 use crate::task::seed::{self, Seeds};
 
@@ -398,21 +395,6 @@ pub(crate) struct Answer {
     pub(crate) reply: Reply,
     pub(crate) worker: u32,
     pub(crate) payload: Bytes,
-}
-
-/// What there is to know of a chunk beside its replies.
-pub(crate) struct ChunkFacts {
-    /// How many tasks have replies.
-    pub(crate) ran: usize,
-    /// Why the one after those has none: its worker died.
-    pub(crate) lost: Option<TaskError>,
-    /// The tasks after those, which run as jobs of their own; how many are in each.
-    pub(crate) others: Vec<(Job, usize)>,
-    pub(crate) run_time: Duration,
-    /// Whether some of the replies are no results, and that is not counted yet.
-    pub(crate) failed: bool,
-    /// Where it is counted how long their reading takes, where it is.
-    pub(crate) timed: Option<Arc<Tally>>,
 }
 
 const LENGTH: usize = size_of::<u32>();

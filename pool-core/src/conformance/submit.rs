@@ -14,8 +14,9 @@ use super::tasks::{add, boom, echo, place, refuses};
 use super::tracked::{self, through};
 use super::{Need, Subject, outcome, proc, program, until};
 use crate::api::handle::JoinHandle;
-use crate::api::pool::{MAX_WORKERS, Pool};
+use crate::api::pool::Pool;
 use crate::error::pool_error::Error;
+use crate::error::pool_error::MAX_WORKERS;
 use crate::error::task_error::TaskErrorKind;
 use crate::pool_task;
 

@@ -13,8 +13,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use crate::api::pool::MAX_WORKERS;
 use crate::error::pool_error::Error;
+use crate::error::pool_error::MAX_WORKERS;
 
 /// The environment variable that says how many CPUs the program has.
 const POOL_WORKERS: &str = "POOL_WORKERS";

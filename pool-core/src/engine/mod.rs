@@ -6,6 +6,7 @@
 pub(crate) mod asynchronous;
 pub(crate) mod cpus;
 pub(crate) mod description;
+pub(crate) mod door;
 pub(crate) mod help;
 pub(crate) mod home;
 pub(crate) mod output;
@@ -40,7 +41,7 @@ mod room;
 pub(crate) mod threads;
 
 #[cfg(feature = "processes")]
-pub(crate) use process::{Exit, HomeMark, use_large_pages};
+pub(crate) use process::HomeMark;
 
 /// A running backend. Every job that is submitted is resolved exactly once, whatever happens.
 pub(crate) trait Engine: Send + Sync {

@@ -11,8 +11,8 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering::Acquire, Ordering::Release};
 
-use crate::progress;
 use crate::sync::local::{self, Local};
+use crate::sync::screen::without_bars;
 
 /// A caught panic.
 #[derive(Debug)]
@@ -111,7 +111,7 @@ fn install_hook_now() {
             });
         }
         // Not into a progress bar.
-        progress::suspend(|| program_hook(info));
+        without_bars(|| program_hook(info));
     }));
     HOOK.store(INSTALLED, Release);
 }
@@ -124,6 +124,14 @@ fn text(payload: &dyn Any) -> String {
         text.clone()
     } else {
         "a panic payload that is not text".to_owned()
+    }
+}
+
+/// Drops a user's value; a panic in its destructor harms nobody.
+pub(crate) fn drop_quietly<T>(value: T) {
+    if std::mem::needs_drop::<T>() {
+        // The hook has printed it; there is no handle that it could go to.
+        let _ = catch(move || drop(value));
     }
 }
 

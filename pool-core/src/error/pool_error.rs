@@ -5,7 +5,67 @@ use std::io;
 use std::time::Duration;
 
 use crate::error::backend::Backend;
-use crate::job::registry::Duplicate;
+
+/// The most workers that a pool can have.
+pub const MAX_WORKERS: usize = 1024;
+
+/// How deep process pools can be nested: the pool of a worker is one deeper than the pool that
+/// the worker belongs to.
+pub const MAX_DEPTH: u32 = 4;
+
+/// Two tasks under one name, with both places.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Duplicate {
+    name: &'static str,
+    other_name: &'static str,
+    places: [(&'static str, u32); 2],
+}
+
+impl Duplicate {
+    /// Two tasks, each with its name, file and line.
+    pub(crate) fn new(mut both: [(&'static str, &'static str, u32); 2]) -> Self {
+        // The order of registration is the linker's; the message's is fixed.
+        both.sort_by_key(|(_, file, line)| (*file, *line));
+        Self {
+            name: both[0].0,
+            other_name: both[1].0,
+            places: both.map(|(_, file, line)| (file, line)),
+        }
+    }
+
+    /// The name that both tasks have.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.name
+    }
+
+    /// File and line of both.
+    #[must_use]
+    pub fn places(&self) -> [(&str, u32); 2] {
+        self.places
+    }
+}
+
+impl fmt::Display for Duplicate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [(file, line), (other_file, other_line)] = self.places;
+        if self.name == self.other_name {
+            write!(f, "two tasks have the name {}", self.name)?;
+        } else {
+            write!(
+                f,
+                "the tasks {} and {} have the same id",
+                self.name, self.other_name
+            )?;
+        }
+        write!(
+            f,
+            ": at {file}:{line} and at {other_file}:{other_line}; rename one function, give it a \
+             name of its own with #[pool_task(name = \"…\")], or, if one source is compiled twice \
+             (`mod` of one file in main.rs and in lib.rs, two versions of one crate), link it once"
+        )
+    }
+}
 
 /// Why a pool could not be built or operated.
 ///
@@ -62,7 +122,7 @@ pub enum Error {
         /// What happened.
         reason: StartFailure,
     },
-    /// Process pools nested deeper than [`MAX_DEPTH`](crate::MAX_DEPTH).
+    /// Process pools nested deeper than [`MAX_DEPTH`](MAX_DEPTH).
     TooDeep,
     /// The arguments of the initializer could not be serialized; why.
     Initializer(String),
@@ -153,12 +213,12 @@ impl fmt::Display for Error {
             Self::TooManyWorkers { asked } => write!(
                 f,
                 "{asked} workers are more than the limit of {}",
-                crate::api::pool::MAX_WORKERS
+                MAX_WORKERS
             ),
             Self::InvalidWorkers(text) => write!(
                 f,
                 "POOL_WORKERS is {text:?}: it has to be a number from 1 to {}",
-                crate::api::pool::MAX_WORKERS
+                MAX_WORKERS
             ),
             Self::UnknownBackend(name) => {
                 write!(f, "unknown backend {name:?}: it is one of ")?;
@@ -180,7 +240,7 @@ impl fmt::Display for Error {
             Self::TooDeep => write!(
                 f,
                 "process pools are nested deeper than {} levels",
-                crate::MAX_DEPTH
+                MAX_DEPTH
             ),
             Self::Initializer(why) => {
                 write!(

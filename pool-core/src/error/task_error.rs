@@ -2,6 +2,33 @@
 
 use std::fmt;
 
+/// How a worker process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Exit {
+    pub(crate) signal: Option<i32>,
+    pub(crate) code: Option<i32>,
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.signal, self.code) {
+            (Some(signal), _) => write!(f, "killed by {}", signal_name(signal)),
+            (None, Some(code)) => write!(f, "exit code {code}"),
+            (None, None) => f.write_str("its end was seen by somebody else"),
+        }
+    }
+}
+
+/// Why a handle was resolved before its task ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Abandon {
+    Cancelled,
+    /// It ran for too long.
+    TimedOut,
+    /// It did not start in time.
+    Expired,
+}
+
 /// Why a task has no result.
 ///
 /// It never needs the user's code to be read: everything in it was text and numbers when it
@@ -147,7 +174,7 @@ impl TaskError {
     }
 
     #[cfg(feature = "processes")]
-    pub(crate) fn exit_is(mut self, exit: crate::engine::Exit) -> Self {
+    pub(crate) fn exit_is(mut self, exit: Exit) -> Self {
         self.0.signal = exit.signal;
         self.0.exit_code = exit.code;
         self
@@ -262,11 +289,11 @@ impl TaskError {
         self.0.index
     }
 
-    pub(crate) fn abandoned(reason: crate::job::cell::Abandon, task: &'static str) -> Self {
+    pub(crate) fn abandoned(reason: Abandon, task: &'static str) -> Self {
         match reason {
-            crate::job::cell::Abandon::Cancelled => Self::cancelled(task),
-            crate::job::cell::Abandon::TimedOut => Self::new(TaskErrorKind::TimedOut, task),
-            crate::job::cell::Abandon::Expired => Self::expired(task),
+            Abandon::Cancelled => Self::cancelled(task),
+            Abandon::TimedOut => Self::new(TaskErrorKind::TimedOut, task),
+            Abandon::Expired => Self::expired(task),
         }
     }
 

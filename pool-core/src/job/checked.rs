@@ -7,9 +7,10 @@ use std::marker::PhantomData;
 
 use crate::codec::args::Args;
 use crate::codec::bytes::Bytes;
-use crate::codec::{self, Answer, ChunkFacts};
+use crate::codec::{self, Answer};
+use crate::error::panics::drop_quietly;
 use crate::error::task_error::{TaskError, TaskErrorKind};
-use crate::job::cell::drop_quietly;
+use crate::job::work::ChunkFacts;
 use crate::job::work::Work;
 use crate::task::Task;
 use crate::task::{Options, TaskInfo};

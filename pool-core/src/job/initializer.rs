@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use crate::codec::args::Args;
 use crate::codec::bytes::Bytes;
-use crate::codec::{self, Answer, ChunkFacts};
+use crate::codec::{self, Answer};
 use crate::error::task_error::{TaskError, TaskErrorKind};
 use crate::job::cell::{Handle, Job, JobCell};
+use crate::job::work::ChunkFacts;
 use crate::job::work::Work;
 use crate::task::Task;
 use crate::task::{Options, TaskInfo};
@@ -54,7 +55,7 @@ impl Initializer {
         options.idempotent = false;
         options.queue_timeout = None;
         let args: Arc<[u8]> = codec::to_vec(&task)?.into();
-        crate::job::cell::drop_quietly(task);
+        crate::error::panics::drop_quietly(task);
         let make = move || {
             let task = PhantomData::<fn() -> T>;
             let args = Arc::clone(&args);

@@ -7,4 +7,5 @@ pub(crate) mod checked;
 pub(crate) mod current;
 pub(crate) mod initializer;
 pub(crate) mod registry;
+pub(crate) mod stops;
 pub(crate) mod work;

@@ -1,11 +1,11 @@
 //! The table of the tasks that are linked into this program.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::OnceLock;
 
 use crate::codec::{self, Reply};
+use crate::error::pool_error::Duplicate;
 use crate::error::pool_error::Error;
 use crate::task::Task;
 use crate::task::{FNV_OFFSET, TaskId, TaskInfo, fnv1a};
@@ -211,10 +211,7 @@ impl Catalog {
             // is the same in both.
             let first = *by_id.entry(entry.info.id).or_insert(entry);
             if !std::ptr::eq(first, entry) && !first.is_same_source(entry) {
-                return Err(Error::DuplicateTask(Duplicate::of(
-                    &first.info,
-                    &entry.info,
-                )));
+                return Err(Error::DuplicateTask(duplicate(&first.info, &entry.info)));
             }
         }
         let mut ids: Vec<_> = by_id.keys().map(|id| id.0).collect();
@@ -260,58 +257,9 @@ impl Hasher for IdHasher {
     }
 }
 
-/// Two tasks under one name, with both places.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Duplicate {
-    name: &'static str,
-    other_name: &'static str,
-    places: [(&'static str, u32); 2],
-}
-
-impl Duplicate {
-    fn of(first: &TaskInfo, second: &TaskInfo) -> Self {
-        // The order of registration is the linker's; the message's is fixed.
-        let mut both = [first, second];
-        both.sort_by_key(|info| (info.file, info.line));
-        Self {
-            name: both[0].name,
-            other_name: both[1].name,
-            places: both.map(|info| (info.file, info.line)),
-        }
-    }
-
-    /// The name that both tasks have.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        self.name
-    }
-
-    /// File and line of both.
-    #[must_use]
-    pub fn places(&self) -> [(&str, u32); 2] {
-        self.places
-    }
-}
-
-impl fmt::Display for Duplicate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [(file, line), (other_file, other_line)] = self.places;
-        if self.name == self.other_name {
-            write!(f, "two tasks have the name {}", self.name)?;
-        } else {
-            write!(
-                f,
-                "the tasks {} and {} have the same id",
-                self.name, self.other_name
-            )?;
-        }
-        write!(
-            f,
-            ": at {file}:{line} and at {other_file}:{other_line}; rename one function, give it a \
-             name of its own with #[pool_task(name = \"…\")], or, if one source is compiled twice \
-             (`mod` of one file in main.rs and in lib.rs, two versions of one crate), link it once"
-        )
-    }
+/// The error of two tasks under one name.
+fn duplicate(first: &TaskInfo, second: &TaskInfo) -> Duplicate {
+    Duplicate::new([first, second].map(|info| (info.name, info.file, info.line)))
 }
 
 #[cfg(test)]

@@ -6,13 +6,30 @@ use std::time::Duration;
 
 use crate::codec::args::Args;
 use crate::codec::bytes::Bytes;
-use crate::codec::{self, Answer, ChunkFacts};
+use crate::codec::{self, Answer};
 use crate::error::panics;
 use crate::error::task_error::{TaskError, TaskErrorKind};
+use crate::job::cell::Job;
 use crate::job::cell::{Batch, Handle};
+use crate::metrics::tally::Tally;
 use crate::task::Task;
 use crate::task::seed::Seeds;
 use crate::task::{Options, TaskInfo};
+
+/// What there is to know of a chunk beside its replies.
+pub(crate) struct ChunkFacts {
+    /// How many tasks have replies.
+    pub(crate) ran: usize,
+    /// Why the one after those has none: its worker died.
+    pub(crate) lost: Option<TaskError>,
+    /// The tasks after those, which run as jobs of their own; how many are in each.
+    pub(crate) others: Vec<(Job, usize)>,
+    pub(crate) run_time: Duration,
+    /// Whether some of the replies are no results, and that is not counted yet.
+    pub(crate) failed: bool,
+    /// Where it is counted how long their reading takes, where it is.
+    pub(crate) timed: Option<Arc<Tally>>,
+}
 
 /// What a task cell holds: something that a backend runs as one job.
 pub(crate) trait Work: Send + 'static {

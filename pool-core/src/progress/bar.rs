@@ -14,11 +14,12 @@ use indicatif::{
     TermLike,
 };
 
+use super::ProgressState;
 use super::layout::{self, Row};
 use super::screen::RawTerm;
 use super::watch::{Show, is_home, lock, off_panic};
-use super::{ProgressState, SCREEN, Screen};
 use crate::sync::local::{self, Local};
+use crate::sync::screen::{Screen, use_screen};
 
 /// How often the terminal is written to, however many bars there are.
 const DRAWS_PER_SECOND: u8 = 20;
@@ -40,7 +41,7 @@ pub(super) fn show() -> Option<Show> {
         terminal.is_some()
     })
     .then(|| {
-        SCREEN.get_or_init(|| &Stderr);
+        use_screen(&Stderr);
         let id = NEXT.fetch_add(1, Relaxed);
         Box::new(move |state: &ProgressState| with_bars(|terminal| terminal.show(id, state))) as _
     })

@@ -1,7 +1,7 @@
 //! How far a map has come, for people and for other interfaces.
 //!
 //! `Map::progress` (Cargo feature `progress`) draws a bar where standard error is a terminal and
-//! writes some lines where it is not; [`Map::on_progress`] calls the program. One thread of the
+//! writes some lines where it is not; [`Map::on_progress`](crate::Map::on_progress) calls the program. One thread of the
 //! process looks after both; what they cost the map is a counter, or two where a task has failed.
 //!
 //! Log lines go in between with [`suspend`].
@@ -27,15 +27,13 @@ mod short;
 mod steps;
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use self::state::{ProgressStage, ProgressState};
 use self::watch::{Live, Show};
-use crate::api::entry;
-use crate::api::map::Map;
-use crate::api::pool::Pool;
+use crate::engine::door;
 use crate::job::current::current;
-use crate::task::Task;
+use crate::sync::screen::without_bars;
 
 /// What a map has to do with showing how far it is.
 #[derive(Default)]
@@ -54,6 +52,25 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
+    /// How the map is called where it is shown.
+    pub(crate) fn set_title(&mut self, title: String) {
+        self.title = Some(title);
+    }
+
+    /// Calls back with how far the map is.
+    pub(crate) fn add_callback(&mut self, callback: impl FnMut(&ProgressState) + Send + 'static) {
+        let callbacks = self.callbacks.get_mut();
+        callbacks
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Box::new(callback));
+    }
+
+    /// Shows the map on standard error.
+    #[cfg(feature = "progress")]
+    pub(crate) fn show(&mut self) {
+        self.display = Some(display::display);
+    }
+
     #[inline]
     pub(crate) fn is_to_begin(&self) -> bool {
         !self.has_begun
@@ -61,11 +78,16 @@ impl Progress {
 
     /// The first `next`: of a map of tasks of this name, with so many left.
     #[cold]
-    pub(crate) fn begin(&mut self, name: &'static str, size: (usize, Option<usize>), pool: &Pool) {
+    pub(crate) fn begin(
+        &mut self,
+        name: &'static str,
+        size: (usize, Option<usize>),
+        running: impl Fn() -> usize + Send + Sync + 'static,
+    ) {
         self.has_begun = true;
         let callbacks = self.callbacks.get_mut();
         let mut shows = std::mem::take(callbacks.unwrap_or_else(PoisonError::into_inner));
-        let is_nested = current().is_a_run() || entry::is_worker();
+        let is_nested = current().is_a_run() || door::is_worker();
         let display = self.display.filter(|_| !is_nested);
         shows.extend(display.and_then(|display| display()));
         let title = self.title.take();
@@ -74,7 +96,7 @@ impl Progress {
             (least, Some(most)) if least == most => Some(most as u64),
             _ => None,
         };
-        self.live = Live::begin(title, total, pool.downgrade(), shows);
+        self.live = Live::begin(title, total, Box::new(running), shows);
     }
 
     /// An outcome is returned.
@@ -123,64 +145,6 @@ fn plain(title: &str) -> Arc<str> {
     title.chars().map(visible).collect::<String>().into()
 }
 
-impl<I: Iterator<Item: Task>, E> Map<I, E> {
-    /// How the map is called where its progress is shown; else it is the name of the function.
-    /// Control characters are replaced by spaces.
-    #[must_use]
-    pub fn title(mut self, title: impl Into<String>) -> Self {
-        self.progress_mut().title = Some(title.into());
-        self
-    }
-
-    /// Calls back with how far the map is: some times a second, in a thread of its own, and once
-    /// more when it is over, in the thread that ends it, before `next` returns `None` or the drop
-    /// of the map returns. May be called several times, for several callbacks.
-    ///
-    /// The callback keeps back what else is shown, so it should be quick. One that panics is not
-    /// called again. It is not to end the map that it is called for.
-    ///
-    /// ```
-    /// use pool_core::{Pool, pool_task};
-    /// use std::sync::{Arc, Mutex};
-    ///
-    /// #[pool_task]
-    /// fn double(n: u64) -> u64 {
-    ///     2 * n
-    /// }
-    ///
-    /// let last = Arc::new(Mutex::new(None));
-    /// let seen = Arc::clone(&last);
-    /// let sum: u64 = Pool::threads()?
-    ///     .map((0..100).map(double::task))
-    ///     .on_progress(move |state| *seen.lock().unwrap() = Some(state.clone()))
-    ///     .map(Result::unwrap)
-    ///     .sum();
-    /// assert_eq!(sum, 9_900);
-    /// let last = last.lock().unwrap().take().unwrap();
-    /// assert_eq!((last.done, last.total, last.is_over()), (100, Some(100), true));
-    /// # Ok::<(), pool_core::Error>(())
-    /// ```
-    #[must_use]
-    pub fn on_progress(self, callback: impl FnMut(&ProgressState) + Send + 'static) -> Self {
-        let mut this = self;
-        let callbacks = this.progress_mut().callbacks.get_mut();
-        callbacks
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(Box::new(callback));
-        this
-    }
-}
-
-/// What stands in the way of log lines: the bars.
-pub(crate) trait Screen: Sync {
-    /// Takes all bars away, until as many `show`.
-    fn hide(&self);
-    fn show(&self);
-}
-
-/// From the first bar on.
-static SCREEN: OnceLock<&'static dyn Screen> = OnceLock::new();
-
 /// Runs code that writes to the terminal, while no progress bar is there. Without bars it just runs
 /// it, so a logger can always use it.
 ///
@@ -193,18 +157,7 @@ static SCREEN: OnceLock<&'static dyn Screen> = OnceLock::new();
 /// suspend(|| eprintln!("a line of its own, above the bars"));
 /// ```
 pub fn suspend<T>(code: impl FnOnce() -> T) -> T {
-    /// Shows the bars again, also after a panic.
-    struct Hidden(&'static dyn Screen);
-    impl Drop for Hidden {
-        fn drop(&mut self) {
-            self.0.show();
-        }
-    }
-    let _hidden = SCREEN.get().map(|screen| {
-        screen.hide();
-        Hidden(*screen)
-    });
-    code()
+    without_bars(code)
 }
 
 #[cfg(test)]

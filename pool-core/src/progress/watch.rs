@@ -14,9 +14,8 @@ use std::time::{Duration, Instant};
 
 use super::speed::{Speed, eta, mean};
 use super::{ProgressStage, ProgressState};
-use crate::api::pool::WeakPool;
 use crate::error::panics;
-use crate::job::cell::drop_quietly;
+use crate::error::panics::drop_quietly;
 
 /// How long the thread sleeps between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -29,7 +28,8 @@ pub(super) struct Live {
     title: Arc<str>,
     total: Option<u64>,
     begin: Instant,
-    pool: WeakPool,
+    /// How many workers of its pool are at work.
+    running: Box<dyn Fn() -> usize + Send + Sync>,
     /// Outcomes that were returned, and how many of them are failures. Written by the map alone;
     /// all is relaxed, since nothing hangs on them but what is shown.
     pub(super) done: AtomicU64,
@@ -49,7 +49,7 @@ impl Live {
     pub(super) fn begin(
         title: Arc<str>,
         total: Option<u64>,
-        pool: WeakPool,
+        running: Box<dyn Fn() -> usize + Send + Sync>,
         shows: Vec<Show>,
     ) -> Option<Arc<Self>> {
         if shows.is_empty() || !is_home() {
@@ -63,7 +63,7 @@ impl Live {
             title,
             total,
             begin: Instant::now(),
-            pool,
+            running,
             done: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             shows: Mutex::new(shows),
@@ -91,7 +91,7 @@ impl Live {
 
     fn show(&self, stage: ProgressStage) {
         // Before the lock: a look at a pool may run wakers and callbacks.
-        let running = self.pool.running();
+        let running = (self.running)();
         let mut shows = lock(&self.shows);
         if shows.all.is_empty() {
             return;

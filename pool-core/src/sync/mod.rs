@@ -5,6 +5,7 @@ pub(crate) mod blocked;
 pub(crate) mod clock;
 pub(crate) mod local;
 pub(crate) mod patience;
+pub(crate) mod screen;
 pub(crate) mod stderr;
 
 #[cfg(not(loom))]

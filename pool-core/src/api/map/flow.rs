@@ -13,8 +13,8 @@ use crate::api::handle::JoinHandle;
 use crate::api::pool::Pool;
 use crate::codec;
 use crate::engine::Parcel;
+use crate::error::panics::drop_quietly;
 use crate::error::task_error::TaskError;
-use crate::job::cell::drop_quietly;
 use crate::job::work::{Ran, SentChunk};
 use crate::progress::Progress;
 use crate::task::seed::Seeds;
@@ -415,7 +415,8 @@ impl<I: Iterator<Item: Task>> Flow<I> {
         if self.progress.as_ref().is_some_and(Progress::is_to_begin) {
             let left = self.left();
             if let Some(progress) = &mut self.progress {
-                progress.begin(I::Item::NAME, left, &self.pool);
+                let pool = self.pool.downgrade();
+                progress.begin(I::Item::NAME, left, move || pool.running());
             }
         }
     }

@@ -11,6 +11,7 @@ mod adapters;
 mod flow;
 mod input_timer;
 mod pace;
+mod progress;
 #[cfg(feature = "async")]
 mod stream;
 mod unordered;

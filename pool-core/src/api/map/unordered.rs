@@ -9,7 +9,7 @@ use super::Outcome;
 use super::flow::Sent;
 use crate::api::completions::Completions;
 use crate::api::pool::Pool;
-use crate::job::cell::drop_quietly;
+use crate::error::panics::drop_quietly;
 use crate::task::Task;
 
 pub(super) struct Unordered<T: Task> {

@@ -4,7 +4,6 @@
 //! for and that this very thread has to run, since it may be its pool's only one; and a request to
 //! stop, upon which the future is dropped.
 
-mod stops;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 
@@ -24,8 +23,7 @@ use crate::job::cell::Job;
 use crate::sync::blocked;
 use crate::sync::local::Local;
 
-use self::stops::Stopped;
-pub(crate) use self::stops::notify as notify_stopped;
+use crate::job::stops::Stopped;
 
 /// Runs the future in this thread. When the task that the thread runs is asked to stop, the future
 /// is dropped, at the latest when it waits the next time.

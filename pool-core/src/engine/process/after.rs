@@ -7,11 +7,12 @@ use super::Shared;
 use super::count::{count_failures, fail};
 use super::lane::Lane;
 use super::lane::arena::Region;
+use crate::codec::Answer;
 use crate::codec::args::Args;
 use crate::codec::bytes::zeroed_vec;
-use crate::codec::{Answer, ChunkFacts};
 use crate::error::task_error::{TaskError, TaskErrorKind};
 use crate::job::cell::{Claimed, Handle, Job, Watched, drop_args};
+use crate::job::work::ChunkFacts;
 use crate::task::retry::Again;
 
 /// Collected under the lock, done by [`Shared::with`] after it.

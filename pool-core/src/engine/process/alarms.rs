@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::after::After;
 use super::hub::Hub;
+use crate::error::task_error::Abandon;
 use crate::error::task_error::{TaskError, TaskErrorKind};
-use crate::job::cell::{Abandon, Claimed, Job};
+use crate::job::cell::{Claimed, Job};
 use crate::sync::clock;
 use crate::task::retry::Again;
 

@@ -18,7 +18,8 @@ use rustix::process::{
     pidfd_send_signal, test_kill_process, waitid,
 };
 
-use super::{Exit, descriptors};
+use super::descriptors;
+use crate::error::task_error::Exit;
 
 /// A process that this one has started and that nobody here has waited for.
 #[derive(Debug)]

@@ -14,9 +14,10 @@ use super::lane::slot::{SlotState, Span};
 use super::place::Place;
 use super::wire::{Finished, Progress};
 use crate::codec::bytes::{Bytes, zeroed_vec};
-use crate::codec::{Answer, ChunkFacts, Frames, Reply};
+use crate::codec::{Answer, Frames, Reply};
 use crate::error::task_error::TaskError;
 use crate::job::cell::{Claimed, Job};
+use crate::job::work::ChunkFacts;
 use crate::task::Options;
 
 /// Into how many jobs at most the rest of a chunk is cut.

@@ -3,9 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::Exit;
 use super::describe::Seen;
 use crate::error::pool_error::{Error, StartFailure};
+use crate::error::task_error::Exit;
 
 /// How often in a row a worker may fail to start, while no other serves, before the pool breaks.
 pub(super) const MAX_START_FAILURES: u32 = 5;

@@ -16,8 +16,9 @@ use super::trim::KEEP_BYTES;
 use crate::codec::args::Args;
 use crate::engine::agenda::Agenda;
 use crate::engine::{Config, SHUT_DOWN};
+use crate::error::task_error::Abandon;
 use crate::error::task_error::{TaskError, TaskErrorKind};
-use crate::job::cell::{Abandon, Claimed, Job};
+use crate::job::cell::{Claimed, Job};
 use crate::metrics::stats::Mean;
 use crate::metrics::tally::Tally;
 

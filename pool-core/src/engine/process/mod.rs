@@ -33,18 +33,17 @@ mod program;
 mod recall;
 mod relay;
 mod settle;
-mod spawn;
+pub(crate) mod spawn;
 mod supervision;
 mod supervisor;
 mod surroundings;
 mod terminal;
 mod trim;
 mod wire;
-mod worker;
+pub(crate) mod worker;
 
-use std::fmt;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::task::Waker;
 use std::thread::{JoinHandle as Thread, ThreadId};
@@ -60,6 +59,7 @@ use self::wire::Identity;
 use super::ended::Ended;
 use super::room::Room;
 use super::{Backend, Config, Engine, EngineRef, Entry, FORKED};
+use crate::codec::bytes::LARGE_PAGES;
 use crate::engine::description::Description;
 use crate::engine::home::Home;
 use crate::error::pool_error::Error;
@@ -72,9 +72,8 @@ use crate::sync::clock;
 use crate::sync::patience::Patience;
 
 pub(crate) use self::descriptors::Reserved;
-pub(crate) use self::lane::memory::{HomeMark, use_large_pages};
-pub(crate) use self::spawn::Token;
-pub(crate) use self::worker::take_over;
+pub(crate) use self::lane::memory::HomeMark;
+use self::lane::memory::use_large_pages;
 
 /// Of the protocol, for who starts workers that must not be taken for some.
 #[cfg(feature = "conformance")]
@@ -88,30 +87,6 @@ const KILLED: &str = "the pool was killed";
 
 /// Why a pool takes none whose supervisor has ended otherwise.
 const ENDED: &str = "the pool has ended";
-
-/// How deep this process is in nested pools: 0 where no pool started it.
-static DEPTH: AtomicU32 = AtomicU32::new(0);
-
-/// How a worker process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Exit {
-    pub(crate) signal: Option<i32>,
-    pub(crate) code: Option<i32>,
-}
-
-impl fmt::Display for Exit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.signal, self.code) {
-            (Some(signal), _) => write!(
-                f,
-                "killed by {}",
-                crate::error::task_error::signal_name(signal)
-            ),
-            (None, Some(code)) => write!(f, "exit code {code}"),
-            (None, None) => f.write_str("its end was seen by somebody else"),
-        }
-    }
-}
 
 /// What the threads of the parent share.
 struct Shared {
@@ -239,11 +214,13 @@ struct Processes {
 }
 
 pub(super) fn start(config: Config) -> Result<EngineRef, Error> {
-    let Some(door) = crate::api::entry::door() else {
+    let Some(door) = crate::engine::door::door() else {
         return Err(Error::NotInitialized);
     };
-    let depth = DEPTH.load(Relaxed);
-    if depth >= crate::MAX_DEPTH {
+    // The first one stays; all are the same.
+    let _ = LARGE_PAGES.set(use_large_pages);
+    let depth = worker::depth();
+    if depth >= crate::error::pool_error::MAX_DEPTH {
         return Err(Error::TooDeep);
     }
     let catalog = crate::job::registry::Catalog::get()?;

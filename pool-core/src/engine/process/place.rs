@@ -13,8 +13,9 @@ pub(super) struct Place(u32);
 
 const SLOT_BITS: u32 = SLOTS.ilog2();
 
-const _: () =
-    assert!(crate::api::pool::MAX_WORKERS << SLOT_BITS < 1 << 32 && SLOTS.is_power_of_two());
+const _: () = assert!(
+    crate::error::pool_error::MAX_WORKERS << SLOT_BITS < 1 << 32 && SLOTS.is_power_of_two()
+);
 
 impl Place {
     #[inline]

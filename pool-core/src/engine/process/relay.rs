@@ -17,7 +17,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
 use super::descriptors;
-use crate::progress;
+use crate::sync::screen::without_bars;
 
 /// From how many bytes on a line is broken.
 const MAX_LINE: usize = 64 * 1024;
@@ -181,7 +181,7 @@ impl Drop for Runs {
 
 impl All {
     fn write(&self, to: To, line: &[u8]) {
-        let written = progress::suspend(|| {
+        let written = without_bars(|| {
             let (stream, turn) = match to {
                 To::Stdout => (rustix::stdio::stdout(), &self.streams.stdout),
                 To::Stderr => (rustix::stdio::stderr(), &self.streams.stderr),

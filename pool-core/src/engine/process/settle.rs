@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::Exit;
 use super::after::After;
 use super::book::Book;
 use super::count::fail;
 use super::fleet::CameTo;
 use super::lane::slot::SlotState;
+use crate::error::task_error::Exit;
 use crate::error::task_error::{TaskError, TaskErrorKind};
 use crate::job::cell::Claimed;
 use crate::metrics::stats::Mean;

@@ -19,8 +19,8 @@ use super::relay::{Relay, Relays, To};
 use super::surroundings::{Surroundings, inherit};
 use super::terminal::{Blocked, Shielded};
 use super::wire::{Identity, VERSION, Welcome};
-use crate::api::entry::Door;
 use crate::engine::ProcessConfig;
+use crate::engine::door::Door;
 use crate::engine::output::Output;
 use crate::error::pool_error::{Error, StartFailure};
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::TICK;
 use super::after::After;
 use super::book::Book;
 use super::count::fail;
@@ -12,7 +13,7 @@ use super::hub::{Hub, Phase, cancel};
 use super::lane::Lane;
 use super::place::Place;
 use super::settle::Settled;
-use super::{Exit, TICK};
+use crate::error::task_error::Exit;
 use crate::error::task_error::{TaskError, TaskErrorKind};
 use crate::job::cell::Job;
 use crate::metrics::stats::Mean;

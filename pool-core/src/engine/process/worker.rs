@@ -6,9 +6,9 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::exit;
 use std::sync::OnceLock;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::sync::atomic::fence;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -16,21 +16,25 @@ use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::net::{self, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags};
 use rustix::process::{Pid, Signal, getpgrp, getpid, getppid};
+use signal_hook::consts::SIGINT;
+use signal_hook::flag;
 
 use super::descriptors::{self, Reserved, refused};
 use super::inherited::close_inherited;
 use super::lane::arena::{Allocator, Region};
-use super::lane::memory::{ControlMap, TrustedArena, WriteArena};
+use super::lane::memory::{ControlMap, TrustedArena, WriteArena, use_large_pages};
 use super::lane::slot::{Facts, SLOT_INLINE, Start, TELL_JOINER, TELL_SUPERVISOR};
 use super::lane::{Control, monotonic_nanos};
 use super::memory::is_stopped_by_signal;
 use super::pause;
+use super::privilege;
+use super::spawn::Token;
 use super::terminal::{self, Blocked};
 use super::wire::{
     DING, Finished, Hello, Identity, LastWords, MESSAGE_MAX, Progress, Unreadable, VERSION,
     Welcome, kind,
 };
-use super::{DEPTH, Token, privilege};
+use crate::codec::bytes::LARGE_PAGES;
 use crate::codec::{self, Frames, REPLY_HEAD, Reply};
 use crate::engine::home::Home;
 use crate::error::backend::Backend;
@@ -41,6 +45,14 @@ use crate::sync::patience::Patience;
 use crate::sync::timespec;
 use crate::task::TaskId;
 use crate::task::seed;
+
+/// How deep this process is in nested pools: 0 where no pool started it.
+static DEPTH: AtomicU32 = AtomicU32::new(0);
+
+/// How deep this process is in nested pools.
+pub(super) fn depth() -> u32 {
+    DEPTH.load(Relaxed)
+}
 
 /// The exit code of a process that was started as a worker and cannot be one.
 const EXIT_NOT_A_WORKER: i32 = 64;
@@ -80,6 +92,7 @@ static RUNNING: AtomicU64 = AtomicU64::new(0);
 
 /// Makes this process the worker that its token says it is. Does not return.
 pub(crate) fn take_over(token: Token) -> ! {
+    let _ = LARGE_PAGES.set(use_large_pages);
     match serve(token) {
         Ok(()) => exit(0),
         Err(reason) => {
@@ -173,7 +186,7 @@ fn serve(token: Token) -> Result<(), String> {
     drop((control, request, reply));
     DEPTH.store(welcome.depth, Relaxed);
     crate::engine::cpus::share_with(welcome.sharers);
-    crate::api::signals::outlive_interrupts().map_err(|error| format!("its signals: {error}"))?;
+    outlive_interrupts().map_err(|error| format!("its signals: {error}"))?;
     terminal::restore(Blocked(welcome.blocked));
     let _ = rustix::thread::set_name(c"pool-worker");
     let Ok(()) = LANE.set(lane) else {
@@ -704,4 +717,12 @@ fn control() -> Option<&'static Control> {
 fn ding(socket: BorrowedFd<'_>) {
     // A full socket has dings enough; a closed one ends this process.
     let _ = net::send(socket, &DING, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+}
+
+/// Makes this process, a worker, outlive an interrupt: its parent decides what an interrupt means.
+/// A terminal sends it to the parent's process group only; this is for those who send it to every
+/// process they find.
+fn outlive_interrupts() -> io::Result<()> {
+    static UNHEARD: AtomicBool = AtomicBool::new(false);
+    flag::register(SIGINT, &UNHEARD).map(drop)
 }

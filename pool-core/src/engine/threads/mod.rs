@@ -47,8 +47,9 @@ use super::{Backend, Config, Engine, EngineRef, Entry, FORKED, Help, SHUT_DOWN, 
 use crate::engine::description::Description;
 use crate::engine::home::Home;
 use crate::error::pool_error::Error;
+use crate::error::task_error::Abandon;
 use crate::error::task_error::{TaskError, TaskErrorKind};
-use crate::job::cell::{Abandon, Effects, Job, OnSeat, Paused};
+use crate::job::cell::{Effects, Job, OnSeat, Paused};
 use crate::job::current::Frame;
 use crate::job::initializer::Initializer;
 use crate::metrics::stats::Stats;

@@ -37,7 +37,7 @@ impl Roster {
     pub(super) fn new(target: usize, tally: Arc<Tally>) -> Self {
         Self {
             tally,
-            places: (0..crate::api::pool::MAX_WORKERS)
+            places: (0..crate::error::pool_error::MAX_WORKERS)
                 .map(|_| OnceLock::new())
                 .collect(),
             len: AtomicUsize::new(0),

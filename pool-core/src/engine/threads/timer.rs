@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 
 use super::super::agenda::Agenda;
 use super::Shared;
+use crate::error::task_error::Abandon;
 use crate::error::task_error::TaskError;
-use crate::job::cell::{Abandon, Job, Paused};
+use crate::job::cell::{Job, Paused};
 use crate::sync::clock;
 
 /// A thread that is started when it is first needed.

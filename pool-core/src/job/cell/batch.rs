@@ -23,7 +23,8 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{counts, drop_quietly, running};
+use super::{counts, running};
+use crate::error::panics::drop_quietly;
 use crate::error::task_error::TaskError;
 use crate::job::current;
 use crate::job::work::Work;

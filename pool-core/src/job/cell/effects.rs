@@ -20,8 +20,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::thread::JoinHandle as Thread;
 
-use super::{drop_quietly, running};
+use super::running;
 use crate::error::panics;
+use crate::error::panics::drop_quietly;
 use crate::sync::local::Local;
 
 pub(crate) type Callback = Box<dyn FnOnce() + Send>;

@@ -49,6 +49,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Instant;
 
+use crate::error::panics::drop_quietly;
+use crate::error::task_error::Abandon;
 pub(crate) use batch::{Batch, Found, Taker};
 pub(crate) use counts::{Counts, counts_in};
 pub(crate) use effects::{Effect, Effects, is_inside, run_here};
@@ -56,19 +58,19 @@ pub(crate) use effects::{Effect, Effects, is_inside, run_here};
 pub(crate) use remote::{Claimed, Watched, drop_args};
 pub(crate) use running::running;
 pub(crate) use seat::{Count, OnSeat, Seat};
-pub(crate) use state::{Abandon, State};
+pub(crate) use state::State;
 pub(crate) use turn::Paused;
 pub(crate) use waiters::{Notice, Waiters};
 
 use self::state::{Finish, Taken};
 use self::turn::{Turn, sleep_unless};
 use self::unused::Unused;
+use crate::codec::Answer;
 use crate::codec::args::Args;
-use crate::codec::{Answer, ChunkFacts};
-use crate::engine::asynchronous::notify_stopped;
-use crate::error::panics;
 use crate::error::task_error::{TaskError, TaskErrorKind};
 use crate::job::current::Frame;
+use crate::job::stops::notify as notify_stopped;
+use crate::job::work::ChunkFacts;
 use crate::job::work::Work;
 use crate::metrics::tally::Tally;
 use crate::task::retry;
@@ -674,13 +676,5 @@ impl<T: Work> Drop for JobCell<T> {
         if !matches!(contents, Contents::Empty) {
             drop_quietly(std::mem::replace(contents, Contents::Empty));
         }
-    }
-}
-
-/// Drops a user's value; a panic in its destructor harms nobody.
-pub(crate) fn drop_quietly<T>(value: T) {
-    if std::mem::needs_drop::<T>() {
-        // The hook has printed it; there is no handle that it could go to.
-        let _ = panics::catch(move || drop(value));
     }
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::{Effects, Head, Job, Remote, finish};
 use crate::codec::args::Args;
-use crate::codec::{Answer, ChunkFacts, Reply};
+use crate::codec::{Answer, Reply};
 use crate::error::task_error::TaskError;
+use crate::job::work::ChunkFacts;
 use crate::metrics::tally::Tally;
 use crate::task::{Options, TaskInfo};
 

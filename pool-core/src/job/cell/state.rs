@@ -1,6 +1,7 @@
 //! The state word of a task: its phases, its flags, how many pointers there are to its cell, and
 //! who may change them when.
 
+use crate::error::task_error::Abandon;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
@@ -43,16 +44,6 @@ const REFS: u32 = !(REF - 1);
 
 /// A new cell: queued, with two pointers, the handle's and the backend's.
 const NEW: u32 = QUEUED | (2 * REF);
-
-/// Why a handle was resolved before its task ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Abandon {
-    Cancelled,
-    /// It ran for too long.
-    TimedOut,
-    /// It did not start in time.
-    Expired,
-}
 
 /// What [`State::finish`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

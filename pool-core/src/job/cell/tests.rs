@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::state::{Abandon, Finish, State, Taken};
+use super::state::{Finish, State, Taken};
 use super::*;
 use crate::error::backend::Backend;
+use crate::error::task_error::Abandon;
 use crate::task::Task;
 
 #[derive(Serialize, Deserialize)]

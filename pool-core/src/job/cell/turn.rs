@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::seat::{self, OnSeat};
-use super::{Contents, Job, drop_quietly, running};
+use super::{Contents, Job, running};
+use crate::error::panics::drop_quietly;
 use crate::error::task_error::{TaskError, TaskErrorKind};
 use crate::job::current::{self, Frame};
 use crate::job::work::Work;

@@ -3,7 +3,8 @@
 
 use std::mem::ManuallyDrop;
 
-use super::{Job, drop_quietly};
+use super::Job;
+use crate::error::panics::drop_quietly;
 use crate::error::task_error::TaskError;
 
 /// A value of the user's that nobody takes.

@@ -279,11 +279,11 @@ impl Local {
         let (fail, failures) = unbounded_channel();
         let (built, result) = mpsc::sync_channel(1);
         // The thread's own door is that of whoever builds the pool.
-        let door = crate::api::entry::door();
+        let door = crate::engine::door::door();
         let thread = std::thread::Builder::new()
             .name("pool-agent".into())
             .spawn(move || {
-                crate::api::entry::use_door(door);
+                crate::engine::door::use_door(door);
                 let ended = run(
                     nats,
                     &config,

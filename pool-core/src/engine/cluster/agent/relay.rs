@@ -7,11 +7,12 @@ use crate::api::handle::JoinHandle;
 use crate::api::pool::Pool;
 use crate::codec::args::Args;
 use crate::codec::bytes::Bytes;
-use crate::codec::{Answer, ChunkFacts, UNKNOWN_TASK};
+use crate::codec::{Answer, UNKNOWN_TASK};
 use crate::engine::Entry;
 use crate::error::task_error::{TaskError, TaskErrorKind};
 use crate::job::cell::{Handle, Job, JobCell, Vtable};
 use crate::job::registry::Catalog;
+use crate::job::work::ChunkFacts;
 use crate::job::work::Work;
 use crate::task::{Options, TaskId, TaskInfo};
 

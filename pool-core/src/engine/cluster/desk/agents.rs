@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::super::names::is_token;
 use super::super::wire::{Part, Present};
 use super::{After, Desk, State};
-use crate::api::pool::MAX_WORKERS;
+use crate::error::pool_error::MAX_WORKERS;
 use crate::error::task_error::{TaskError, TaskErrorKind};
 use crate::task::retry::{self, Fate};
 

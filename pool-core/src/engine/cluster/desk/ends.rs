@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use super::{After, Cancelled, Desk, Due, Entry, Phase, Say, State};
+use crate::error::task_error::Abandon;
 use crate::error::task_error::{TaskError, TaskErrorKind};
-use crate::job::cell::{Abandon, Claimed, Job};
+use crate::job::cell::{Claimed, Job};
 use crate::task::retry::Again;
 
 impl Desk {

@@ -6,9 +6,10 @@ use ::bytes::Bytes;
 
 use super::super::wire::{self, Chunk, Fate, Part};
 use super::{After, Desk, State};
-use crate::codec::{self, Answer, ChunkFacts, Reply};
+use crate::codec::{self, Answer, Reply};
 use crate::error::task_error::{TaskError, TaskErrorKind};
 use crate::job::cell::{Claimed, Job};
+use crate::job::work::ChunkFacts;
 use crate::metrics::stats::Part as Timed;
 use crate::task::Options;
 use crate::task::retry;

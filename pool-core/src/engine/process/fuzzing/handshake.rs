@@ -1,7 +1,7 @@
 //! The messages at the start of a worker, and its token.
 
 use super::input::Input;
-use crate::engine::process::Token;
+use crate::engine::process::spawn::Token;
 use crate::engine::process::wire::{Hello, Identity, MESSAGE_MAX, Unreadable, VERSION, Welcome};
 
 /// The handshake: what is no message is refused, what is one survives the way.

@@ -138,7 +138,7 @@ impl Service {
         key: Key,
         part: u32,
         answer: crate::codec::Answer,
-        chunk: Option<crate::codec::ChunkFacts>,
+        chunk: Option<crate::job::work::ChunkFacts>,
         now: Instant,
     ) {
         let chunk = chunk.map(|facts| {

@@ -297,7 +297,7 @@ fn an_agent_of_impossible_size_or_name_is_not_believed() {
         drains: false,
     };
     told.with(|desk, now, _| desk.present(huge, now));
-    assert_eq!(told.desk.seats(), crate::api::pool::MAX_WORKERS);
+    assert_eq!(told.desk.seats(), crate::error::pool_error::MAX_WORKERS);
 }
 
 /// Found by the chaos on a cluster, with a server that was killed.

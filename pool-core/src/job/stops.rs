@@ -27,14 +27,14 @@ pub(crate) fn notify() {
 }
 
 /// The wait for a request to stop.
-pub(super) struct Stopped {
+pub(crate) struct Stopped {
     current: Current,
     /// The number in the list.
     entered: Option<u64>,
 }
 
 impl Stopped {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let current = current();
         Self {
             current,
@@ -44,7 +44,7 @@ impl Stopped {
 
     /// Whether the task is to stop; if not, the waker is woken when it is. It is the same one each
     /// time.
-    pub(super) fn poll(&mut self, waker: &Waker) -> bool {
+    pub(crate) fn poll(&mut self, waker: &Waker) -> bool {
         if self.entered.is_none() && self.current.is_a_run() {
             static NEXT: AtomicU64 = AtomicU64::new(0);
             let number = NEXT.fetch_add(1, Relaxed);
