@@ -103,14 +103,20 @@ fn writes_to_its_sockets() -> usize {
 
 pub(in super::super) fn fault_body_noise(subject: &Subject) {
     let pool = subject.pool_of(1);
+    let mut has_written = false;
     for _ in 0..3 {
         let handle = pool.submit(writes_to_its_sockets::task());
         match outcome(handle) {
-            Ok(written) => assert!(written > 0, "it has no socket"),
-            Err(error) => assert!(error.is_worker_lost(), "{error}"),
+            // The pool may have closed its end already, for the noise before.
+            Ok(written) => has_written |= written > 0,
+            Err(error) => {
+                assert!(error.is_worker_lost(), "{error}");
+                has_written = true;
+            }
         }
         assert_works(&pool);
     }
+    assert!(has_written, "no worker has a socket");
 }
 
 /// Writes nonsense to all the memory that it shares and may write to.
