@@ -124,7 +124,7 @@ impl PoolBuilder {
         self
     }
 
-    /// How many tasks may wait for a worker, at least one: when there are so many,
+    /// The maximum number of tasks that wait for a worker, at least one. When the queue is full,
     /// [`submit`](Pool::submit) waits for room, [`try_submit`](Pool::try_submit) hands the task
     /// back, and [`submit_async`](Pool::submit_async) is not ready. Unless set it is 1,048,576; on
     /// threads that is for each submitting thread. A map keeps to it by itself.
@@ -133,11 +133,11 @@ impl PoolBuilder {
         self
     }
 
-    /// The same for the bytes of their encoded arguments: no task is taken while so many wait, or
-    /// more. So it can be exceeded by one task for each thread that submits, and a task that is
-    /// larger by itself is taken too. Unless set it is 4 GiB in the process backend; on threads,
-    /// where nothing is encoded, there is none, and one that is set makes `submit` go through the
-    /// arguments to count them.
+    /// The same for the bytes of their encoded arguments: no task is taken while that many bytes or
+    /// more wait. Each thread that submits can exceed the limit by one task, and a single task that is
+    /// larger than the limit is taken, too. The default is 4 GiB in the process backend. On threads
+    /// nothing is encoded, so there is no default; a limit makes `submit` go through the arguments to
+    /// count their bytes.
     pub fn queue_bytes(mut self, bytes: usize) -> Self {
         self.queue_bytes = Some(bytes.max(1));
         self
@@ -242,15 +242,15 @@ impl PoolBuilder {
         self
     }
 
-    /// Replaces a worker process after so many tasks (at least one), against leaks in what they
-    /// call. The tasks of a map then go one by one. Other backends ignore it.
+    /// Replaces a worker process after `tasks` tasks (at least one), as a remedy for leaks. The tasks of a
+    /// map are then sent one by one. Other backends ignore it.
     pub fn max_tasks_per_worker(mut self, tasks: u64) -> Self {
         self.processes.max_tasks = Some(tasks.max(1));
         self
     }
 
-    /// Ends a worker process that has had nothing to do for so long, or for up to twice as long;
-    /// workers come back with work, which then waits for their start. Other backends ignore it.
+    /// Ends a worker process that was idle for this time, at the latest after twice the time. Workers are
+    /// started again when there is work, which then waits for their start. Other backends ignore it.
     pub fn idle_timeout(mut self, after: Duration) -> Self {
         self.processes.idle_timeout = Some(after.max(MIN_IDLE_TIMEOUT));
         self
@@ -314,7 +314,7 @@ impl PoolBuilder {
     ///
     /// # Errors
     /// * [`Error::ZeroWorkers`], [`Error::TooManyWorkers`];
-    /// * [`Error::UnknownBackend`] for a `POOL_BACKEND` that is none, [`Error::InvalidWorkers`] for
+    /// * [`Error::UnknownBackend`] for an unknown name in `POOL_BACKEND`, [`Error::InvalidWorkers`] for
     ///   a `POOL_WORKERS` that is no number of workers;
     /// * [`Error::Unavailable`] for a backend that this build does not have;
     /// * [`Error::StackSize`] for a stack that no thread can have;

@@ -63,7 +63,7 @@ impl<T> JoinHandle<T> {
     /// The result is handed out once; a later call gets
     /// [`AlreadyJoined`](crate::TaskErrorKind::AlreadyJoined).
     pub fn join_timeout(&self, limit: Duration) -> Option<Result<T, TaskError>> {
-        // A limit that no clock can hold is none.
+        // A limit beyond the range of the clock is no limit.
         self.wait(Instant::now().checked_add(limit));
         self.take_resolved()
     }

@@ -130,7 +130,7 @@ impl Pool {
     /// Cargo feature `default-processes` is on, else on threads.
     ///
     /// # Errors
-    /// [`Error::UnknownBackend`] for a name that is none, and what [`PoolBuilder::build`] says.
+    /// [`Error::UnknownBackend`] for an unknown name, and those of [`PoolBuilder::build`].
     pub fn new() -> Result<Self, Error> {
         Self::builder().build()
     }

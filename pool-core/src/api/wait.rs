@@ -45,7 +45,7 @@ pub enum Until {
 /// # Ok::<(), pool_core::Error>(())
 /// ```
 pub fn wait<T>(handles: &[JoinHandle<T>], until: Until, limit: Option<Duration>) -> Vec<usize> {
-    // A limit that no clock can hold is none.
+    // A limit beyond the range of the clock is no limit.
     let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
     let mut completions = Completions::new();
     for handle in handles {
@@ -133,7 +133,7 @@ impl<T> AsCompleted<T> {
     /// # Ok::<(), pool_core::Error>(())
     /// ```
     pub fn timeout(mut self, limit: Duration) -> Self {
-        // A limit that no clock can hold is none.
+        // A limit beyond the range of the clock is no limit.
         self.deadline = Instant::now().checked_add(limit);
         self
     }

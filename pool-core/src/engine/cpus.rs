@@ -1,12 +1,12 @@
-//! How many workers a pool has of which nobody has said it: as many as this process may use CPUs.
+//! The default number of workers: one per CPU that this process may use.
 //!
-//! That is what its affinity mask has of the CPUs that are there, bounded by the quotas of its
-//! control groups, of all that lie above each other, in either version. A quota is rounded up: half
-//! a CPU more that no worker uses is lost, while a worker more than the quota costs next to
-//! nothing. (The standard library rounds down.) What cannot be read limits nothing.
+//! The affinity mask selects the CPUs, and the quotas of the control groups (version 1 or 2, and of all
+//! their parents) bound their number. A quota is rounded up: without a worker for the last half CPU
+//! that half is lost, while one worker more than the quota costs next to nothing. (The standard
+//! library rounds down.) A file that cannot be read limits nothing.
 //!
-//! The worker processes of a pool share what their parent has, so that the pools which their tasks
-//! make do not multiply: a worker is told with how many it shares, and divides when it is asked.
+//! The worker processes of a pool share the CPUs of their parent, so that pools inside of tasks do not
+//! multiply the load: the parent tells each worker the number of sharers, and the worker divides by it.
 
 use std::env;
 use std::fs;
@@ -16,17 +16,17 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::error::pool_error::Error;
 use crate::error::pool_error::MAX_WORKERS;
 
-/// The environment variable that says how many CPUs the program has.
+/// The environment variable that overrides the number of CPUs.
 const POOL_WORKERS: &str = "POOL_WORKERS";
 
 /// How many processes share the program's CPUs: in a worker the workers of its pool, times those
 /// that its parent shares with.
 static SHARERS: AtomicU32 = AtomicU32::new(1);
 
-/// How many workers a pool has of which nobody has said it.
+/// The default number of workers.
 ///
 /// # Errors
-/// For a `POOL_WORKERS` that is no such number.
+/// If `POOL_WORKERS` is not a valid number of workers.
 pub(crate) fn default_workers() -> Result<usize, Error> {
     let all = match env::var_os(POOL_WORKERS) {
         Some(text) if !text.is_empty() => parse(&text.to_string_lossy())?,
@@ -35,13 +35,13 @@ pub(crate) fn default_workers() -> Result<usize, Error> {
     Ok((all / SHARERS.load(Relaxed) as usize).max(1))
 }
 
-/// With how many each of so many workers of this process shares.
+/// The number of processes with which each of `workers` workers of this process shares its CPUs.
 pub(crate) fn sharers_of(workers: usize) -> u32 {
     let workers = u32::try_from(workers).unwrap_or(u32::MAX);
     SHARERS.load(Relaxed).saturating_mul(workers)
 }
 
-/// This process is a worker and shares with so many, itself included.
+/// Sets the number of processes that share the CPUs, this worker included.
 pub(crate) fn share_with(sharers: u32) {
     SHARERS.store(sharers.max(1), Relaxed);
 }

@@ -158,7 +158,7 @@ pub(crate) trait Engine: Send + Sync {
     /// What everybody does; the findings are left to the caller.
     fn describe(&self) -> Description;
 
-    /// There are to be so many workers, from now on or as soon as they are free.
+    /// Sets the number of workers. Surplus workers end as soon as they are free.
     fn resize(&self, workers: usize) -> Result<(), Error>;
 
     /// Takes no more jobs; what it has is still done. May be called again.

@@ -26,7 +26,7 @@ pub(super) struct Room {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Bounds {
     pub(crate) items: usize,
-    /// No task is taken while so many bytes of arguments wait, or more.
+    /// The number of waiting bytes of arguments from which on no task is taken.
     pub(crate) bytes: usize,
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::error::backend::Backend;
 
-/// The most workers that a pool can have.
+/// The maximum number of workers of a pool.
 pub const MAX_WORKERS: usize = 1024;
 
 /// How deep process pools can be nested: the pool of a worker is one deeper than the pool that
@@ -95,7 +95,7 @@ pub enum Error {
     },
     /// A `POOL_WORKERS` that is no number from 1 to [`MAX_WORKERS`](crate::MAX_WORKERS).
     InvalidWorkers(String),
-    /// A backend name (in `POOL_BACKEND` or parsed) that is none.
+    /// An unknown backend name, in `POOL_BACKEND` or parsed.
     UnknownBackend(String),
     /// A backend that this build of the program does not have.
     Unavailable {

@@ -18,10 +18,10 @@ use crate::metrics::stats::Stats;
 use crate::metrics::stats::{Failures, Mean, Part, Times};
 use crate::sync::local::{self, Local};
 
-/// Of so many quick tasks one is timed.
+/// The number of quick tasks of which one is timed.
 const SAMPLE_EVERY: u32 = 256;
 
-/// A task that takes so long is none of the quick ones.
+/// Every task that takes at least this time is timed.
 const WORTH_TIMING: Duration = Duration::from_micros(20);
 
 thread_local! {
@@ -31,7 +31,7 @@ thread_local! {
 
 pub(crate) struct Tally {
     born: Instant,
-    /// Of so many tasks one is a sample. Read at each submit, and seldom written.
+    /// The number of tasks of which one is a sample. Read at each submit, and seldom written.
     every: CachePadded<AtomicU32>,
     failed: [AtomicU64; TaskErrorKind::ALL.len()],
     times: CachePadded<[Sum; Part::COUNT]>,
@@ -51,11 +51,11 @@ impl Stamp {
     /// Tells a stamp from whatever else is noted.
     const BIT: u32 = 1 << 31;
 
-    /// A stamp's unit is so many powers of two of a nanosecond: four microseconds, so that a wait
-    /// of two hours can be told. The mean of many is finer.
+    /// The unit of a stamp is 2^`SHIFT` nanoseconds, about four microseconds, so that it can express a
+    /// wait of two hours. The mean of many stamps is finer.
     const SHIFT: u32 = 12;
 
-    /// So many nanoseconds after the pool was built.
+    /// The stamp of a time, in nanoseconds since the pool was built.
     fn of(nanos: u64) -> Self {
         let units = (nanos >> Self::SHIFT) as u32;
         // The last one means something else to the process engine.
@@ -89,7 +89,7 @@ impl Tally {
         }
     }
 
-    /// So many tasks have failed.
+    /// Counts tasks that failed.
     #[cold]
     pub(crate) fn failed(&self, kind: TaskErrorKind, tasks: usize) {
         // Relaxed: an outcome is told with release after this, so who has it finds it counted.
@@ -110,7 +110,7 @@ impl Tally {
         self.every.load(Relaxed) == 1
     }
 
-    /// A part of so many tasks took so long together.
+    /// Records that `tasks` tasks spent `time` in `part`.
     pub(crate) fn took(&self, part: Part, tasks: usize, time: Duration) {
         let sum = &self.times[part as usize];
         let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
@@ -118,7 +118,7 @@ impl Tally {
         sum.nanos.fetch_add(nanos, Relaxed);
     }
 
-    /// Encodes, and now and then takes the time; `tasks` says how many it were.
+    /// Encodes, and times a sample of the calls; `tasks` returns how many tasks were encoded.
     pub(crate) fn encode<T>(
         &self,
         encode: impl FnOnce() -> T,
@@ -132,7 +132,7 @@ impl Tally {
         encoded
     }
 
-    /// Decodes what so many tasks have returned, and takes the time.
+    /// Decodes the results of `tasks` tasks, and records the time.
     pub(crate) fn decode<T>(&self, tasks: usize, decode: impl FnOnce() -> T) -> T {
         let start = Instant::now();
         let decoded = decode();

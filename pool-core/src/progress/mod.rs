@@ -76,7 +76,7 @@ impl Progress {
         !self.has_begun
     }
 
-    /// The first `next`: of a map of tasks of this name, with so many left.
+    /// Starts at the first `next` of a map of tasks of this name; `size` is the size hint of its input.
     #[cold]
     pub(crate) fn begin(
         &mut self,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// After so long an outcome counts for a third.
+/// The time after which an outcome counts for a third.
 const MEMORY: Duration = Duration::from_secs(10);
 
 /// A mean of the rates since the beginning, each weighed by its time and by how long ago it was.

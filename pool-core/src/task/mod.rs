@@ -113,7 +113,7 @@ pub trait TaskExt: Task {
         WithOptions { task, options }
     }
 
-    /// Runs this call again, up to so many times, when it ends without a result: after a panic, a
+    /// Runs this call again, up to `retries` times, when it ends without a result: after a panic, a
     /// lost worker, a passed deadline, or too much memory; it replaces the `retries = …` of the
     /// function. A task's own `Err` is its result, and what was cancelled or could not be encoded
     /// is not tried again either. On threads a passed deadline is final, since the run that is late

@@ -9,10 +9,10 @@ use crate::error::backend::Backend;
 use crate::metrics::stats::Stats;
 use crate::task::numbers;
 
-/// No line is longer.
+/// The maximum length of a line.
 const WIDTH: usize = 80;
 
-/// So many workers have a line; of more, those that have been at their tasks for the longest time.
+/// The maximum number of workers that are listed: those whose tasks have run the longest.
 const MAX_LISTED: usize = 12;
 
 /// What was not seen for so long was not seen before.
@@ -182,7 +182,7 @@ fn name(worker: &WorkerInfo) -> String {
     }
 }
 
-/// A name of at most so many characters: what is too long is cut out of the middle, nearer to the
+/// Shortens a name to at most `width` characters: a longer one is cut in the middle, nearer to the
 /// front, since names differ at their ends.
 pub(super) fn shorten(name: &str, width: usize) -> String {
     let len = name.chars().count();
@@ -197,8 +197,8 @@ pub(super) fn shorten(name: &str, width: usize) -> String {
     short
 }
 
-/// Lines of at most [`WIDTH`], broken at blanks; the later ones begin with so many of them. What
-/// has none and is longer is cut.
+/// Breaks a text at blanks into lines of at most [`WIDTH`]; all but the first begin with `indent`
+/// blanks. A longer word is cut.
 pub(super) fn wrap(text: &str, indent: usize) -> String {
     let (mut wrapped, mut line) = (String::new(), String::new());
     let mut len = 0;

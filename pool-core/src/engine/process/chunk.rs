@@ -310,7 +310,7 @@ impl Book {
     }
 }
 
-/// Takes the first frames off, at most so many; how many there were, and their bytes.
+/// Removes the first frames, at most `tasks`; returns their number and bytes.
 fn split<'a>(frames: &mut Frames<'a>, tasks: usize) -> (usize, &'a [u8]) {
     let begin = frames.0;
     let count = frames.by_ref().take(tasks).count();

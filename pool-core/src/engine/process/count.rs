@@ -63,7 +63,7 @@ impl Book {
         }
     }
 
-    /// So many tasks of a chunk have run since it was looked at last, and so many without a result.
+    /// Counts tasks of a chunk that have run since the last check, and those of them without a result.
     pub(super) fn count_chunk(&mut self, ran: usize, failed: usize) {
         self.counts.in_chunks += ran.saturating_sub(failed) as u64;
     }

@@ -246,7 +246,7 @@ impl Fleet {
         }
     }
 
-    /// So many workers are needed beside those that serve: some that rest come back.
+    /// Starts resting workers again, as many as are needed beside those that serve.
     pub(super) fn wake(&mut self, needed: usize, now: Instant) {
         let coming =
             |worker: &&Worker| matches!(worker, Worker::Absent { .. } | Worker::Starting { .. });

@@ -189,7 +189,7 @@ impl Hub {
         after.poke = true;
     }
 
-    /// There are to be so many workers.
+    /// Sets the number of workers.
     pub(super) fn resize(&mut self, target: usize, after: &mut After) {
         self.target = target;
         if self.books.len() < target {

@@ -88,7 +88,7 @@ impl Bounded {
         }
     }
 
-    /// A job that was admitted has so many bytes.
+    /// Adds the bytes of a job that was admitted.
     pub(super) fn weigh(&self, job: &Job, weight: usize) {
         if self.weighs {
             let weight = u32::try_from(weight).unwrap_or(u32::MAX);

@@ -379,7 +379,7 @@ impl Engine for Threads {
             return Ok(());
         }
         self.shared.workers.lock().set_target(workers);
-        // Who is one too many leaves.
+        // Surplus workers exit.
         self.shared.sleepers.wake_all();
         self.hire()
     }

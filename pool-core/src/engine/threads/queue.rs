@@ -65,7 +65,7 @@ impl Queue {
         let _ = self.push_below(usize::MAX, job);
     }
 
-    /// Whether the caller's shard holds fewer than so many.
+    /// Whether the caller's shard holds fewer than `limit` jobs.
     pub(super) fn has_room(&self, limit: usize) -> bool {
         let shard = &self.shards[own_shard() % self.shards.len()];
         shard.len.load(Relaxed) < limit

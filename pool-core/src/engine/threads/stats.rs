@@ -70,7 +70,7 @@ impl Shared {
         on: OnSeat<'_>,
         place: &Worker,
     ) {
-        // Another run of it is none.
+        // Retries are not sampled.
         job.head().note.store(0, Relaxed);
         let is_one = !job.is_many();
         let start = Instant::now();

@@ -9,7 +9,7 @@ use crate::sync::local::Local;
 
 /// Counts the tasks of batches.
 pub(crate) trait Counts: Send + Sync {
-    /// So many have run in so much time, and so many of them have a result.
+    /// Counts tasks that have run, the time that they took, and those of them that have a result.
     fn ran(&self, tasks: usize, finished: usize, time: Duration);
 
     fn failed(&self, kind: TaskErrorKind);

@@ -15,45 +15,46 @@ use super::super::wire::{Fate, MAX_TOGETHER, MAX_TOGETHER_BYTES, Order, Part, Ru
 /// How long an answer may take.
 const ANSWER_TIME: Duration = Duration::from_secs(1);
 
-/// A lease is renewed after so long.
+/// The time between two renewals of a lease.
 const RENEW_AFTER: Duration = Duration::from_millis(1_500);
 
-/// How long a message waits in the queue whose submitter is not there.
+/// The delay before the queue delivers a message again whose submitter is unreachable.
 pub(super) const ABSENT_DELAY: Duration = Duration::from_secs(5);
 
-/// A submitter that nobody has listened to for so long is gone.
+/// A submitter is given up when it had no subscribers for this time.
 const GONE_AFTER: Duration = Duration::from_secs(60);
 
-/// A submitter that has said nothing for so long is asked whether it is there, as often.
+/// The time without a message from a submitter before it is asked for one, and between two requests.
 const HELLO_AFTER: Duration = Duration::from_secs(5);
 
-/// A submitter that has nothing here is forgotten after so long.
+/// The time after which a submitter without tasks here is forgotten.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 
 /// Between two findings that it is not there it was not there, if they are not further apart.
 const LAPSE: Duration = Duration::from_secs(15);
 
-/// For how long it is believed that a submitter is not there.
+/// The time for which a submitter counts as unreachable after a failed message.
 const ABSENT_FOR: Duration = Duration::from_millis(500);
 
 /// A run that was given to us so short a time ago may be missing in a roll.
 const YOUNG: Duration = Duration::from_secs(3);
 
-/// A message that waits for a seat for so long goes back to the queue: another agent may have one.
+/// The time that a message waits for a free seat. Then it goes back to the queue, since another agent
+/// may have one.
 const PARKED: Duration = Duration::from_millis(100);
 
-/// A run that took so long, from its leave to its outcome, was a quick one: more of them may wait
-/// here. One that took longer than the other time was none: none may.
+/// A run that took less than `QUICK` from its leave to its outcome lets more runs wait here. After one
+/// that took longer than `SLOW` none may wait.
 const QUICK: Duration = Duration::from_millis(2);
 const SLOW: Duration = Duration::from_millis(10);
 
 /// What stands before the bytes of an outcome in a message, or of a run, is less than this.
 const HEAD: usize = 32;
 
-/// After so many quick runs in a row more may wait here.
+/// The number of quick runs in a row after which more may wait here.
 const QUICK_RUNS: u32 = 16;
 
-/// How many runs may wait here for each seat, at most.
+/// The maximum number of runs that wait here for each seat.
 const MAX_AHEAD: usize = 32;
 
 /// A submitter.
@@ -202,7 +203,7 @@ impl Table {
         }
     }
 
-    /// So many seats are taken by tasks that nobody waits for any more.
+    /// Sets the number of seats whose tasks no caller waits for any more.
     pub(super) fn set_taken(&mut self, taken: usize) {
         self.taken = taken;
     }

@@ -56,7 +56,7 @@ pub(super) enum Command {
     Drain,
     /// End.
     Kill,
-    /// There are so many seats now.
+    /// Sets the number of seats.
     Resize(usize),
 }
 

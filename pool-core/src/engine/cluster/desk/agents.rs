@@ -14,17 +14,17 @@ use crate::task::retry::{self, Fate};
 /// How often an agent is told what it is taken to have.
 pub(in super::super) const ROLL_EVERY: Duration = Duration::from_secs(1);
 
-/// An agent is gone when for so long nobody has listened to it. It may be connecting again: its
-/// server may have died.
+/// An agent is given up when it had no subscribers for this time. Until then it may be connecting
+/// again, because its server died.
 const DEAF_TIME: Duration = Duration::from_secs(5);
 
-/// An agent is gone when it has said nothing for so long.
+/// An agent is given up when no message came from it for this time.
 const SILENT_TIME: Duration = Duration::from_secs(15);
 
-/// An agent that has not answered for so long has no free seats for us.
+/// An agent whose last answer is older than this counts as having no free seats.
 const PRESENT_TIME: Duration = Duration::from_secs(8);
 
-/// An agent that has nothing of ours is forgotten after so long.
+/// The time after which an agent without our tasks is forgotten.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 
 /// When it is said that there are no agents.

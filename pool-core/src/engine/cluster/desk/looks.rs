@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::{Desk, Run, Say, State};
 
-/// A message of a task that has waited for so long may have been lost.
+/// A message that no agent took for this time may be lost.
 const LOST_AFTER: Duration = Duration::from_secs(10);
 
-/// The same where there is none of ours at all.
+/// The same if the queue has no message of this submitter at all.
 const ALL_LOST_AFTER: Duration = Duration::from_secs(2);
 
 /// How many looks at the queue have to find too little in it, or too much.
@@ -21,7 +21,8 @@ impl Desk {
         (self.is_connected && (expected > 0 || self.is_unsure)).then_some(expected)
     }
 
-    /// There are so many messages of ours in the queue. Whether to look again soon.
+    /// Compares the number of messages found in the queue with the expected one. Returns whether to look
+    /// again soon.
     pub(in super::super) fn looked(&mut self, found: usize, now: Instant) -> bool {
         let Some(mut expected) = self.expects() else {
             self.short_looks = 0;

@@ -50,8 +50,8 @@ const REFUSED_TIME: Duration = Duration::from_millis(250);
 /// From how many entries on their room is given back when they are over.
 const SHRINK_FROM: usize = 4_096;
 
-/// After so long without a look at the clock this program was stopped, and what others have said
-/// meanwhile is still to be heard; so long that takes.
+/// If the clock was not read for `STALL`, the process was suspended: messages that have arrived are
+/// handled for `HEARING_TIME` before any peer is judged.
 const STALL: Duration = Duration::from_secs(2);
 const HEARING_TIME: Duration = Duration::from_millis(100);
 
