@@ -15,8 +15,8 @@ use crate::engine::asynchronous;
 use crate::engine::help::{Awaited, LOOK_EVERY, Search};
 use crate::engine::{EngineRef, Help};
 use crate::job::cell::{Job, Notice};
+use crate::sync::adaptive_spin::AdaptiveSpin;
 use crate::sync::blocked;
-use crate::sync::patience::Patience;
 
 /// The numbers of the jobs that are resolved, until they are taken.
 struct Inbox {
@@ -84,7 +84,7 @@ pub(crate) struct Completions {
     pools: Vec<Awaited>,
     /// How many of the pools belong to a process that this one was forked from.
     orphans: usize,
-    patience: Patience,
+    adaptive_spin: AdaptiveSpin,
     search: Search,
     /// Where somebody polls: those that were added since a poll has last found nothing.
     unwatched: Option<Vec<usize>>,
@@ -99,7 +99,7 @@ impl Completions {
             free: Vec::new(),
             pools: Vec::new(),
             orphans: 0,
-            patience: Patience::new(),
+            adaptive_spin: AdaptiveSpin::new(),
             search: Search::default(),
             unwatched: None,
         }
@@ -223,7 +223,7 @@ impl Completions {
 
     /// Looks for a job that is done for as long as that is worth it; whether there is one.
     pub(crate) fn is_soon(&self) -> bool {
-        self.patience.spin_until(|| {
+        self.adaptive_spin.spin_until(|| {
             self.poll();
             !self.inbox.arrived().numbers.is_empty()
         })

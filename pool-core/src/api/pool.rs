@@ -11,7 +11,7 @@ use crate::api::builder::PoolBuilder;
 use crate::api::handle::JoinHandle;
 use crate::api::map::Map;
 use crate::engine::description::{Description, summary};
-use crate::engine::{self, Engine, EngineRef, Entry, Parcel};
+use crate::engine::{self, ChunkLimits, Engine, EngineRef, Entry};
 use crate::error::backend::Backend;
 use crate::error::pool_error::{Error, MAX_WORKERS};
 use crate::error::task_error::TaskError;
@@ -19,8 +19,8 @@ use crate::job::cell::{Handle, Job, JobCell};
 use crate::job::checked;
 use crate::job::checked::Checked;
 use crate::job::work::Work;
+use crate::metrics::recorder::Metrics;
 use crate::metrics::stats::Stats;
-use crate::metrics::tally::Tally;
 use crate::task::Task;
 
 /// How many tasks it names then.
@@ -85,10 +85,10 @@ impl Drop for Inner {
         if self.given_up.load(Relaxed) {
             return;
         }
-        let patience = self
+        let adaptive_spin = self
             .warn_after
             .and_then(|after| Instant::now().checked_add(after));
-        if patience.is_some() && !self.engine.wait_until_ended(patience) {
+        if adaptive_spin.is_some() && !self.engine.wait_until_ended(adaptive_spin) {
             self.say_what_it_waits_for();
         }
         while !self
@@ -279,8 +279,8 @@ impl Pool {
     }
 
     /// What is counted of the tasks of every backend.
-    pub(crate) fn tally(&self) -> &Tally {
-        self.inner.engine.tally()
+    pub(crate) fn metrics(&self) -> &Metrics {
+        self.inner.engine.metrics()
     }
 
     pub(crate) fn queue_limit(&self) -> Option<usize> {
@@ -354,8 +354,8 @@ impl Pool {
         self.inner.engine.is_own_thread() || self.inner.engine.is_stuck()
     }
 
-    pub(crate) fn parcel(&self) -> Parcel {
-        self.inner.engine.parcel()
+    pub(crate) fn chunk_limits(&self) -> ChunkLimits {
+        self.inner.engine.chunk_limits()
     }
 
     pub(crate) fn max_chunk(&self) -> Option<usize> {

@@ -15,8 +15,8 @@ use crate::error::task_error::{TaskError, TaskErrorKind};
 use crate::job::cell::{Came, Job};
 use crate::job::current::Frame;
 use crate::job::initializer::Initializer;
+use crate::metrics::recorder::Metrics;
 use crate::metrics::stats::Stats;
-use crate::metrics::tally::Tally;
 use crate::sync::local::Local;
 
 /// How many tasks were begun, have ended with a result, and without one.
@@ -29,7 +29,7 @@ struct Tasks {
 
 /// No worker, no queue: a job is resolved when `submit` returns.
 pub(crate) struct Inline {
-    tally: Tally,
+    metrics: Metrics,
     /// The thread that has submitted first, and mostly is the only one: what it counts, it alone
     /// writes.
     owner: AtomicUsize,
@@ -44,7 +44,7 @@ pub(crate) struct Inline {
 impl Inline {
     pub(crate) fn new() -> Self {
         Self {
-            tally: Tally::new(),
+            metrics: Metrics::new(),
             owner: AtomicUsize::new(0),
             own: Tasks::default(),
             others: Tasks::default(),
@@ -69,7 +69,7 @@ impl Inline {
 
 impl Inline {
     fn run(&self, job: Job) {
-        let start = self.tally.takes_a_sample().then(Instant::now);
+        let start = self.metrics.takes_a_sample().then(Instant::now);
         let is_owner = self.is_owner();
         let count = |word: fn(&Tasks) -> &AtomicU64| {
             if is_owner {
@@ -84,13 +84,13 @@ impl Inline {
             Came::Finished => count(|tasks| &tasks.finished),
             came => {
                 if let Came::Failed(kind) = came {
-                    self.tally.failed(kind, 1);
+                    self.metrics.failed(kind, 1);
                 }
                 count(|tasks| &tasks.unfinished);
             }
         }
         if let Some(start) = start {
-            self.tally.ran(start.elapsed());
+            self.metrics.ran(start.elapsed());
         }
     }
 
@@ -131,12 +131,12 @@ impl Engine for Inline {
             Some(why) => why,
             None => return self.run(job),
         };
-        self.tally.failed(TaskErrorKind::Rejected, 1);
+        self.metrics.failed(TaskErrorKind::Rejected, 1);
         job.refuse(TaskError::rejected(job.name(), why));
     }
 
-    fn tally(&self) -> &Tally {
-        &self.tally
+    fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     fn wait(&self, job: &Job, deadline: Option<Instant>) {
@@ -168,7 +168,7 @@ impl Engine for Inline {
             both(|tasks| &tasks.unfinished),
         );
         let running = both(|tasks| &tasks.begun) - finished - unfinished;
-        let stats = self.tally.stats();
+        let stats = self.metrics.stats();
         Stats {
             workers: 1,
             workers_started: 1,

@@ -27,10 +27,9 @@ use crate::error::pool_error::Error;
 use crate::error::task_error::TaskError;
 use crate::job::cell::{Effects, Job};
 use crate::job::initializer::Initializer;
+use crate::metrics::recorder::Metrics;
 use crate::metrics::stats::Stats;
-use crate::metrics::tally::Tally;
 
-mod agenda;
 #[cfg(feature = "cluster")]
 pub(crate) mod cluster;
 mod ended;
@@ -39,6 +38,7 @@ pub(crate) mod inline;
 pub(crate) mod process;
 mod room;
 pub(crate) mod threads;
+mod timers;
 
 #[cfg(feature = "processes")]
 pub(crate) use process::HomeMark;
@@ -141,8 +141,8 @@ pub(crate) trait Engine: Send + Sync {
     }
 
     /// How much of a map should travel as one job.
-    fn parcel(&self) -> Parcel {
-        Parcel::NEAR
+    fn chunk_limits(&self) -> ChunkLimits {
+        ChunkLimits::NEAR
     }
 
     /// What runs the user code that is not a task; `None`: the calling thread does.
@@ -151,7 +151,7 @@ pub(crate) trait Engine: Send + Sync {
     }
 
     /// What is counted of all tasks alike.
-    fn tally(&self) -> &Tally;
+    fn metrics(&self) -> &Metrics;
 
     fn stats(&self) -> Stats;
 
@@ -189,14 +189,14 @@ pub(crate) enum Help {
 
 /// How many tasks of a map go together, as far as that depends on how far they go.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Parcel {
+pub(crate) struct ChunkLimits {
     /// How long the tasks of a chunk should run.
     pub(crate) time: Duration,
     /// How many bytes of arguments make it full.
     pub(crate) bytes: usize,
 }
 
-impl Parcel {
+impl ChunkLimits {
     /// On this machine.
     const NEAR: Self = Self {
         time: Duration::from_micros(150),

@@ -11,7 +11,7 @@ use crate::error::panics;
 use crate::error::task_error::{TaskError, TaskErrorKind};
 use crate::job::cell::Job;
 use crate::job::cell::{Batch, Handle};
-use crate::metrics::tally::Tally;
+use crate::metrics::recorder::Metrics;
 use crate::task::Task;
 use crate::task::seed::Seeds;
 use crate::task::{Options, TaskInfo};
@@ -28,7 +28,7 @@ pub(crate) struct ChunkFacts {
     /// Whether some of the replies are no results, and that is not counted yet.
     pub(crate) failed: bool,
     /// Where it is counted how long their reading takes, where it is.
-    pub(crate) timed: Option<Arc<Tally>>,
+    pub(crate) timed: Option<Arc<Metrics>>,
 }
 
 /// What a task cell holds: something that a backend runs as one job.
@@ -109,9 +109,9 @@ impl<T: Task> Work for T {
 }
 
 /// Work on a batch, for as long as it has tasks that nobody has started.
-pub(crate) struct Ticket<T: Task>(pub(crate) Arc<Batch<T>>);
+pub(crate) struct BatchJob<T: Task>(pub(crate) Arc<Batch<T>>);
 
-impl<T: Task> Work for Ticket<T> {
+impl<T: Task> Work for BatchJob<T> {
     /// Whether every task has started; `false` where the worker was asked to stop.
     type Output = bool;
     const INFO: TaskInfo = T::INFO;

@@ -1,4 +1,4 @@
 //! Counts and times of a pool and of its tasks.
 
+pub(crate) mod recorder;
 pub(crate) mod stats;
-pub(crate) mod tally;

@@ -1,10 +1,10 @@
 //! What the protocols are made of: atomics, locks and threads, and the futexes of the lane.
 //! `--cfg loom` replaces them by modelled ones.
 
+pub(crate) mod adaptive_spin;
 pub(crate) mod blocked;
 pub(crate) mod clock;
 pub(crate) mod local;
-pub(crate) mod patience;
 pub(crate) mod screen;
 pub(crate) mod stderr;
 

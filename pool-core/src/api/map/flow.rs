@@ -12,7 +12,7 @@ use super::waiting::Waiting;
 use crate::api::handle::JoinHandle;
 use crate::api::pool::Pool;
 use crate::codec;
-use crate::engine::Parcel;
+use crate::engine::ChunkLimits;
 use crate::error::panics::drop_quietly;
 use crate::error::task_error::TaskError;
 use crate::job::work::{Ran, SentChunk};
@@ -60,7 +60,7 @@ pub(super) struct Flow<I: Iterator<Item: Task>> {
     pub(super) bytes: Option<Bytes>,
     pace: Pace,
     timer: InputTimer,
-    parcel: Parcel,
+    chunk_limits: ChunkLimits,
     pub(super) seeds: Option<Seeds>,
     pub(super) timeout: Option<Duration>,
     pub(super) stops: Stops,
@@ -128,7 +128,7 @@ impl Bytes {
 
 impl<I: Iterator<Item: Task>> Flow<I> {
     pub(super) fn new(pool: Pool, input: I) -> Self {
-        let parcel = pool.parcel();
+        let chunk_limits = pool.chunk_limits();
         Self {
             progress: None,
             pool,
@@ -142,9 +142,9 @@ impl<I: Iterator<Item: Task>> Flow<I> {
             ahead: 0,
             in_flight: None,
             bytes: None,
-            pace: Pace::adaptive(parcel.time),
+            pace: Pace::adaptive(chunk_limits.time),
             timer: InputTimer::new(),
-            parcel,
+            chunk_limits,
             seeds: None,
             timeout: None,
             stops: Stops::default(),
@@ -351,8 +351,8 @@ impl<I: Iterator<Item: Task>> Flow<I> {
     }
 
     fn submit_chunk(&mut self, len: usize) {
-        let encode = || SentChunk::of(&self.read[..len], self.seeds(), self.parcel.bytes);
-        let chunk = self.pool.tally().encode(encode, SentChunk::len);
+        let encode = || SentChunk::of(&self.read[..len], self.seeds(), self.chunk_limits.bytes);
+        let chunk = self.pool.metrics().encode(encode, SentChunk::len);
         let len = chunk.len();
         if len == 0 {
             // If it cannot be encoded, its handle will say so.
@@ -489,13 +489,13 @@ impl<I: Iterator<Item: Task>> Flow<I> {
                     self.window.pop_front();
                 }
                 Part::Batch(waiting) => {
-                    if let Some(outcome) = waiting.taker.take() {
+                    if let Some(outcome) = waiting.consumer.take() {
                         return Some(outcome);
                     }
-                    if waiting.taker.left() > 0 {
+                    if waiting.consumer.left() > 0 {
                         return None;
                     }
-                    let (ran, run_time) = waiting.taker.batch().pace();
+                    let (ran, run_time) = waiting.consumer.batch().pace();
                     self.pace.learn(ran, run_time);
                     if let Some(Part::Batch(waiting)) = self.window.pop_front() {
                         waiting.end();

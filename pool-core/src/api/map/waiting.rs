@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use crate::api::handle::JoinHandle;
 use crate::api::pool::Pool;
 use crate::error::task_error::TaskError;
-use crate::job::cell::{Batch, Found, Taker};
+use crate::job::cell::{Batch, BatchConsumer, Found};
 use crate::job::current;
-use crate::job::work::Ticket;
+use crate::job::work::BatchJob;
 use crate::sync::blocked;
 use crate::task::Task;
 use crate::task::seed::Seeds;
@@ -26,11 +26,11 @@ const SPINS: u32 = 100;
 
 /// A batch that is being worked on.
 pub(super) struct Waiting<T: Task> {
-    pub(super) taker: Taker<T>,
-    /// The first ticket, until it is known to have come to its end: from then on every task has
+    pub(super) consumer: BatchConsumer<T>,
+    /// The first batch job, until it is known to have come to its end: from then on every task has
     /// started.
-    ticket: Option<JoinHandle<bool>>,
-    /// Why the first ticket did not: the pool takes no more work, cancels what has not started, or
+    batch_job: Option<JoinHandle<bool>>,
+    /// Why the first batch job did not: the pool takes no more work, cancels what has not started, or
     /// was killed.
     failed: Option<TaskError>,
     /// The others, which nobody joins.
@@ -42,11 +42,11 @@ pub(super) struct Waiting<T: Task> {
 impl<T: Task> Waiting<T> {
     pub(super) fn new(pool: &Pool, tasks: Vec<T>, seeds: Option<Seeds>, run: usize) -> Self {
         let most = tasks.len().min(pool.workers());
-        let (batch, taker) = Batch::new(tasks, seeds, run);
-        let ticket = pool.submit_work(Ticket(batch), false);
+        let (batch, consumer) = Batch::new(tasks, seeds, run);
+        let batch_job = pool.submit_work(BatchJob(batch), false);
         let mut this = Self {
-            taker,
-            ticket: Some(ticket),
+            consumer,
+            batch_job: Some(batch_job),
             failed: None,
             helpers: Vec::new(),
             more: most - 1,
@@ -60,24 +60,24 @@ impl<T: Task> Waiting<T> {
     /// Whoever comes late finds nothing to do.
     fn call_one_more(&mut self, pool: &Pool) {
         self.more -= 1;
-        let batch = Arc::clone(self.taker.batch());
-        self.helpers.push(pool.submit_work(Ticket(batch), false));
+        let batch = Arc::clone(self.consumer.batch());
+        self.helpers.push(pool.submit_work(BatchJob(batch), false));
     }
 
     /// Nothing is left to be done: tickets that nobody has taken up hold the batch no longer. On a
     /// worker's own stack they would until the task that maps has ended.
     pub(super) fn end(self) {
-        for ticket in self.ticket.iter().chain(&self.helpers) {
-            ticket.cancel_queued();
+        for batch_job in self.batch_job.iter().chain(&self.helpers) {
+            batch_job.cancel_queued();
         }
     }
 
     /// What has not started never does; with `running`, what runs is asked to stop.
     pub(super) fn give_up(self, running: bool) {
-        self.taker.cancel();
+        self.consumer.cancel();
         if running {
-            for ticket in self.ticket.iter().chain(&self.helpers) {
-                ticket.cancel();
+            for batch_job in self.batch_job.iter().chain(&self.helpers) {
+                batch_job.cancel();
             }
         }
         self.end();
@@ -86,7 +86,7 @@ impl<T: Task> Waiting<T> {
     /// Whether there is a next outcome, or will be none.
     pub(super) fn is_ready(&mut self) -> bool {
         self.look_at_ticket();
-        self.taker.left() > 0 && (self.failed.is_some() || self.taker.look() == Found::Done)
+        self.consumer.left() > 0 && (self.failed.is_some() || self.consumer.look() == Found::Done)
     }
 
     /// Waits for the next outcome; the consumer may sleep as long as `nap` tasks take.
@@ -95,46 +95,46 @@ impl<T: Task> Waiting<T> {
         loop {
             // Before the look at the task: it may have become done in between.
             self.look_at_ticket();
-            let found = self.taker.look();
+            let found = self.consumer.look();
             // A fork has none of the workers.
             let forked = pool.is_forked();
             if forked && self.failed.is_none() {
                 self.failed = Some(TaskError::cancelled(T::NAME));
             }
-            if let Some(outcome) = self.taker.take() {
+            if let Some(outcome) = self.consumer.take() {
                 return outcome;
             }
             if let Some(error) = &self.failed {
                 // One that runs has its own outcome, unless it was killed.
                 if found != Found::Running || forked || pool.is_killed() {
-                    self.taker.skip();
+                    self.consumer.skip();
                     return Err(error.clone());
                 }
-                if self.taker.watch(0) {
+                if self.consumer.watch(0) {
                     std::thread::park_timeout(LOOK_AFTER);
                 }
                 continue;
             }
             if found == Found::Queued && pool.needs_this_thread() {
                 // A worker that waits for it may be the only one that can run it.
-                let batch = self.taker.batch();
+                let batch = self.consumer.batch();
                 if pool
-                    .submit_work(Ticket(Arc::clone(batch)), false)
+                    .submit_work(BatchJob(Arc::clone(batch)), false)
                     .join()
                     .is_err()
                 {
-                    // The pool takes no more work, but the first ticket is still to be run.
-                    let ticket = self.ticket.as_ref();
+                    // The pool takes no more work, but the first batch job is still to be run.
+                    let batch_job = self.batch_job.as_ref();
                     current::keeping(|| {
-                        batch.work_until(|| ticket.is_none_or(JoinHandle::is_finished))
+                        batch.work_until(|| batch_job.is_none_or(JoinHandle::is_finished))
                     });
                 }
             } else if nap == 0 && spins < SPINS {
                 spins += 1;
                 std::hint::spin_loop();
             } else {
-                let ticket_runs = self.ticket.as_ref().is_none_or(JoinHandle::watch);
-                if ticket_runs && self.taker.watch(nap) {
+                let ticket_runs = self.batch_job.as_ref().is_none_or(JoinHandle::watch);
+                if ticket_runs && self.consumer.watch(nap) {
                     self.park(pool, nap);
                 }
             }
@@ -154,10 +154,10 @@ impl<T: Task> Waiting<T> {
     }
 
     fn look_at_ticket(&mut self) {
-        if let Some(ticket) = &self.ticket
-            && let Some(outcome) = ticket.try_join()
+        if let Some(batch_job) = &self.batch_job
+            && let Some(outcome) = batch_job.try_join()
         {
-            self.ticket = None;
+            self.batch_job = None;
             self.failed = match outcome {
                 Ok(true) => None,
                 Ok(false) => Some(TaskError::cancelled(T::NAME)),

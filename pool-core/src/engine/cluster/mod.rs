@@ -1,12 +1,12 @@
 //! The cluster backend: worker processes of other machines, over NATS JetStream.
 //!
 //! The protocol, with its states and a sketch of why each run starts at most once, is in the README
-//! of this folder. [`desk`] decides for the submitter, [`submitter`] carries it out; [`agent`] is the
+//! of this folder. [`coordinator`] decides for the submitter, [`submitter`] carries it out; [`agent`] is the
 //! other side.
 
 mod agent;
 mod connection;
-mod desk;
+mod coordinator;
 mod fetch;
 mod names;
 mod nats;
@@ -25,11 +25,11 @@ pub use self::nats::Nats;
 pub(crate) use self::agent::{is_asked_for, take_over};
 
 use self::agent::Own;
-use self::desk::{After, Cancelled, Desk, Phase};
+use self::coordinator::{After, Cancelled, Coordinator, Phase};
 use self::submitter::Submitter;
 use super::ended::Ended;
 use super::room::Room;
-use super::{Backend, Config, Engine, EngineRef, Entry, FORKED, Parcel};
+use super::{Backend, ChunkLimits, Config, Engine, EngineRef, Entry, FORKED};
 use crate::codec::args::Args;
 use crate::codec::bytes::Bytes;
 use crate::engine::description::{Description, Phase as Told, WorkerInfo};
@@ -37,22 +37,22 @@ use crate::engine::home::Home;
 use crate::error::pool_error::Error;
 use crate::error::task_error::{TaskError, TaskErrorKind};
 use crate::job::cell::{Claimed, Effects, Job};
+use crate::metrics::recorder::Metrics;
 use crate::metrics::stats::Part as Timed;
 use crate::metrics::stats::Stats;
-use crate::metrics::tally::Tally;
 
 /// How much of a map goes into one message: it is under way for some tenths of a millisecond.
-const FAR: Parcel = Parcel {
+const FAR: ChunkLimits = ChunkLimits {
     time: std::time::Duration::from_millis(20),
     bytes: 64 * 1024,
 };
 
 /// What the threads of the pool share.
 struct Shared {
-    desk: Mutex<Desk>,
+    coordinator: Mutex<Coordinator>,
     /// There is something to be done for the submitter's thread.
     bell: Notify,
-    tally: Arc<Tally>,
+    metrics: Arc<Metrics>,
     room: Room,
     ended: Ended,
     effects: Arc<Effects>,
@@ -66,12 +66,15 @@ struct Shared {
 }
 
 impl Shared {
-    /// Works on the desk under its lock, then does what came out of it without the lock.
-    fn with<R>(&self, work: impl FnOnce(&mut Desk, &mut After) -> R) -> R {
+    /// Works on the coordinator under its lock, then does what came out of it without the lock.
+    fn with<R>(&self, work: impl FnOnce(&mut Coordinator, &mut After) -> R) -> R {
         let mut after = After::default();
         let result = {
-            let mut desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
-            work(&mut desk, &mut after)
+            let mut coordinator = self
+                .coordinator
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            work(&mut coordinator, &mut after)
         };
         if after.wake {
             self.bell.notify_one();
@@ -86,7 +89,8 @@ impl Shared {
 
     /// Wakes who waits for room, if there is enough.
     fn make_room(&self) {
-        let (bounds, (tasks, bytes)) = self.with(|desk, _| (desk.bounds, desk.waiting_now()));
+        let (bounds, (tasks, bytes)) =
+            self.with(|coordinator, _| (coordinator.bounds, coordinator.waiting_now()));
         if self.room.is_due(bounds, tasks, bytes) {
             self.room.was_made(&self.effects);
         }
@@ -94,7 +98,7 @@ impl Shared {
 
     /// The agent of the pool can do nothing more.
     fn breaks(&self, why: String) {
-        self.with(|desk, after| desk.end(Phase::Broken(why), after));
+        self.with(|coordinator, after| coordinator.end(Phase::Broken(why), after));
         self.room.was_made(&self.effects);
     }
 
@@ -139,18 +143,18 @@ pub(super) fn start(config: Config, nats: Option<Nats>) -> Result<EngineRef, Err
     let catalog = crate::job::registry::Catalog::get()?;
     let abi = names::abi(catalog.digest(), &nats.version);
     let now = Instant::now();
-    let tally = Arc::new(Tally::new());
-    let desk = Desk::new(
+    let metrics = Arc::new(Metrics::new());
+    let coordinator = Coordinator::new(
         &config,
         nats.no_worker_timeout,
         &abi,
-        Arc::clone(&tally),
+        Arc::clone(&metrics),
         now,
     );
     let shared = Arc::new(Shared {
-        desk: Mutex::new(desk),
+        coordinator: Mutex::new(coordinator),
         bell: Notify::new(),
-        tally,
+        metrics,
         room: Room::new(),
         ended: Ended::new(),
         effects: Effects::new(),
@@ -188,8 +192,8 @@ impl Cluster {
         self.home.is_here()
     }
 
-    /// Works on the desk; in a process that was forked from the one that has it, does nothing.
-    fn with<R: Default>(&self, work: impl FnOnce(&mut Desk, &mut After) -> R) -> R {
+    /// Works on the coordinator; in a process that was forked from the one that has it, does nothing.
+    fn with<R: Default>(&self, work: impl FnOnce(&mut Coordinator, &mut After) -> R) -> R {
         match self.is_home() {
             true => self.shared.with(work),
             false => R::default(),
@@ -199,7 +203,7 @@ impl Cluster {
     /// The seats of agents that are not the pool's own.
     fn other_seats(&self) -> usize {
         let own = self.shared.own.get().map(|own| &*own.name);
-        self.with(|desk, _| desk.seats_beside(own))
+        self.with(|coordinator, _| coordinator.seats_beside(own))
     }
 
     /// Nobody else will resolve it in a fork.
@@ -234,13 +238,13 @@ impl Engine for Cluster {
         true
     }
 
-    fn parcel(&self) -> Parcel {
+    fn chunk_limits(&self) -> ChunkLimits {
         FAR
     }
 
     fn reserve(&self) -> bool {
         // In a fork there is room to be rejected.
-        !self.is_home() || self.shared.with(|desk, _| desk.reserve())
+        !self.is_home() || self.shared.with(|coordinator, _| coordinator.reserve())
     }
 
     fn watch_room(&self, waker: &Waker) {
@@ -259,7 +263,7 @@ impl Engine for Cluster {
             return;
         }
         let shared = &self.shared;
-        let start = shared.tally.takes_a_sample().then(Instant::now);
+        let start = shared.metrics.takes_a_sample().then(Instant::now);
         // Encodes in the caller's thread and without a lock: that is the user's code.
         let encoded = Claimed::new(job).and_then(|job| match written(job) {
             Ok(job) => Some(job),
@@ -269,20 +273,21 @@ impl Engine for Cluster {
             }
         });
         let Some(mut job) = encoded else {
-            shared.tally.failed(TaskErrorKind::Encode, 1);
-            shared.with(|desk, after| {
-                desk.reserved -= usize::from(entry.reserved);
+            shared.metrics.failed(TaskErrorKind::Encode, 1);
+            shared.with(|coordinator, after| {
+                coordinator.reserved -= usize::from(entry.reserved);
                 after.room = true;
             });
             return;
         };
         let timed = start.map(|_| Instant::now());
         if let (Some(start), Some(end), false) = (start, timed, job.is_chunk()) {
-            shared.tally.took(Timed::Encode, 1, end - start);
+            shared.metrics.took(Timed::Encode, 1, end - start);
         }
         loop {
-            let submitted = shared
-                .with(|desk, after| desk.submit(job, entry.reserved, entry.start_by, timed, after));
+            let submitted = shared.with(|coordinator, after| {
+                coordinator.submit(job, entry.reserved, entry.start_by, timed, after)
+            });
             match submitted {
                 Ok(()) => return,
                 Err(back) => job = back,
@@ -310,21 +315,21 @@ impl Engine for Cluster {
     }
 
     fn is_running(&self, job: &Job) -> bool {
-        self.with(|desk, _| desk.is_running(job))
+        self.with(|coordinator, _| coordinator.is_running(job))
     }
 
     fn cancel(&self, job: &Job) -> bool {
         self.is_home()
             && self
                 .shared
-                .with(|desk, after| desk.cancel(job, true, after))
+                .with(|coordinator, after| coordinator.cancel(job, true, after))
                 == Cancelled::Yes
     }
 
     fn cancel_queued(&self, job: &Job) {
         if self.is_home() {
             self.shared
-                .with(|desk, after| desk.cancel(job, false, after));
+                .with(|coordinator, after| coordinator.cancel(job, false, after));
         }
     }
 
@@ -332,12 +337,12 @@ impl Engine for Cluster {
         Some(&self.shared.effects)
     }
 
-    fn tally(&self) -> &Tally {
-        &self.shared.tally
+    fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
     }
 
     fn stats(&self) -> Stats {
-        let stats = self.with(|desk, _| desk.stats());
+        let stats = self.with(|coordinator, _| coordinator.stats());
         match self.shared.own.get() {
             Some(own) if self.is_home() => {
                 let workers = own.engine.stats();
@@ -369,9 +374,13 @@ impl Engine for Cluster {
                 self.shared.breaks(why.clone());
             }
         }
-        let (phase, (retries, next), is_over) = self
-            .shared
-            .with(|desk, _| (desk.phase().clone(), desk.retries(), desk.is_over()));
+        let (phase, (retries, next), is_over) = self.shared.with(|coordinator, _| {
+            (
+                coordinator.phase().clone(),
+                coordinator.retries(),
+                coordinator.is_over(),
+            )
+        });
         described.phase = match phase {
             Phase::Open => Told::Open,
             Phase::Draining if is_over => Told::Ended,
@@ -400,20 +409,21 @@ impl Engine for Cluster {
 
     fn close(&self) {
         if self.is_home() {
-            self.shared.with(|desk, after| desk.drain(after));
+            self.shared
+                .with(|coordinator, after| coordinator.drain(after));
             // Who waits for room is refused now.
             self.shared.room.was_made(&self.shared.effects);
         }
     }
 
     fn cancel_all_queued(&self) {
-        self.with(|desk, after| desk.cancel_all_queued(after));
+        self.with(|coordinator, after| coordinator.cancel_all_queued(after));
     }
 
     fn kill(&self) {
         if self.is_home() {
             self.shared
-                .with(|desk, after| desk.end(Phase::Killed, after));
+                .with(|coordinator, after| coordinator.end(Phase::Killed, after));
             self.shared.room.was_made(&self.shared.effects);
         }
     }
@@ -423,7 +433,7 @@ impl Engine for Cluster {
     }
 
     fn running(&self) -> Vec<String> {
-        self.with(|desk, _| desk.running())
+        self.with(|coordinator, _| coordinator.running())
     }
 }
 

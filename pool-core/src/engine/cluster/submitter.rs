@@ -1,4 +1,4 @@
-//! The thread of a pool on a cluster: carries out what the [desk](super::desk) decides.
+//! The thread of a pool on a cluster: carries out what the [coordinator](super::coordinator) decides.
 
 mod answered;
 mod heard;
@@ -17,7 +17,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::agent::{Local, Own};
 use super::connection::{self, Role, Turn};
-use super::desk::{Phase, Say, stays};
+use super::coordinator::{Phase, Say, stays};
 use super::names::{self, Names};
 use super::nats::Nats;
 use super::wire::{self, Fate, Fetch, Outcome, Part, Payload, Present, Run, ToAgent, ToSubmitter};
@@ -89,9 +89,9 @@ impl Submitter {
         struct Ended(Arc<Shared>);
         impl Drop for Ended {
             fn drop(&mut self) {
-                self.0.with(|desk, after| {
-                    if !desk.is_over() {
-                        desk.end(Phase::Killed, after);
+                self.0.with(|coordinator, after| {
+                    if !coordinator.is_over() {
+                        coordinator.end(Phase::Killed, after);
                     }
                 });
                 self.0.room.was_made(&self.0.effects);
@@ -199,7 +199,7 @@ impl Link {
             .subscribe(format!("{answers}.*"))
             .await
             .map_err(failed)?;
-        shared.with(|desk, _| desk.set_max_payload(client.max_payload()));
+        shared.with(|coordinator, _| coordinator.set_max_payload(client.max_payload()));
         let now = Instant::now();
         let mut link = Self {
             queue: names.client_queue(&me).into(),
@@ -234,7 +234,7 @@ impl Link {
         while let Ok(Some(message)) = tokio::time::timeout_at(until, next(&mut self.inbox)).await {
             let is_last = message.status.is_some();
             self.answered(message).await;
-            if is_last || self.shared.with(|desk, _| desk.seats()) > 0 {
+            if is_last || self.shared.with(|coordinator, _| coordinator.seats()) > 0 {
                 return;
             }
         }
@@ -245,7 +245,7 @@ impl Link {
             // The connection is a task of the same thread.
             tokio::task::yield_now().await;
             let wake_at = self.look_around().await;
-            if self.shared.with(|desk, _| desk.is_over()) {
+            if self.shared.with(|coordinator, _| coordinator.is_over()) {
                 return;
             }
             let sleep = async {
@@ -282,22 +282,25 @@ impl Link {
     /// Publishes and says what is to be said; when to look again.
     async fn look_around(&mut self) -> Option<Instant> {
         let now = Instant::now();
-        let (next, is_busy) = self.shared.with(|desk, after| {
-            let next = desk.tick(now, after);
-            (next, desk.is_watching())
+        let (next, is_busy) = self.shared.with(|coordinator, after| {
+            let next = coordinator.tick(now, after);
+            (next, coordinator.is_watching())
         });
         if !self.is_connected {
             return is_busy.then_some(now + TICK).into_iter().chain(next).min();
         }
         let (says, purge) = self
             .shared
-            .with(|desk, _| (std::mem::take(&mut desk.says), desk.purge()));
+            .with(|coordinator, _| (std::mem::take(&mut coordinator.says), coordinator.purge()));
         for say in few(says, purge) {
             self.say(say).await;
         }
         let mut more = true;
         for _ in 0..TURN {
-            let Some((run, message)) = self.shared.with(|desk, _| desk.next_order(now)) else {
+            let Some((run, message)) = self
+                .shared
+                .with(|coordinator, _| coordinator.next_order(now))
+            else {
                 more = false;
                 break;
             };
@@ -315,7 +318,7 @@ impl Link {
     }
 
     async fn by_the_clock(&mut self, now: Instant) {
-        let rolls = self.shared.with(|desk, _| desk.rolls(now));
+        let rolls = self.shared.with(|coordinator, _| coordinator.rolls(now));
         for roll in rolls {
             let reply = self.answer_to(&format!("r{}", roll.number));
             let message = ToAgent::Roll {
@@ -330,14 +333,18 @@ impl Link {
             self.who().await;
             let warning = self
                 .shared
-                .with(|desk, after| desk.look_for_agents(now, after));
+                .with(|coordinator, after| coordinator.look_for_agents(now, after));
             if let Some(warning) = warning {
                 warn(&warning);
             }
         }
         if now >= self.look_at {
             self.look_at = now + LOOK_EVERY;
-            if self.shared.with(|desk, _| desk.expects()).is_some() {
+            if self
+                .shared
+                .with(|coordinator, _| coordinator.expects())
+                .is_some()
+            {
                 let subject = format!("$JS.API.STREAM.INFO.{}", self.names.stream());
                 let filter = serde_json::json!({ "subjects_filter": self.queue.as_str() });
                 let reply = self.answer_to("i");
@@ -439,15 +446,16 @@ impl Link {
                 self.look_at = now + Duration::from_secs(1);
                 self.who_at = now + Duration::from_secs(1);
                 let max_payload = self.client.max_payload();
-                self.shared.with(|desk, _| {
-                    desk.set_max_payload(max_payload);
-                    desk.connected(true, now);
+                self.shared.with(|coordinator, _| {
+                    coordinator.set_max_payload(max_payload);
+                    coordinator.connected(true, now);
                 });
             }
             Turn::Disconnected => {
                 self.is_connected = false;
                 tracing::warn!(servers = self.nats.shown(), "disconnected");
-                self.shared.with(|desk, _| desk.connected(false, now));
+                self.shared
+                    .with(|coordinator, _| coordinator.connected(false, now));
             }
             Turn::Refused(why) => {
                 self.refusals += 1;
@@ -489,10 +497,10 @@ impl Link {
 
     /// Says the last words, and ends the agent that belongs to the pool.
     async fn close(mut self) {
-        let (says, is_drained) = self.shared.with(|desk, after| {
+        let (says, is_drained) = self.shared.with(|coordinator, after| {
             after.room = true;
-            let is_drained = *desk.phase() == Phase::Draining;
-            (std::mem::take(&mut desk.says), is_drained)
+            let is_drained = *coordinator.phase() == Phase::Draining;
+            (std::mem::take(&mut coordinator.says), is_drained)
         });
         if self.is_connected {
             let last_words = async {
@@ -525,12 +533,12 @@ async fn set_up(
     client: &Client,
     nats: &Nats,
     names: &Names,
-    patience: Duration,
+    adaptive_spin: Duration,
 ) -> Result<(), Error> {
     let start = Instant::now();
     loop {
         match connection::set_up(client, nats, names).await {
-            Err(error) if start.elapsed() < patience && is_passing(&error) => {
+            Err(error) if start.elapsed() < adaptive_spin && is_passing(&error) => {
                 tokio::time::sleep(REFUSED_PAUSE).await;
             }
             result => return result,

@@ -122,7 +122,7 @@ pub(super) fn of(seen: &Description) -> Vec<Finding> {
     }
     let is_open = matches!(seen.phase, Phase::Open | Phase::Draining);
     if is_open {
-        findings.extend(of_the_fleet(seen));
+        findings.extend(of_the_workers(seen));
     }
     findings.extend(of_workers(seen));
     if is_open && seen.waiting_for_room > 0 {
@@ -144,7 +144,7 @@ fn left(seen: &Description) -> usize {
 }
 
 /// What is wrong with the number of workers.
-fn of_the_fleet(seen: &Description) -> Option<Finding> {
+fn of_the_workers(seen: &Description) -> Option<Finding> {
     let (failed_starts, why) = (seen.failed_starts, seen.last_failed_start.clone());
     let ending = |worker: &&WorkerInfo| worker.state == WorkerState::Ending;
     let up = seen.workers.len() - seen.workers.iter().filter(ending).count();

@@ -1,4 +1,4 @@
-//! What is to be done when the hub's lock has been given up: system calls, large copies, and
+//! What is to be done when the scheduler's lock has been given up: system calls, large copies, and
 //! everything that may run foreign code.
 
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub(super) struct After {
     pub(super) room: bool,
     /// The supervisor sleeps too long.
     pub(super) poke: bool,
-    /// Parts of chunks that run again: the hub takes them before it gives up the lock.
+    /// Parts of chunks that run again: the scheduler takes them before it gives up the lock.
     pub(super) again: Vec<Claimed>,
     /// Jobs that failed and run again: likewise.
     pub(super) retry: Vec<(Claimed, Again)>,
@@ -87,7 +87,8 @@ impl After {
         }
         for (index, generation, handle) in self.initialized {
             let outcome = handle.into_outcome();
-            shared.with(|hub, after| hub.initialized(index, generation, outcome, after));
+            shared
+                .with(|scheduler, after| scheduler.initialized(index, generation, outcome, after));
         }
         if self.room && shared.room.is_wanted() {
             shared.make_room();
@@ -120,12 +121,12 @@ impl Fill {
             Ok(()) => (Some(job), None),
             Err(message) => {
                 let error = TaskError::not_encoded(job.info().name, &message);
-                (None, fail(&shared.tally, job, error))
+                (None, fail(&shared.metrics, job, error))
             }
         };
-        let unused = shared.with(|hub, after| {
+        let unused = shared.with(|scheduler, after| {
             after.watched.extend(failed);
-            hub.filled(index, generation, seq, job, args, after)
+            scheduler.filled(index, generation, seq, job, args, after)
         });
         if let Some(unused) = unused {
             drop_args(unused, &shared.effects);
@@ -146,12 +147,12 @@ impl Fetch {
                 payload.drain(..self.skip);
                 self.answer.payload = payload.into();
                 if self.chunk.as_ref().is_some_and(|chunk| chunk.failed) {
-                    count_failures(&shared.tally, self.answer.payload.as_slice());
+                    count_failures(&shared.metrics, self.answer.payload.as_slice());
                 }
                 match self.timed && self.chunk.is_none() {
                     true => self
                         .job
-                        .answer_timed(self.answer, Arc::clone(&shared.tally)),
+                        .answer_timed(self.answer, Arc::clone(&shared.metrics)),
                     false => self.job.answer(self.answer, self.chunk),
                 }
             }
@@ -162,15 +163,15 @@ impl Fetch {
                 self.job.fail(error)
             }
         };
-        shared.with(|hub, after| {
+        shared.with(|scheduler, after| {
             after.watched.extend(watched);
             // The handle's joiner may sleep on the bell of the lane.
             after.ring.push(Arc::clone(&self.lane));
-            if let Some(book) = hub.book(self.index, self.generation) {
-                book.fetched(self.seq);
+            if let Some(worker_queue) = scheduler.worker_queue(self.index, self.generation) {
+                worker_queue.fetched(self.seq);
             }
             // The supervisor may wait for nothing but this.
-            after.poke |= hub.is_draining();
+            after.poke |= scheduler.is_draining();
         });
     }
 }

@@ -4,20 +4,20 @@
 use std::time::{Duration, Instant};
 
 use super::after::After;
-use super::hub::Hub;
+use super::scheduler::Scheduler;
 use crate::error::task_error::Abandon;
 use crate::error::task_error::{TaskError, TaskErrorKind};
 use crate::job::cell::{Claimed, Job};
 use crate::sync::clock;
 use crate::task::retry::Again;
 
-impl Hub {
+impl Scheduler {
     /// The newest task of the lane cannot be overdue before `timeout` from now.
     pub(super) fn set_deadline(&mut self, index: usize, timeout: Duration, after: &mut After) {
-        if let Some(book) = &mut self.books[index]
+        if let Some(worker_queue) = &mut self.worker_queues[index]
             && let Some(at) = clock::now().checked_add(timeout)
         {
-            book.look_by(at);
+            worker_queue.look_by(at);
             self.supervisor_by(at, after);
         }
     }
@@ -52,21 +52,21 @@ impl Hub {
     /// Looks at what is due; returns the workers that must be killed.
     pub(super) fn due(&mut self, now: Instant, after: &mut After) -> Vec<usize> {
         let mut kill = Vec::new();
-        for index in 0..self.books.len() {
-            let Some(book) = &mut self.books[index] else {
+        for index in 0..self.worker_queues.len() {
+            let Some(worker_queue) = &mut self.worker_queues[index] else {
                 continue;
             };
-            if book.is_look_due(now) {
-                for (seq, timeout) in book.overdue(now) {
+            if worker_queue.is_look_due(now) {
+                for (seq, timeout) in worker_queue.overdue(now) {
                     self.stop_overdue(index, seq, timeout, after);
                 }
             }
-            let Some(book) = &mut self.books[index] else {
+            let Some(worker_queue) = &mut self.worker_queues[index] else {
                 continue;
             };
-            if book.corrupt {
+            if worker_queue.corrupt {
                 kill.push(index);
-            } else if let Some(seq) = book.take_grace_over(now) {
+            } else if let Some(seq) = worker_queue.take_grace_over(now) {
                 kill.extend(self.condemn(index, seq, after).then_some(index));
             }
         }
@@ -84,11 +84,11 @@ impl Hub {
     /// The worker is to be killed for task `seq`, which it runs: what waits in its lane goes
     /// elsewhere. `false`: it has come to another one in this moment, and lives.
     pub(super) fn condemn(&mut self, index: usize, seq: u64, after: &mut After) -> bool {
-        let Some(book) = &mut self.books[index] else {
+        let Some(worker_queue) = &mut self.worker_queues[index] else {
             return false;
         };
-        let waiting = book.condemn(seq, after);
-        let condemned = book.life.condemned;
+        let waiting = worker_queue.condemn(seq, after);
+        let condemned = worker_queue.life.condemned;
         self.put_back(waiting, after);
         condemned
     }
@@ -100,35 +100,35 @@ impl Hub {
     }
 
     fn stop_overdue(&mut self, index: usize, seq: u64, timeout: Duration, after: &mut After) {
-        let Some(book) = &mut self.books[index] else {
+        let Some(worker_queue) = &mut self.worker_queues[index] else {
             return;
         };
         self.counts.timed_out += 1;
-        if book.is_to_run_again(seq) {
+        if worker_queue.is_to_run_again(seq) {
             // Its handle waits for the next run.
-            book.stop_for_another_run(seq, self.grace);
-            if let Some(at) = book.next_look() {
+            worker_queue.stop_for_another_run(seq, self.grace);
+            if let Some(at) = worker_queue.next_look() {
                 self.supervisor_by(at, after);
             }
             return;
         }
-        let Some(name) = book.job(seq).map(|job| job.info().name) else {
+        let Some(name) = worker_queue.job(seq).map(|job| job.info().name) else {
             return;
         };
         let error = TaskError::new(TaskErrorKind::TimedOut, name)
             .message_is(format!("it ran for longer than {timeout:?}"));
-        let generation = book.generation;
+        let generation = worker_queue.generation;
         self.stop_job(index, generation, seq, error, true, after);
     }
 
     /// The job should have started by now.
     fn expire(&mut self, job: &Job, after: &mut After) {
-        let Some((book, seq)) = self.find(job) else {
+        let Some((worker_queue, seq)) = self.find(job) else {
             // In the backlog, or on its way into a lane. (On its way out it has an outcome, which
             // nobody can tell from here: it is being copied.)
             // (Or it is over, which the abandonment tells.)
             if !self.is_being_fetched(job) && job.head().state.abandon(Abandon::Expired).is_some() {
-                self.tally.failed(TaskErrorKind::TimedOut, 1);
+                self.metrics.failed(TaskErrorKind::TimedOut, 1);
                 self.counts.timed_out += 1;
                 self.queue.stale += 1;
                 after.room = true;
@@ -136,7 +136,7 @@ impl Hub {
             }
             return;
         };
-        let (index, generation) = (book.index, book.generation);
+        let (index, generation) = (worker_queue.index, worker_queue.generation);
         let error = TaskError::expired(job.name());
         if self.stop_job(index, generation, seq, error, false, after) {
             self.counts.timed_out += 1;
@@ -153,7 +153,11 @@ impl Hub {
 
     /// When something is due next.
     pub(super) fn next_alarm(&self) -> Option<Instant> {
-        let lanes = self.books.iter().flatten().filter_map(|b| b.next_look());
+        let lanes = self
+            .worker_queues
+            .iter()
+            .flatten()
+            .filter_map(|b| b.next_look());
         lanes
             .chain(self.start_by.next())
             .chain(self.retries.next())

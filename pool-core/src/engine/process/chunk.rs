@@ -8,11 +8,11 @@ use std::sync::atomic::fence;
 use std::time::Duration;
 
 use super::after::After;
-use super::book::{Book, STUCK_AFTER};
 use super::lane::arena::Region;
 use super::lane::slot::{SlotState, Span};
 use super::place::Place;
 use super::wire::{Finished, Progress};
+use super::worker_queue::{STUCK_AFTER, WorkerQueue};
 use crate::codec::bytes::{Bytes, zeroed_vec};
 use crate::codec::{Answer, Frames, Reply};
 use crate::error::task_error::TaskError;
@@ -43,7 +43,7 @@ pub(super) struct Part {
     forgotten: bool,
 }
 
-impl Book {
+impl WorkerQueue {
     /// What is known of a chunk beside its replies, when its worker says that it is done.
     pub(super) fn chunk_facts(
         &mut self,
@@ -79,7 +79,7 @@ impl Book {
         self.time_chunk(finished);
         Ok(Some(ChunkFacts {
             failed: failed > 0,
-            timed: self.is_sample(seq).then(|| Arc::clone(&self.tally)),
+            timed: self.is_sample(seq).then(|| Arc::clone(&self.metrics)),
             ran,
             lost: None,
             others: self.others(seq, job, ran, after),
@@ -177,7 +177,7 @@ impl Book {
         let failed = self.count_failures(payload.as_slice());
         self.count_chunk(ran, failed);
         if lost {
-            self.tally.failed(error.kind(), 1);
+            self.metrics.failed(error.kind(), 1);
         }
         let facts = ChunkFacts {
             failed: false,

@@ -1,17 +1,17 @@
-//! What the hub counts. Of a task that comes to a result nothing is: the numbers of a lane tell how
+//! What the scheduler counts. Of a task that comes to a result nothing is: the numbers of a lane tell how
 //! many were done, so only the others are counted, and chunks.
 
 use std::time::{Duration, Instant};
 
-use super::book::Book;
 use super::deadlines::counted_since;
 use super::lane::monotonic_nanos;
 use super::wire::Finished;
+use super::worker_queue::WorkerQueue;
 use crate::codec::{self, Reply};
 use crate::error::task_error::{TaskError, TaskErrorKind};
 use crate::job::cell::{Claimed, Watched};
+use crate::metrics::recorder::{Metrics, Stamp};
 use crate::metrics::stats::Mean;
-use crate::metrics::tally::{Stamp, Tally};
 use crate::sync::clock;
 
 /// What a lane's own numbers do not tell.
@@ -28,7 +28,7 @@ pub(super) struct Counts {
 }
 
 /// Finishes a job without an answer, and counts that.
-pub(super) fn fail(tally: &Tally, job: Claimed, error: TaskError) -> Option<Watched> {
+pub(super) fn fail(metrics: &Metrics, job: Claimed, error: TaskError) -> Option<Watched> {
     let unstarted = matches!(
         error.kind(),
         TaskErrorKind::Cancelled | TaskErrorKind::Rejected
@@ -37,12 +37,12 @@ pub(super) fn fail(tally: &Tally, job: Claimed, error: TaskError) -> Option<Watc
     let counted = job.head().is_resolved();
     let passed_over = job.is_chunk() && unstarted;
     if !counted && !passed_over {
-        tally.failed(error.kind(), job.chunk().max(1));
+        metrics.failed(error.kind(), job.chunk().max(1));
     }
     job.fail(error)
 }
 
-impl Book {
+impl WorkerQueue {
     /// How many tasks have come to a result in this lane.
     pub(super) fn finished(&self) -> u64 {
         match self.life.is_initializing() {
@@ -59,7 +59,7 @@ impl Book {
         }
         self.counts.others += u64::from(!job.is_chunk());
         if let Some(kind) = reply.failure() {
-            self.tally.failed(kind, job.chunk().max(1));
+            self.metrics.failed(kind, job.chunk().max(1));
         }
     }
 
@@ -79,7 +79,7 @@ impl Book {
 
     /// These replies of a chunk were read; how many are no results.
     pub(super) fn count_failures(&self, replies: &[u8]) -> usize {
-        count_failures(&self.tally, replies)
+        count_failures(&self.metrics, replies)
     }
 
     /// A sample has run: when it began is noted in its slot, and it says for how long it ran.
@@ -94,8 +94,8 @@ impl Book {
             return;
         };
         if let Some(start) = now.checked_sub(Duration::from_nanos(age)) {
-            self.tally.waited(stamp, start);
-            self.tally.ran(Duration::from_nanos(ran));
+            self.metrics.waited(stamp, start);
+            self.metrics.ran(Duration::from_nanos(ran));
         }
     }
 
@@ -133,8 +133,8 @@ impl Book {
 }
 
 /// Counts those replies of a chunk that are no results; how many there are.
-pub(super) fn count_failures(tally: &Tally, replies: &[u8]) -> usize {
+pub(super) fn count_failures(metrics: &Metrics, replies: &[u8]) -> usize {
     codec::failures(replies)
-        .map(|kind| tally.failed(kind, 1))
+        .map(|kind| metrics.failed(kind, 1))
         .count()
 }

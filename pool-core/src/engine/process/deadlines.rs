@@ -3,12 +3,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::book::Book;
 use super::lane::monotonic_nanos;
+use super::worker_queue::WorkerQueue;
 use crate::sync::clock;
 use crate::task::retry::{self, Fate};
 
-impl Book {
+impl WorkerQueue {
     /// For how long the worker has been running task `seq`.
     pub(super) fn ran_for(&mut self, seq: u64, now: Instant) -> Duration {
         if !self.runs(seq) {

@@ -2,14 +2,14 @@
 //! slot holds such a thing.
 
 use super::after::After;
-use super::book::{Book, COPY_UNDER_LOCK};
 use super::count::fail;
 use super::lane::arena::Region;
 use super::lane::slot::SlotState;
+use super::worker_queue::{COPY_UNDER_LOCK, WorkerQueue};
 use crate::error::task_error::TaskError;
 use crate::job::cell::Claimed;
 
-impl Book {
+impl WorkerQueue {
     /// Whether the slot, the oldest that is not done, is in a state that the worker cannot have
     /// brought it to.
     pub(super) fn is_garbled_at(&self, seq: u64) -> bool {
@@ -53,7 +53,7 @@ impl Book {
     pub(super) fn garbled(&mut self, job: Claimed, after: &mut After) {
         self.corrupt = true;
         let error = TaskError::garbled(job.info().name, self.pid);
-        after.watched.extend(fail(&self.tally, job, error));
+        after.watched.extend(fail(&self.metrics, job, error));
     }
 
     /// The same of one that says that it is done.

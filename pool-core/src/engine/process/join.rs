@@ -38,7 +38,9 @@ impl Shared {
                 _ if over => return,
                 Spot::Lane(spot) => {
                     self.wait_in_lane(job, &spot, deadline);
-                    self.with(|hub, after| hub.turn_at(spot.index, spot.generation, after));
+                    self.with(|scheduler, after| {
+                        scheduler.turn_at(spot.index, spot.generation, after)
+                    });
                     if job.head().is_resolved() {
                         return;
                     }
@@ -54,19 +56,19 @@ impl Shared {
 
     /// Makes a turn and says where the job is now.
     fn spot(&self, job: &Job, again: bool) -> Spot {
-        let found = self.with(|hub, after| {
-            hub.turn(after);
+        let found = self.with(|scheduler, after| {
+            scheduler.turn(after);
             if again {
                 // It takes its time, so a look at the clock costs nothing.
-                hub.note_tasks(crate::sync::clock::now());
+                scheduler.note_tasks(crate::sync::clock::now());
             }
-            let (book, seq) = hub.find(job)?;
+            let (worker_queue, seq) = scheduler.find(job)?;
             Some(LaneSpot {
-                lane: Arc::clone(&book.lane),
-                index: book.index,
-                generation: book.generation,
+                lane: Arc::clone(&worker_queue.lane),
+                index: worker_queue.index,
+                generation: worker_queue.generation,
                 seq,
-                bell: book.lane.header().parent_bell(),
+                bell: worker_queue.lane.header().parent_bell(),
             })
         });
         match found {
@@ -81,7 +83,7 @@ impl Shared {
         let lane = &spot.lane;
         let slot = lane.slot(spot.seq);
         let settled = || slot.state().is_settled() || job.head().is_resolved();
-        if self.patience.spin_until(settled) {
+        if self.adaptive_spin.spin_until(settled) {
             return;
         }
         // The protocol of the joiner in the README.
@@ -95,10 +97,10 @@ impl Shared {
     /// Waits until the job is in a lane or resolved; says whether it is resolved, or time is over.
     fn wait_elsewhere(&self, job: &Job, deadline: Option<Instant>) -> bool {
         // Driving may bring it into a lane.
-        let moved = self.patience.spin_until(|| {
-            self.with(|hub, after| {
-                hub.turn(after);
-                hub.find(job).is_some()
+        let moved = self.adaptive_spin.spin_until(|| {
+            self.with(|scheduler, after| {
+                scheduler.turn(after);
+                scheduler.find(job).is_some()
             }) || job.head().is_resolved()
         });
         if moved {
@@ -107,7 +109,7 @@ impl Shared {
         // From here on the supervisor drives, and whoever finishes the job wakes this thread.
         let head = job.head();
         if head.waiters.add_thread(&head.state) {
-            self.with(|hub, after| hub.watch(job, after));
+            self.with(|scheduler, after| scheduler.watch(job, after));
             head.park(deadline);
         }
         true

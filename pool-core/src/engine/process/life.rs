@@ -1,12 +1,12 @@
-//! The working life of a worker, seen from the hub: its initializer, how many tasks it may have
+//! The working life of a worker, seen from the scheduler: its initializer, how many tasks it may have
 //! had, when it has had too little to do or too much memory, and when it is one too many.
 
 use std::time::{Duration, Instant};
 
 use super::after::After;
-use super::book::Book;
-use super::fleet::Then;
-use super::hub::Hub;
+use super::scheduler::Scheduler;
+use super::worker_lifecycle::Then;
+use super::worker_queue::WorkerQueue;
 use crate::engine::{Config, broken};
 use crate::error::task_error::TaskError;
 use crate::error::task_error::TaskErrorKind;
@@ -129,7 +129,7 @@ impl Life {
     }
 }
 
-impl Hub {
+impl Scheduler {
     /// Has a new worker run its initializer before anything else.
     pub(super) fn initialize(&mut self, index: usize, after: &mut After) {
         let Some(initializer) = &self.rules.initializer else {
@@ -141,21 +141,22 @@ impl Hub {
         // Its arguments are encoded already: no foreign code runs here.
         if let Some(job) = Claimed::new(job)
             && self.give_to(index, job, after).is_ok()
-            && let Some(book) = &mut self.books[index]
+            && let Some(worker_queue) = &mut self.worker_queues[index]
         {
-            book.life.init = Init::Runs(handle);
+            worker_queue.life.init = Init::Runs(handle);
             // It is none of the tasks that the worker may be given.
-            book.life.was_taken_from();
+            worker_queue.life.was_taken_from();
         }
     }
 
     /// Hands on the outcomes of initializers, to be read without the lock.
     pub(super) fn take_initialized(&mut self, after: &mut After) {
-        for book in self.books.iter_mut().flatten() {
-            if matches!(&book.life.init, Init::Runs(handle) if handle.job().head().is_resolved())
-                && let Init::Runs(handle) = std::mem::replace(&mut book.life.init, Init::Read)
+        for worker_queue in self.worker_queues.iter_mut().flatten() {
+            if matches!(&worker_queue.life.init, Init::Runs(handle) if handle.job().head().is_resolved())
+                && let Init::Runs(handle) =
+                    std::mem::replace(&mut worker_queue.life.init, Init::Read)
             {
-                let (index, generation) = (book.index, book.generation);
+                let (index, generation) = (worker_queue.index, worker_queue.generation);
                 after.initialized.push((index, generation, handle));
             }
         }
@@ -170,7 +171,7 @@ impl Hub {
         after: &mut After,
     ) {
         match outcome {
-            // Its death is one at the start: the fleet counts those.
+            // Its death is one at the start: the worker lifecycle counts those.
             Err(error) if error.is_worker_lost() => {}
             // Cancelled with all that has not started, when the pool is shut down, it breaks
             // nothing.
@@ -178,10 +179,10 @@ impl Hub {
                 self.end(TaskErrorKind::Rejected, &broken(&error), after);
             }
             Ok(()) | Err(_) => {
-                if let Some(book) = self.book(index, generation) {
-                    book.life.init = Init::Done;
+                if let Some(worker_queue) = self.worker_queue(index, generation) {
+                    worker_queue.life.init = Init::Done;
                     // What is done so far is none of the tasks.
-                    book.counts.others = book.done;
+                    worker_queue.counts.others = worker_queue.done;
                 }
                 self.turn(after);
             }
@@ -192,20 +193,20 @@ impl Hub {
     /// Sets the number of workers.
     pub(super) fn resize(&mut self, target: usize, after: &mut After) {
         self.target = target;
-        if self.books.len() < target {
-            self.books.resize_with(target, || None);
+        if self.worker_queues.len() < target {
+            self.worker_queues.resize_with(target, || None);
         }
         let mut back = Vec::new();
-        for (index, book) in self.books.iter_mut().enumerate() {
-            let Some(book) = book else {
+        for (index, worker_queue) in self.worker_queues.iter_mut().enumerate() {
+            let Some(worker_queue) = worker_queue else {
                 continue;
             };
-            book.life.surplus = index >= target;
+            worker_queue.life.surplus = index >= target;
             if index >= target {
-                back.extend(book.take_all_back(after));
-                if book.ahead() > 0 {
+                back.extend(worker_queue.take_all_back(after));
+                if worker_queue.ahead() > 0 {
                     // It ends when that is done, which nobody else may notice.
-                    book.tell_supervisor(book.head - 1);
+                    worker_queue.tell_supervisor(worker_queue.head - 1);
                 }
             }
         }
@@ -218,13 +219,13 @@ impl Hub {
     pub(super) fn retire(&mut self, now: Instant, after: &mut After) -> Vec<(usize, Then)> {
         let mut retired = Vec::new();
         let idle_timeout = self.rules.idle_timeout;
-        for book in self.books.iter_mut().flatten() {
-            book.note_quiet(now);
-            if book.is_idle()
-                && let Some(then) = book.life.end(idle_timeout, now)
+        for worker_queue in self.worker_queues.iter_mut().flatten() {
+            worker_queue.note_quiet(now);
+            if worker_queue.is_idle()
+                && let Some(then) = worker_queue.life.end(idle_timeout, now)
             {
-                book.put_stop(after);
-                retired.push((book.index, then));
+                worker_queue.put_stop(after);
+                retired.push((worker_queue.index, then));
             }
         }
         retired
@@ -233,20 +234,20 @@ impl Hub {
     /// When a worker may have been idle for long enough.
     pub(super) fn next_retirement(&self) -> Option<Instant> {
         let limit = self.rules.idle_timeout?;
-        let books = self.books.iter().flatten();
-        let quiet = books.filter(|book| !book.life.stopped);
+        let worker_queues = self.worker_queues.iter().flatten();
+        let quiet = worker_queues.filter(|worker_queue| !worker_queue.life.stopped);
         quiet
-            .filter_map(|book| book.life.quiet.1.checked_add(limit))
+            .filter_map(|worker_queue| worker_queue.life.quiet.1.checked_add(limit))
             .min()
     }
 
     /// The task that each worker runs, before its memory is looked at.
     pub(super) fn at_tasks(&self) -> Vec<Option<u64>> {
-        let at = |book: &Option<Book>| {
-            let book = book.as_ref()?;
-            (book.done..book.head).find(|seq| book.runs(*seq))
+        let at = |worker_queue: &Option<WorkerQueue>| {
+            let worker_queue = worker_queue.as_ref()?;
+            (worker_queue.done..worker_queue.head).find(|seq| worker_queue.runs(*seq))
         };
-        self.books.iter().map(at).collect()
+        self.worker_queues.iter().map(at).collect()
     }
 
     /// A worker has so much memory of its own, since it was at task `seq`; says whether it must be
@@ -261,22 +262,22 @@ impl Hub {
         let Some(limit) = self.rules.memory_limit else {
             return false;
         };
-        let Some(book) = self.books.get_mut(index).and_then(Option::as_mut) else {
+        let Some(worker_queue) = self.worker_queues.get_mut(index).and_then(Option::as_mut) else {
             return false;
         };
         if bytes <= limit {
             // Others that die meanwhile have died of something else.
-            if !book.life.condemned {
-                book.life.too_much = None;
+            if !worker_queue.life.condemned {
+                worker_queue.life.too_much = None;
             }
             return false;
         }
-        book.life.too_much = Some((bytes, limit));
+        worker_queue.life.too_much = Some((bytes, limit));
         seq.is_some_and(|seq| self.condemn(index, seq, after))
     }
 }
 
-impl Book {
+impl WorkerQueue {
     fn note_quiet(&mut self, now: Instant) {
         if self.ahead() > 0 || self.life.quiet.0 != self.done {
             self.life.quiet = (self.done, now);

@@ -7,7 +7,6 @@
 mod after;
 mod alarms;
 mod backlog;
-mod book;
 mod child;
 mod chunk;
 mod count;
@@ -16,10 +15,8 @@ mod describe;
 mod descriptors;
 mod dispatch;
 mod doubt;
-mod fleet;
 #[cfg(all(any(test, fuzzing), not(loom)))]
 pub mod fuzzing;
-mod hub;
 mod inherited;
 mod join;
 mod lane;
@@ -32,6 +29,7 @@ pub(crate) mod privilege;
 mod program;
 mod recall;
 mod relay;
+mod scheduler;
 mod settle;
 pub(crate) mod spawn;
 mod supervision;
@@ -41,6 +39,8 @@ mod terminal;
 mod trim;
 mod wire;
 pub(crate) mod worker;
+mod worker_lifecycle;
+mod worker_queue;
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -51,8 +51,8 @@ use std::time::{Duration, Instant};
 
 use self::after::After;
 use self::descriptors::refused;
-use self::hub::{Cancelled, Hub};
 use self::relay::Relays;
+use self::scheduler::{Cancelled, Scheduler};
 use self::spawn::Recipe;
 use self::supervisor::Supervisor;
 use self::wire::Identity;
@@ -65,11 +65,11 @@ use crate::engine::home::Home;
 use crate::error::pool_error::Error;
 use crate::error::task_error::{TaskError, TaskErrorKind};
 use crate::job::cell::{Claimed, Effects, Job};
+use crate::metrics::recorder::Metrics;
 use crate::metrics::stats::Part;
 use crate::metrics::stats::Stats;
-use crate::metrics::tally::Tally;
+use crate::sync::adaptive_spin::AdaptiveSpin;
 use crate::sync::clock;
-use crate::sync::patience::Patience;
 
 pub(crate) use self::descriptors::Reserved;
 pub(crate) use self::lane::memory::HomeMark;
@@ -90,14 +90,14 @@ const ENDED: &str = "the pool has ended";
 
 /// What the threads of the parent share.
 struct Shared {
-    /// The process that has the supervisor. One that is forked from it must not touch the hub, whose
+    /// The process that has the supervisor. One that is forked from it must not touch the scheduler, whose
     /// lock may be held for ever in the copy, nor the lanes, which are not copied.
     home: Home,
-    tally: Arc<Tally>,
-    hub: Mutex<Hub>,
+    metrics: Arc<Metrics>,
+    scheduler: Mutex<Scheduler>,
     /// Wakes the supervisor.
     poke: OwnedFd,
-    patience: Patience,
+    adaptive_spin: AdaptiveSpin,
     supervisor: OnceLock<ThreadId>,
     /// Until somebody has seen it end.
     thread: Mutex<Option<Thread<()>>>,
@@ -117,13 +117,13 @@ impl Shared {
     fn new(config: &Config) -> Result<Self, Error> {
         let poke =
             descriptors::event_counter().map_err(|error| Error::spawn("no wake-ups", &error))?;
-        let tally = Arc::new(Tally::new());
+        let metrics = Arc::new(Metrics::new());
         Ok(Self {
             home: Home::new(),
-            hub: Mutex::new(Hub::new(config, Arc::clone(&tally))),
-            tally,
+            scheduler: Mutex::new(Scheduler::new(config, Arc::clone(&metrics))),
+            metrics,
             poke,
-            patience: Patience::new(),
+            adaptive_spin: AdaptiveSpin::new(),
             supervisor: OnceLock::new(),
             thread: Mutex::new(None),
             ended: Ended::new(),
@@ -136,24 +136,27 @@ impl Shared {
         })
     }
 
-    /// Works on the hub under its lock, then does what came out of it without the lock.
-    fn with<R>(&self, work: impl FnOnce(&mut Hub, &mut After) -> R) -> R {
+    /// Works on the scheduler under its lock, then does what came out of it without the lock.
+    fn with<R>(&self, work: impl FnOnce(&mut Scheduler, &mut After) -> R) -> R {
         let mut after = After::default();
         let result = {
-            // No foreign code runs under the lock; a panic of ours would leave a hub that still
+            // No foreign code runs under the lock; a panic of ours would leave a scheduler that still
             // resolves its handles.
-            let mut hub = self.hub.lock().unwrap_or_else(PoisonError::into_inner);
-            work(&mut hub, &mut after)
+            let mut scheduler = self
+                .scheduler
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            work(&mut scheduler, &mut after)
         };
         after.run(self);
         result
     }
 
     fn cancel(&self, job: &Job, running: bool) -> bool {
-        let cancelled = self.with(|hub, after| {
+        let cancelled = self.with(|scheduler, after| {
             // It may be done already.
-            hub.turn(after);
-            hub.cancel(job, running, after)
+            scheduler.turn(after);
+            scheduler.cancel(job, running, after)
         });
         match cancelled {
             Cancelled::No => false,
@@ -168,10 +171,13 @@ impl Shared {
 
     /// Wakes who waits for room, if there is enough.
     fn make_room(&self) {
-        let (bounds, (tasks, bytes)) = self.with(|hub, after| {
-            hub.sweep(after);
-            let (tasks, bytes) = hub.waiting();
-            (hub.queue.bounds, (tasks + hub.queue.reserved, bytes))
+        let (bounds, (tasks, bytes)) = self.with(|scheduler, after| {
+            scheduler.sweep(after);
+            let (tasks, bytes) = scheduler.waiting();
+            (
+                scheduler.queue.bounds,
+                (tasks + scheduler.queue.reserved, bytes),
+            )
         });
         if self.room.is_due(bounds, tasks, bytes) {
             self.room.was_made(&self.effects);
@@ -266,9 +272,9 @@ impl Processes {
         self.shared.home.is_here()
     }
 
-    /// Works on the hub; in a process that was forked from the one that has it, does nothing.
+    /// Works on the scheduler; in a process that was forked from the one that has it, does nothing.
     #[inline]
-    fn with<R: Default>(&self, work: impl FnOnce(&mut Hub, &mut After) -> R) -> R {
+    fn with<R: Default>(&self, work: impl FnOnce(&mut Scheduler, &mut After) -> R) -> R {
         if self.is_home() {
             self.shared.with(work)
         } else {
@@ -296,7 +302,7 @@ impl Engine for Processes {
 
     fn reserve(&self) -> bool {
         // In a fork there is room to be rejected.
-        !self.is_home() || self.shared.with(Hub::reserve)
+        !self.is_home() || self.shared.with(Scheduler::reserve)
     }
 
     fn watch_room(&self, waker: &Waker) {
@@ -317,13 +323,13 @@ impl Engine for Processes {
             job.refuse(TaskError::rejected(job.name(), FORKED));
             return;
         }
-        let tally = &self.shared.tally;
-        let start = tally.takes_a_sample().then(Instant::now);
+        let metrics = &self.shared.metrics;
+        let start = metrics.takes_a_sample().then(Instant::now);
         // Encodes in the caller's thread and without a lock: that is the user's code.
         let Some(mut job) = Claimed::new(job) else {
-            tally.failed(TaskErrorKind::Encode, 1);
-            self.shared.with(|hub, after| {
-                hub.queue.reserved -= usize::from(entry.reserved);
+            metrics.failed(TaskErrorKind::Encode, 1);
+            self.shared.with(|scheduler, after| {
+                scheduler.queue.reserved -= usize::from(entry.reserved);
                 after.room = true;
             });
             return;
@@ -331,19 +337,19 @@ impl Engine for Processes {
         if let Some(start) = start {
             let encoded = Instant::now();
             if !job.is_chunk() {
-                tally.took(Part::Encode, 1, encoded - start);
+                metrics.took(Part::Encode, 1, encoded - start);
             }
             job.head()
                 .note
-                .store(tally.stamp(encoded).to_note(), Relaxed);
+                .store(metrics.stamp(encoded).to_note(), Relaxed);
         }
         let mut start_by = entry.start_by;
         loop {
-            let submitted = self.shared.with(|hub, after| {
+            let submitted = self.shared.with(|scheduler, after| {
                 if let Some(at) = start_by.take() {
-                    hub.start_by(clock::of(at), job.job().clone(), after);
+                    scheduler.start_by(clock::of(at), job.job().clone(), after);
                 }
-                hub.submit(job, entry.reserved, after)
+                scheduler.submit(job, entry.reserved, after)
             });
             match submitted {
                 Ok(()) => return,
@@ -363,21 +369,21 @@ impl Engine for Processes {
 
     fn poll(&self, job: &Job) {
         match self.is_home() {
-            true => self.shared.with(Hub::turn),
+            true => self.shared.with(Scheduler::turn),
             false => job.head().resolve_in_fork(),
         }
     }
 
     fn watch(&self, job: &Job) {
         if self.is_home() {
-            self.with(|hub, after| hub.watch(job, after));
+            self.with(|scheduler, after| scheduler.watch(job, after));
         } else {
             job.head().resolve_in_fork();
         }
     }
 
     fn sleeps(&self, sleeps: bool) {
-        self.with(|hub, after| hub.sleeps(sleeps, after));
+        self.with(|scheduler, after| scheduler.sleeps(sleeps, after));
     }
 
     fn is_forked(&self) -> bool {
@@ -385,7 +391,7 @@ impl Engine for Processes {
     }
 
     fn is_running(&self, job: &Job) -> bool {
-        self.with(|hub, _| hub.is_running(job))
+        self.with(|scheduler, _| scheduler.is_running(job))
     }
 
     fn cancel(&self, job: &Job) -> bool {
@@ -402,12 +408,13 @@ impl Engine for Processes {
         Some(&self.shared.effects)
     }
 
-    fn tally(&self) -> &Tally {
-        &self.shared.tally
+    fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
     }
 
     fn stats(&self) -> Stats {
-        let (mut stats, (lanes, touched)) = self.with(|hub, after| (hub.stats(after), hub.lanes()));
+        let (mut stats, (lanes, touched)) =
+            self.with(|scheduler, after| (scheduler.stats(after), scheduler.lanes()));
         // The system is asked without the lock.
         let replies = lanes.iter().map(|lane| lane.reply.held()).sum::<u64>();
         stats.shared_bytes = touched + replies;
@@ -419,27 +426,27 @@ impl Engine for Processes {
     }
 
     fn resize(&self, workers: usize) -> Result<(), Error> {
-        self.with(|hub, after| {
+        self.with(|scheduler, after| {
             self.shared.workers.store(workers, Relaxed);
-            hub.resize(workers, after);
+            scheduler.resize(workers, after);
         });
         Ok(())
     }
 
     fn close(&self) {
         if self.is_home() {
-            self.shared.with(Hub::drain);
+            self.shared.with(Scheduler::drain);
             // Who waits for room is refused now.
             self.shared.room.was_made(&self.shared.effects);
         }
     }
 
     fn cancel_all_queued(&self) {
-        self.with(Hub::cancel_all_queued);
+        self.with(Scheduler::cancel_all_queued);
     }
 
     fn kill(&self) {
-        self.with(|hub, after| hub.end(TaskErrorKind::Cancelled, KILLED, after));
+        self.with(|scheduler, after| scheduler.end(TaskErrorKind::Cancelled, KILLED, after));
     }
 
     fn wait_until_ended(&self, deadline: Option<Instant>) -> bool {
@@ -447,6 +454,6 @@ impl Engine for Processes {
     }
 
     fn running(&self) -> Vec<String> {
-        self.with(|hub, _| hub.running())
+        self.with(|scheduler, _| scheduler.running())
     }
 }

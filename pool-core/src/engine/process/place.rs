@@ -4,10 +4,10 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::lane::SLOTS;
 use crate::job::cell::{Claimed, Job};
-use crate::metrics::tally::Stamp;
+use crate::metrics::recorder::Stamp;
 
 /// Where a job was put last, noted in its cell: a worker's number and a slot's. Whether it still
-/// is there is said by the book. Before that, a stamp may be noted there.
+/// is there is said by the worker queue. Before that, a stamp may be noted there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place(u32);
 
@@ -29,7 +29,7 @@ impl Place {
 
     #[inline]
     pub(super) fn of(job: &Job) -> Self {
-        // Relaxed: written under the hub's lock, and read under it.
+        // Relaxed: written under the scheduler's lock, and read under it.
         Self(job.head().note.load(Relaxed))
     }
 

@@ -5,8 +5,8 @@
 
 use super::after::After;
 use super::backlog::Backlog;
-use super::book::Book;
-use super::hub::Hub;
+use super::scheduler::Scheduler;
+use super::worker_queue::WorkerQueue;
 use crate::engine::{Bounds, Config};
 use crate::metrics::stats::Part;
 use crate::metrics::stats::Stats;
@@ -41,14 +41,15 @@ impl Queue {
     }
 }
 
-impl Hub {
+impl Scheduler {
     /// Whether no task is to be taken now.
     pub(super) fn is_full(&mut self, after: &mut After) -> bool {
-        let reached = |hub: &Self| {
-            let (tasks, bytes) = hub.waiting();
-            hub.queue
+        let reached = |scheduler: &Self| {
+            let (tasks, bytes) = scheduler.waiting();
+            scheduler
+                .queue
                 .bounds
-                .are_reached(tasks + hub.queue.reserved, bytes)
+                .are_reached(tasks + scheduler.queue.reserved, bytes)
         };
         reached(self) && {
             // Finished and cancelled tasks may be in the way.
@@ -68,8 +69,8 @@ impl Hub {
     /// How many tasks wait for a worker, and how many bytes of arguments.
     pub(super) fn waiting(&self) -> (usize, usize) {
         let (mut tasks, mut bytes) = (self.backlog().tasks(), self.backlog().bytes());
-        for book in self.books.iter().flatten() {
-            let (behind, len) = book.behind();
+        for worker_queue in self.worker_queues.iter().flatten() {
+            let (behind, len) = worker_queue.behind();
             tasks += behind;
             bytes += len;
         }
@@ -82,8 +83,8 @@ impl Hub {
         let (tasks, bytes) = if self.queue.exact {
             self.waiting()
         } else {
-            let behind = |book: &Book| book.ahead().saturating_sub(1);
-            let behind: usize = self.books.iter().flatten().map(behind).sum();
+            let behind = |worker_queue: &WorkerQueue| worker_queue.ahead().saturating_sub(1);
+            let behind: usize = self.worker_queues.iter().flatten().map(behind).sum();
             (self.backlog().tasks() + behind, self.backlog().bytes())
         };
         let peak = &mut self.queue.peak;
@@ -94,21 +95,27 @@ impl Hub {
         self.turn(after);
         self.sweep(after);
         let (queued, queue_bytes) = self.waiting();
-        let books = || self.books.iter().flatten();
-        let busy = books().filter(|book| book.runs(book.done)).count();
-        let overdue = books().filter(|book| book.runs_unwanted()).count();
-        let mut stats = self.tally.stats();
+        let worker_queues = || self.worker_queues.iter().flatten();
+        let busy = worker_queues()
+            .filter(|worker_queue| worker_queue.runs(worker_queue.done))
+            .count();
+        let overdue = worker_queues()
+            .filter(|worker_queue| worker_queue.runs_unwanted())
+            .count();
+        let mut stats = self.metrics.stats();
         let run = &mut stats.times.0[Part::Run as usize];
-        for chunks in books()
-            .map(|book| book.counts.chunks)
+        for chunks in worker_queues()
+            .map(|worker_queue| worker_queue.counts.chunks)
             .chain([self.before.1])
         {
             run.count += chunks.count;
             run.nanos += chunks.nanos;
         }
         Stats {
-            finished: self.before.0 + books().map(Book::finished).sum::<u64>(),
-            workers: books().filter(|book| !book.life.is_stopped()).count(),
+            finished: self.before.0 + worker_queues().map(WorkerQueue::finished).sum::<u64>(),
+            workers: worker_queues()
+                .filter(|worker_queue| !worker_queue.life.is_stopped())
+                .count(),
             queued,
             // A worker may have written other states between the two looks.
             running: busy.saturating_sub(overdue),
@@ -125,7 +132,7 @@ impl Hub {
     }
 }
 
-impl Book {
+impl WorkerQueue {
     /// How many tasks are behind the one that the worker is at, and how many bytes of arguments.
     fn behind(&self) -> (usize, usize) {
         if self.ahead() < 2 {

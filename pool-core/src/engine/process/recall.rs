@@ -1,13 +1,13 @@
 //! Taking tasks out of a lane that its worker has not started.
 
 use super::after::After;
-use super::book::Book;
 use super::count::fail;
 use super::lane::arena::Region;
+use super::worker_queue::WorkerQueue;
 use crate::error::task_error::TaskError;
 use crate::job::cell::Claimed;
 
-impl Book {
+impl WorkerQueue {
     /// Takes back what can be taken from the end of the lane, in order.
     pub(super) fn take_all_back(&mut self, after: &mut After) -> Vec<Claimed> {
         let mut jobs: Vec<_> = std::iter::from_fn(|| self.take_back(after)).collect();
@@ -36,7 +36,7 @@ impl Book {
         }
         for (job, _) in self.withdraw() {
             let error = TaskError::cancelled(job.info().name);
-            after.watched.extend(fail(&self.tally, job, error));
+            after.watched.extend(fail(&self.metrics, job, error));
         }
         self.cut_chunk();
         self.wake_joiners(after);

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use super::after::After;
-use super::book::Book;
 use super::count::fail;
-use super::fleet::CameTo;
 use super::lane::slot::SlotState;
+use super::worker_lifecycle::CameTo;
+use super::worker_queue::WorkerQueue;
 use crate::error::task_error::Exit;
 use crate::error::task_error::{TaskError, TaskErrorKind};
 use crate::job::cell::Claimed;
 use crate::metrics::stats::Mean;
 use crate::task::retry::{self, Fate};
 
-impl Book {
+impl WorkerQueue {
     /// The worker is dead: what it did is delivered, what it ran is lost, what waited comes back
     /// in order. `why` is what is known of its end, in words.
     pub(super) fn settle(mut self, exit: Exit, why: Option<&str>, after: &mut After) -> Settled {
@@ -71,7 +71,7 @@ impl Book {
                 .then(|| self.salvage(seq, &job, error.clone(), after));
             after.watched.extend(match salvaged {
                 Some(Ok((answer, chunk))) => job.answer(answer, Some(chunk)),
-                _ => fail(&self.tally, job, error),
+                _ => fail(&self.metrics, job, error),
             });
         }
         after.ring.push(Arc::clone(&self.lane));

@@ -1,42 +1,42 @@
-//! The supervisor's part of the hub: its looks, workers that come and go, the end.
+//! The supervisor's part of the scheduler: its looks, workers that come and go, the end.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::TICK;
 use super::after::After;
-use super::book::Book;
 use super::count::fail;
 use super::dispatch;
-use super::fleet::CameTo;
-use super::hub::{Hub, Phase, cancel};
 use super::lane::Lane;
 use super::place::Place;
+use super::scheduler::{Phase, Scheduler, cancel};
 use super::settle::Settled;
+use super::worker_lifecycle::CameTo;
+use super::worker_queue::WorkerQueue;
 use crate::error::task_error::Exit;
 use crate::error::task_error::{TaskError, TaskErrorKind};
 use crate::job::cell::Job;
 use crate::metrics::stats::Mean;
 
-impl Hub {
+impl Scheduler {
     /// A tick: a turn, and the tasks behind a long one go elsewhere if anybody else moves.
     pub(super) fn tick(&mut self, now: Instant, after: &mut After) {
         self.turn(after);
         let mut moving = false;
         let mut stuck = Vec::new();
         let mut behind = Vec::new();
-        for book in self.books.iter_mut().flatten() {
-            let stuck_now = book.look(now);
+        for worker_queue in self.worker_queues.iter_mut().flatten() {
+            let stuck_now = worker_queue.look(now);
             if stuck_now {
                 let robbed = after.again.len();
-                book.rob(after);
+                worker_queue.rob(after);
                 if after.again.len() > robbed {
                     // What was taken from the chunk comes before what waits behind it.
-                    behind.extend(book.take_all_back(after));
+                    behind.extend(worker_queue.take_all_back(after));
                 }
             }
             match stuck_now {
-                true if book.ahead() > 1 => stuck.push(book.index),
+                true if worker_queue.ahead() > 1 => stuck.push(worker_queue.index),
                 true => {}
                 false => moving = true,
             }
@@ -50,9 +50,9 @@ impl Hub {
             return;
         }
         for index in stuck {
-            if let Some(book) = &mut self.books[index] {
-                book.depth = dispatch::FIRST_DEPTH;
-                let jobs = book.take_all_back(after);
+            if let Some(worker_queue) = &mut self.worker_queues[index] {
+                worker_queue.depth = dispatch::FIRST_DEPTH;
+                let jobs = worker_queue.take_all_back(after);
                 self.put_back(jobs, after);
             }
         }
@@ -73,10 +73,10 @@ impl Hub {
     pub(super) fn serve(&mut self, index: usize, lane: Arc<Lane>, pid: u32, after: &mut After) {
         self.generations += 1;
         let life = self.rules.life(index >= self.target);
-        let tally = Arc::clone(&self.tally);
-        let mut book = Book::new(lane, pid, index, self.generations, life, tally);
-        book.has_sleepers = self.sleepers > 0;
-        self.books[index] = Some(book);
+        let metrics = Arc::clone(&self.metrics);
+        let mut worker_queue = WorkerQueue::new(lane, pid, index, self.generations, life, metrics);
+        worker_queue.has_sleepers = self.sleepers > 0;
+        self.worker_queues[index] = Some(worker_queue);
         self.counts.started += 1;
         self.initialize(index, after);
         self.turn(after);
@@ -98,16 +98,16 @@ impl Hub {
         last_words: Option<&str>,
         after: &mut After,
     ) -> CameTo {
-        let Some(book) = self.books[index].take() else {
+        let Some(worker_queue) = self.worker_queues[index].take() else {
             return CameTo::Nothing;
         };
-        self.counts.lost += u64::from(!book.life.is_stopped());
+        self.counts.lost += u64::from(!worker_queue.life.is_stopped());
         let Settled {
             waiting,
             came_to,
             finished,
             chunks,
-        } = book.settle(exit, killed_for.or(last_words), after);
+        } = worker_queue.settle(exit, killed_for.or(last_words), after);
         self.keep_counts(finished, chunks);
         self.put_back(waiting, after);
         self.take_again(after);
@@ -120,13 +120,17 @@ impl Hub {
         self.backlog.is_empty()
             && self.wants_no_retry()
             && self.filling == 0
-            && self.books.iter().flatten().all(Book::is_idle)
+            && self
+                .worker_queues
+                .iter()
+                .flatten()
+                .all(WorkerQueue::is_idle)
     }
 
     /// Tells every worker to end; the pool is drained.
     pub(super) fn put_stops(&mut self, after: &mut After) {
-        for book in self.books.iter_mut().flatten() {
-            book.put_stop(after);
+        for worker_queue in self.worker_queues.iter_mut().flatten() {
+            worker_queue.put_stop(after);
         }
     }
 
@@ -146,13 +150,13 @@ impl Hub {
         self.phase = Phase::Cancelling;
         self.collect(after);
         for job in self.retries.take_if(|_| true) {
-            cancel(job, &self.tally, after);
+            cancel(job, &self.metrics, after);
         }
         for job in self.backlog.take() {
-            cancel(job, &self.tally, after);
+            cancel(job, &self.metrics, after);
         }
-        for book in self.books.iter_mut().flatten() {
-            book.cancel_queued(after);
+        for worker_queue in self.worker_queues.iter_mut().flatten() {
+            worker_queue.cancel_queued(after);
         }
         self.turn(after);
         after.poke = true;
@@ -160,10 +164,10 @@ impl Hub {
 
     /// What the workers run, in words.
     pub(super) fn running(&self) -> Vec<String> {
-        self.books
+        self.worker_queues
             .iter()
             .flatten()
-            .filter_map(Book::running)
+            .filter_map(WorkerQueue::running)
             .collect()
     }
 
@@ -175,9 +179,9 @@ impl Hub {
         }
         self.phase = Phase::Ended(why.to_owned());
         let error = |name| TaskError::new(kind, name).message_is(why);
-        for book in self.books.iter_mut().flatten() {
-            book.collect(after);
-            book.abandon_all(error, after);
+        for worker_queue in self.worker_queues.iter_mut().flatten() {
+            worker_queue.collect(after);
+            worker_queue.abandon_all(error, after);
         }
         let mut rest = self.backlog.take();
         rest.extend(std::mem::take(&mut after.again));
@@ -188,7 +192,7 @@ impl Hub {
         after.room = true;
         for job in rest {
             let error = error(job.info().name);
-            after.watched.extend(fail(&self.tally, job, error));
+            after.watched.extend(fail(&self.metrics, job, error));
         }
         after.poke = true;
     }

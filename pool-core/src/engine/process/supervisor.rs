@@ -1,5 +1,5 @@
 //! The supervisor thread: processes, sockets and timers. What is to be done is decided in
-//! [`fleet`](super::fleet) and [`hub`](super::hub).
+//! [`worker_lifecycle`](super::worker_lifecycle) and [`scheduler`](super::scheduler).
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -13,14 +13,14 @@ use rustix::net::{self, RecvFlags, Shutdown};
 use rustix::process::{Signal, kill_process};
 
 use super::descriptors::{self, refused};
-use super::fleet::{Action, Fleet, Then};
-use super::hub::Hub;
 use super::lane::Lane;
 use super::memory::Watch;
 use super::pause::{self, Paused};
 use super::relay::Relay;
+use super::scheduler::Scheduler;
 use super::spawn::Recipe;
 use super::wire::{Hello, LastWords, MESSAGE_MAX, PAUSED, RESUMED, Unreadable, VERSION};
+use super::worker_lifecycle::{Action, Then, WorkerLifecycle};
 use super::{ENDED, Shared, TICK, child};
 use crate::engine::{Config, SHUT_DOWN};
 use crate::error::pool_error::{Error, StartFailure};
@@ -39,7 +39,7 @@ const POKE: u64 = u64::MAX;
 pub(super) struct Supervisor {
     shared: Arc<Shared>,
     recipe: Recipe,
-    fleet: Fleet,
+    worker_lifecycle: WorkerLifecycle,
     processes: Vec<Option<Process>>,
     memory: Option<Watch>,
     epoll: OwnedFd,
@@ -108,7 +108,11 @@ impl Supervisor {
         Ok(Self {
             shared,
             recipe,
-            fleet: Fleet::new(config.workers, config.start_timeout, clock::now()),
+            worker_lifecycle: WorkerLifecycle::new(
+                config.workers,
+                config.start_timeout,
+                clock::now(),
+            ),
             processes: (0..config.workers).map(|_| None).collect(),
             memory: config.processes.memory_limit.map(|_| Watch::new()),
             epoll,
@@ -121,14 +125,14 @@ impl Supervisor {
         let mut trim_at = None;
         loop {
             let now = clock::look();
-            if self.fleet.next_due().is_some_and(|at| at <= now) {
+            if self.worker_lifecycle.next_due().is_some_and(|at| at <= now) {
                 // Nobody is late whose message has arrived.
                 self.hear_all(Some(Duration::ZERO));
             }
-            let actions = self.fleet.due(now);
+            let actions = self.worker_lifecycle.due(now);
             self.act(actions);
             let wake_at = earliest(self.look(), self.continue_paused());
-            if self.fleet.is_gone() {
+            if self.worker_lifecycle.is_gone() {
                 return;
             }
             let now = clock::now();
@@ -137,37 +141,41 @@ impl Supervisor {
                 None => self.shared.next_trim(now),
                 later => later,
             };
-            let next = earliest(wake_at, self.fleet.next_due());
+            let next = earliest(wake_at, self.worker_lifecycle.next_due());
             self.sleep(earliest(next, trim_at));
         }
     }
 
-    /// Looks at the hub; returns when it has to be looked at again.
+    /// Looks at the scheduler; returns when it has to be looked at again.
     fn look(&mut self) -> Option<Instant> {
-        let ending = self.fleet.is_ending();
+        let ending = self.worker_lifecycle.is_ending();
         let now = clock::look();
         let used = self.used_memory(now);
         let mut stop = false;
-        let (look, target) = self.shared.with(|hub, after| {
-            let mut kill = hub.due(now, after);
+        let (look, target) = self.shared.with(|scheduler, after| {
+            let mut kill = scheduler.due(now, after);
             for (index, bytes, seq) in used {
-                kill.extend(hub.uses_memory(index, bytes, seq, after).then_some(index));
+                kill.extend(
+                    scheduler
+                        .uses_memory(index, bytes, seq, after)
+                        .then_some(index),
+                );
             }
-            hub.tick(now, after);
-            if hub.is_draining() && hub.is_drained() && !ending {
+            scheduler.tick(now, after);
+            if scheduler.is_draining() && scheduler.is_drained() && !ending {
                 stop = true;
-                hub.put_stops(after);
+                scheduler.put_stops(after);
             }
             let look = Look {
                 kill,
-                retired: hub.retire(now, after),
-                needed: hub.waiting().0,
-                ended: hub.has_ended(),
+                retired: scheduler.retire(now, after),
+                needed: scheduler.waiting().0,
+                ended: scheduler.has_ended(),
             };
-            (look, hub.target)
+            (look, scheduler.target)
         });
         for index in look.kill {
-            if self.fleet.condemn(index) {
+            if self.worker_lifecycle.condemn(index) {
                 self.kill(index, Some(ITS_TASK));
             }
         }
@@ -175,11 +183,11 @@ impl Supervisor {
         if look.ended && !ending {
             // By an initializer, while others had not said hello: the pool tells why.
             self.report(Ok(()));
-            actions.extend(self.fleet.kill());
+            actions.extend(self.worker_lifecycle.kill());
         } else if stop {
-            actions.extend(self.fleet.stop(now));
+            actions.extend(self.worker_lifecycle.stop(now));
         } else {
-            actions.extend(self.keep_the_fleet(target, look.retired, look.needed, now));
+            actions.extend(self.keep_the_workers(target, look.retired, look.needed, now));
         }
         self.act(actions);
         let look_at_room = self.shared.room.is_watched().then(|| {
@@ -187,15 +195,15 @@ impl Supervisor {
             clock::now() + TICK
         });
         // Copies and callbacks of the look above are done: from here on only a poke brings news.
-        let seen = self.fleet.seen();
-        let next = self.shared.with(|hub, _| {
-            hub.fleet = seen;
-            hub.next_look(clock::now())
+        let seen = self.worker_lifecycle.seen();
+        let next = self.shared.with(|scheduler, _| {
+            scheduler.worker_lifecycle = seen;
+            scheduler.next_look(clock::now())
         });
         earliest(next, look_at_room)
     }
 
-    fn keep_the_fleet(
+    fn keep_the_workers(
         &mut self,
         target: usize,
         retired: Vec<(usize, Then)>,
@@ -203,16 +211,16 @@ impl Supervisor {
         now: Instant,
     ) -> Vec<Action> {
         for (index, then) in retired {
-            self.fleet.retire(index, then, now);
+            self.worker_lifecycle.retire(index, then, now);
         }
         let mut actions = Vec::new();
-        if target != self.fleet.target() {
-            actions = self.fleet.resize(target, now);
+        if target != self.worker_lifecycle.target() {
+            actions = self.worker_lifecycle.resize(target, now);
             let all = self.processes.len().max(target);
             self.processes.resize_with(all, || None);
         }
-        self.fleet.wake(needed, now);
-        actions.extend(self.fleet.due(now));
+        self.worker_lifecycle.wake(needed, now);
+        actions.extend(self.worker_lifecycle.due(now));
         actions
     }
 
@@ -225,7 +233,7 @@ impl Supervisor {
             return Vec::new();
         }
         // Before the look: what comes after it has not taken that memory.
-        let at_tasks = self.shared.with(|hub, _| hub.at_tasks());
+        let at_tasks = self.shared.with(|scheduler, _| scheduler.at_tasks());
         let processes = self.processes.iter().enumerate();
         processes
             .filter_map(|(index, process)| {
@@ -244,9 +252,9 @@ impl Supervisor {
                 Action::Serve(index) => self.serve(index),
                 Action::Built => self.report(Ok(())),
                 Action::Break(error) => {
-                    self.shared.with(|hub, after| {
+                    self.shared.with(|scheduler, after| {
                         let why = format!("the pool is broken: {error}");
-                        hub.end(TaskErrorKind::Rejected, &why, after);
+                        scheduler.end(TaskErrorKind::Rejected, &why, after);
                     });
                     self.report(Err(error));
                 }
@@ -298,9 +306,9 @@ impl Supervisor {
                 }
             });
         match started {
-            Ok(pid) => self.fleet.started(index, pid, now),
+            Ok(pid) => self.worker_lifecycle.started(index, pid, now),
             Err(error) => {
-                let actions = self.fleet.not_started(index, error, now);
+                let actions = self.worker_lifecycle.not_started(index, error, now);
                 self.act(actions);
             }
         }
@@ -313,7 +321,7 @@ impl Supervisor {
         if let Some(lane) = process.lane.take() {
             let pid = process.child.id();
             self.shared
-                .with(|hub, after| hub.serve(index, Arc::new(lane), pid, after));
+                .with(|scheduler, after| scheduler.serve(index, Arc::new(lane), pid, after));
         }
     }
 
@@ -388,18 +396,18 @@ impl Supervisor {
                 {
                     self.paused(index, &message[..len]);
                 }
-                Heard::Message(len) if self.fleet.is_starting(index) => {
+                Heard::Message(len) if self.worker_lifecycle.is_starting(index) => {
                     let said = self.check_hello(&message[..len]);
-                    let actions = self.fleet.hello(index, said, clock::now());
+                    let actions = self.worker_lifecycle.hello(index, said, clock::now());
                     self.act(actions);
                 }
-                // A ding: the look at the hub comes anyway.
+                // A ding: the look at the scheduler comes anyway.
                 Heard::Message(_) => {}
                 Heard::Nothing => return,
                 Heard::End => {
                     // It is ending, or has closed what it must not; its death says which.
                     let _ = epoll::delete(&self.epoll, &process.socket);
-                    if !self.fleet.is_ending() && self.fleet.condemn(index) {
+                    if !self.worker_lifecycle.is_ending() && self.worker_lifecycle.condemn(index) {
                         self.kill(index, None);
                     }
                     return;
@@ -439,7 +447,7 @@ impl Supervisor {
     fn continue_starting(&self) {
         for (index, process) in self.processes.iter().enumerate() {
             if let Some(process) = process
-                && self.fleet.is_starting(index)
+                && self.worker_lifecycle.is_starting(index)
             {
                 let _ = kill_process(process.child.pid(), Signal::CONT);
             }
@@ -461,7 +469,7 @@ impl Supervisor {
     /// A worker has ended.
     fn died(&mut self, index: usize) {
         // Its hello, or the reason why there is none, may still lie in the socket.
-        if self.fleet.is_starting(index) {
+        if self.worker_lifecycle.is_starting(index) {
             self.hear(index);
         }
         let Some(mut process) = self.processes[index].take() else {
@@ -475,9 +483,11 @@ impl Supervisor {
         let (why, words) = (process.killed_for, process.last_words);
         let came_to = self
             .shared
-            .with(|hub, after| hub.settle(index, exit, why, words.as_deref(), after));
-        self.fleet.last_words_are(words);
-        let actions = self.fleet.exited(index, exit, came_to, clock::now());
+            .with(|scheduler, after| scheduler.settle(index, exit, why, words.as_deref(), after));
+        self.worker_lifecycle.last_words_are(words);
+        let actions = self
+            .worker_lifecycle
+            .exited(index, exit, came_to, clock::now());
         self.act(actions);
         // Dropping the process closes its descriptors, which takes them out of the epoll set.
     }
@@ -493,15 +503,19 @@ impl Drop for Supervisor {
         }
         // What the workers have written is there when the pool has ended, if somebody reads it.
         self.shared.relays.wait();
-        self.shared.with(|hub: &mut Hub, after| {
-            let why = if hub.is_draining() { SHUT_DOWN } else { ENDED };
-            hub.end(TaskErrorKind::Rejected, why, after);
+        self.shared.with(|scheduler: &mut Scheduler, after| {
+            let why = if scheduler.is_draining() {
+                SHUT_DOWN
+            } else {
+                ENDED
+            };
+            scheduler.end(TaskErrorKind::Rejected, why, after);
         });
         self.shared.ended.set();
     }
 }
 
-/// What came out of a look at the hub.
+/// What came out of a look at the scheduler.
 struct Look {
     /// Workers that must be killed.
     kill: Vec<usize>,

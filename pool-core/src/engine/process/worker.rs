@@ -41,7 +41,7 @@ use crate::error::backend::Backend;
 use crate::error::panics;
 use crate::job::current::{self, Frame, Probe};
 use crate::job::registry::{Catalog, Entry};
-use crate::sync::patience::Patience;
+use crate::sync::adaptive_spin::AdaptiveSpin;
 use crate::sync::timespec;
 use crate::task::TaskId;
 use crate::task::seed;
@@ -371,7 +371,7 @@ struct Worker {
     control: &'static Control,
     catalog: &'static Catalog,
     frame: Frame,
-    patience: Patience,
+    adaptive_spin: AdaptiveSpin,
     /// The number of the next task.
     next: u64,
     arena: Allocator,
@@ -393,7 +393,7 @@ impl Worker {
             control: lane.control.get(),
             catalog,
             frame: frame.probed(PROBE),
-            patience: Patience::new(),
+            adaptive_spin: AdaptiveSpin::new(),
             next: 0,
             arena: Allocator::new(lane.arena_bytes),
             regions: VecDeque::new(),
@@ -421,7 +421,7 @@ impl Worker {
                 Start::Skipped => self.next += 1,
                 Start::Nothing => {
                     let ready = || slot.has_work();
-                    if !self.patience.spin_until(ready) {
+                    if !self.adaptive_spin.spin_until(ready) {
                         let socket = self.lane.socket;
                         control
                             .header
@@ -481,7 +481,7 @@ impl Worker {
             (_, None) => self.answer(Reply::Undecodable, 0),
         }
         let told = slot.finish();
-        // Before anything else is written to where the parent may still be reading (`Book::rob`).
+        // Before anything else is written to where the parent may still be reading (`WorkerQueue::rob`).
         fence(Release);
         if told & TELL_JOINER != 0 {
             self.control.header.ring_parent();

@@ -21,11 +21,11 @@ struct Guest(Arc<Shared>);
 impl Counts for Guest {
     fn ran(&self, tasks: usize, finished: usize, time: Duration) {
         self.0.guests_finished.fetch_add(finished as u64, Relaxed);
-        self.0.tally.took(Part::Run, tasks, time);
+        self.0.metrics.took(Part::Run, tasks, time);
     }
 
     fn failed(&self, kind: TaskErrorKind) {
-        self.0.tally.failed(kind, 1);
+        self.0.metrics.failed(kind, 1);
     }
 }
 

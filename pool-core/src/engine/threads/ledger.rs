@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use crate::error::task_error::TaskErrorKind;
 use crate::job::cell::{Count, Counts};
+use crate::metrics::recorder::Metrics;
 use crate::metrics::stats::Mean;
-use crate::metrics::tally::Tally;
 
 #[repr(align(128))]
 pub(super) struct Ledger {
@@ -26,11 +26,11 @@ pub(super) struct Ledger {
     born: Instant,
     /// Which job was seen to run at a look, and when first; by who looks.
     seen: Mutex<(u64, Instant)>,
-    pool: Arc<Tally>,
+    pool: Arc<Metrics>,
 }
 
 impl Ledger {
-    pub(super) fn new(pool: Arc<Tally>) -> Self {
+    pub(super) fn new(pool: Arc<Metrics>) -> Self {
         let born = Instant::now();
         Self {
             count: Count::default(),

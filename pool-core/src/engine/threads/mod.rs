@@ -22,11 +22,11 @@ mod ledger;
 mod model;
 mod queue;
 mod refuse;
-mod roster;
 mod sleep;
 mod stats;
 mod timer;
 mod worker;
+mod worker_table;
 
 use std::sync::atomic::{
     AtomicBool, AtomicU64, AtomicUsize,
@@ -39,9 +39,9 @@ use std::time::{Duration, Instant};
 
 use self::bounds::Bounded;
 use self::queue::Queue;
-use self::roster::Roster;
 use self::sleep::Sleepers;
 use self::timer::Timer;
+use self::worker_table::WorkerTable;
 use super::ended::Ended;
 use super::{Backend, Config, Engine, EngineRef, Entry, FORKED, Help, SHUT_DOWN, broken};
 use crate::engine::description::Description;
@@ -52,8 +52,8 @@ use crate::error::task_error::{TaskError, TaskErrorKind};
 use crate::job::cell::{Effects, Job, OnSeat, Paused};
 use crate::job::current::Frame;
 use crate::job::initializer::Initializer;
+use crate::metrics::recorder::{Metrics, Stamp};
 use crate::metrics::stats::Stats;
-use crate::metrics::tally::{Stamp, Tally};
 use crate::sync::blocked;
 use crate::sync::clock;
 
@@ -62,12 +62,12 @@ struct Shared {
     /// The process that has the threads. In a fork there is none of them, and a lock that one of
     /// them held stays locked: so this is asked first.
     home: Home,
-    tally: Arc<Tally>,
+    metrics: Arc<Metrics>,
     /// Tasks that came to a result on threads of others.
     guests_finished: AtomicU64,
     queue: Queue,
     bounded: Bounded,
-    workers: Roster,
+    workers: WorkerTable,
     sleepers: Sleepers,
     timer: Timer,
     initializer: Option<Initializer>,
@@ -100,15 +100,15 @@ struct Threads {
 
 pub(super) fn start(config: &Config) -> Result<EngineRef, Error> {
     let workers = config.workers;
-    let tally = Arc::new(Tally::new());
+    let metrics = Arc::new(Metrics::new());
     let effects = Effects::new();
     let shared = Arc::new(Shared {
         home: Home::new(),
-        tally: Arc::clone(&tally),
+        metrics: Arc::clone(&metrics),
         guests_finished: AtomicU64::new(0),
         queue: Queue::new(workers),
         bounded: Bounded::new(config, Arc::clone(&effects)),
-        workers: Roster::new(workers, tally),
+        workers: WorkerTable::new(workers, metrics),
         sleepers: Sleepers::new(workers),
         timer: Timer::new(),
         initializer: config.initializer.clone(),
@@ -359,8 +359,8 @@ impl Engine for Threads {
         Some(&self.shared.effects)
     }
 
-    fn tally(&self) -> &Tally {
-        &self.shared.tally
+    fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
     }
 
     fn stats(&self) -> Stats {
@@ -438,8 +438,8 @@ impl Engine for Threads {
             }
             shared.bounded.weigh(&job, entry.weight);
         }
-        if shared.tally.takes_a_sample() && !shared.bounded.weighs {
-            let stamp = shared.tally.stamp(Instant::now());
+        if shared.metrics.takes_a_sample() && !shared.bounded.weighs {
+            let stamp = shared.metrics.stamp(Instant::now());
             job.head().note.store(stamp.to_note(), Relaxed);
         }
         if shared.is_closed() {
@@ -542,7 +542,7 @@ impl Engine for Threads {
         }
         let abandoned = job.head().abandon(Abandon::Cancelled);
         if abandoned && !job.is_many() {
-            self.shared.tally.failed(TaskErrorKind::Cancelled, 1);
+            self.shared.metrics.failed(TaskErrorKind::Cancelled, 1);
         }
         if abandoned && self.shared.is_closed() && self.shared.paused.load(SeqCst) > 0 {
             self.shared.timer.drop_cancelled_retries(&self.shared);
@@ -590,7 +590,7 @@ impl Engine for Threads {
         self.shared.refuse_queued(TaskError::killed);
         for (job, _) in self.shared.on_seats() {
             if job.head().abandon(Abandon::Cancelled) && !job.is_many() {
-                self.shared.tally.failed(TaskErrorKind::Cancelled, 1);
+                self.shared.metrics.failed(TaskErrorKind::Cancelled, 1);
             }
             self.shared.drop_job(job);
         }

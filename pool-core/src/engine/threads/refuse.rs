@@ -14,7 +14,7 @@ impl Shared {
         let kind = error.kind();
         let count = || {
             if !job.is_many() {
-                self.tally.failed(kind, 1);
+                self.metrics.failed(kind, 1);
             }
         };
         let Some(unused) = job.refuse_unused(error, count) else {

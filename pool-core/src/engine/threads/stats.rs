@@ -3,16 +3,16 @@
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::Instant;
 
-use super::roster::Worker;
+use super::worker_table::Worker;
 use super::{Shared, Threads};
 use crate::engine::Backend;
 use crate::engine::description::{Description, Phase, WorkerInfo, WorkerState};
 use crate::error::task_error::TaskErrorKind;
 use crate::job::cell::{Job, OnSeat};
 use crate::job::current::Frame;
+use crate::metrics::recorder::Stamp;
 use crate::metrics::stats::Part;
 use crate::metrics::stats::Stats;
-use crate::metrics::tally::Stamp;
 
 /// For how many workers a thread that is about to sleep notes what they are at.
 const MAX_NOTED: usize = 16;
@@ -35,7 +35,7 @@ impl Shared {
         };
         let states: Vec<bool> = self.workers.iter().filter_map(resolved).collect();
         let overdue = states.iter().filter(|resolved| **resolved).count();
-        let mut stats = self.tally.stats();
+        let mut stats = self.metrics.stats();
         let mut finished = self.guests_finished.load(Relaxed);
         for worker in self.workers.iter() {
             finished += worker.ledger.count.finished();
@@ -79,15 +79,15 @@ impl Shared {
         }
         let came = job.run_here(frame, Some(on));
         if is_one && came.has_run() {
-            self.tally.waited(stamp, start);
-            self.tally.ran(start.elapsed());
+            self.metrics.waited(stamp, start);
+            self.metrics.ran(start.elapsed());
         }
     }
 
     /// Somebody is about to sleep until a task is done. If that is not timed and hangs, it is known
     /// at least since when.
     pub(super) fn note_tasks(&self) {
-        if !self.tally.times_all() {
+        if !self.metrics.times_all() {
             let now = Instant::now();
             for worker in self.workers.iter().take(MAX_NOTED) {
                 worker.ledger.age_of(worker.ran.load(Relaxed), now);
@@ -97,7 +97,7 @@ impl Shared {
 
     /// A run has failed, and is not tried again.
     pub(super) fn count_failure(&self, kind: TaskErrorKind) {
-        self.tally.failed(kind, 1);
+        self.metrics.failed(kind, 1);
         if kind == TaskErrorKind::TimedOut {
             // On its return: nobody was told before.
             self.timed_out.fetch_add(1, Relaxed);

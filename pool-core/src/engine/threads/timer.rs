@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle as Thread;
 use std::time::{Duration, Instant};
 
-use super::super::agenda::Agenda;
+use super::super::timers::Timers;
 use super::Shared;
 use crate::error::task_error::Abandon;
 use crate::error::task_error::TaskError;
@@ -27,7 +27,7 @@ pub(super) struct Timer {
 struct State {
     /// When the seats are to be looked at.
     seats: Option<Instant>,
-    entries: Agenda<Due>,
+    entries: Timers<Due>,
     thread: Life,
 }
 
@@ -51,7 +51,7 @@ impl Timer {
         Self {
             state: Mutex::new(State {
                 seats: None,
-                entries: Agenda::new(),
+                entries: Timers::new(),
                 thread: Life::NotStarted,
             }),
             changed: Condvar::new(),

@@ -194,7 +194,7 @@ pub(super) fn run(shared: &Arc<Shared>, queues: Queues, index: usize) {
 enum End {
     /// The pool does.
     Closed,
-    /// There are fewer workers now; its queues are in the roster.
+    /// There are fewer workers now; its queues are in the worker table.
     Left,
     /// A task has forked and returned in the child as well, which has no other thread. What is in
     /// the queues is the parent's.

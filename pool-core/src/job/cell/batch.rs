@@ -1,8 +1,8 @@
 //! Many tasks of one map that any number of workers run together.
 //!
-//! A batch lies in one piece of memory. Who works on it holds a *ticket*, an ordinary job; there
+//! A batch lies in one piece of memory. Who works on it holds a *batch job*, an ordinary job; there
 //! are some for each batch, so that a task that takes long keeps back no other. A worker with a
-//! ticket claims a *run* of tasks with one step of a common cursor, and then each of them by its
+//! batch job claims a *run* of tasks with one step of a common cursor, and then each of them by its
 //! own state; when the cursor is at the end, it goes through the runs that others have not
 //! finished, and claims there what has not started. So the cursor is a hint that keeps workers
 //! apart, and the state of a task is the truth:
@@ -11,7 +11,7 @@
 //! |---|---|---|
 //! | `QUEUED` | the task | nobody's: who changes the state owns it |
 //! | `RUNNING` | nothing | the worker's that runs it |
-//! | `DONE` | the outcome | the consumer's; there is one (`Taker`) |
+//! | `DONE` | the outcome | the consumer's; there is one (`BatchConsumer`) |
 //! | `TAKEN` | nothing | nobody's |
 //!
 //! The consumer that waits for a task sets its `WATCHED` bit; the worker gets the bit back from
@@ -133,7 +133,11 @@ impl<T: Task> Item<T> {
 
 impl<T: Task> Batch<T> {
     /// A batch, and its consumer.
-    pub(crate) fn new(tasks: Vec<T>, seeds: Option<Seeds>, run: usize) -> (Arc<Self>, Taker<T>) {
+    pub(crate) fn new(
+        tasks: Vec<T>,
+        seeds: Option<Seeds>,
+        run: usize,
+    ) -> (Arc<Self>, BatchConsumer<T>) {
         let items: Box<[_]> = tasks
             .into_iter()
             .map(|task| Item {
@@ -154,11 +158,11 @@ impl<T: Task> Batch<T> {
             nanos: AtomicU64::new(0),
             consumer: Mutex::new(None),
         });
-        let taker = Taker {
+        let consumer = BatchConsumer {
             batch: Arc::clone(&batch),
             next: 0,
         };
-        (batch, taker)
+        (batch, consumer)
     }
 
     /// Runs tasks until each has started, or the job that does this is asked to stop: its pool was
@@ -258,12 +262,12 @@ impl<T: Task> Drop for Batch<T> {
 }
 
 /// The consumer's end of a batch: takes the outcomes in order.
-pub(crate) struct Taker<T: Task> {
+pub(crate) struct BatchConsumer<T: Task> {
     batch: Arc<Batch<T>>,
     next: usize,
 }
 
-impl<T: Task> Taker<T> {
+impl<T: Task> BatchConsumer<T> {
     pub(crate) fn batch(&self) -> &Arc<Batch<T>> {
         &self.batch
     }

@@ -51,7 +51,7 @@ use std::time::Instant;
 
 use crate::error::panics::drop_quietly;
 use crate::error::task_error::Abandon;
-pub(crate) use batch::{Batch, Found, Taker};
+pub(crate) use batch::{Batch, BatchConsumer, Found};
 pub(crate) use counts::{Counts, counts_in};
 pub(crate) use effects::{Effect, Effects, is_inside, run_here};
 #[cfg(feature = "processes")]
@@ -72,7 +72,7 @@ use crate::job::current::Frame;
 use crate::job::stops::notify as notify_stopped;
 use crate::job::work::ChunkFacts;
 use crate::job::work::Work;
-use crate::metrics::tally::Tally;
+use crate::metrics::recorder::Metrics;
 use crate::task::retry;
 use crate::task::{Options, TaskInfo};
 
@@ -394,7 +394,7 @@ pub(crate) enum Remote {
     /// The worker's answer, still encoded.
     Answer(Answer),
     /// The same of one that is timed.
-    TimedAnswer(Box<(Answer, Arc<Tally>)>),
+    TimedAnswer(Box<(Answer, Arc<Metrics>)>),
     /// The same of a chunk.
     ChunkAnswer(Box<(Answer, ChunkFacts)>),
     /// The answer of a later run, and which one it was.
@@ -639,14 +639,14 @@ impl<T: Work> JobCell<T> {
             Contents::Remote(Remote::Failed(error)) => Err(error),
             Contents::Remote(Remote::Answer(answer)) => T::open(answer, None),
             Contents::Remote(Remote::TimedAnswer(answer)) => {
-                let (answer, tally) = *answer;
-                tally.decode(1, || T::open(answer, None))
+                let (answer, metrics) = *answer;
+                metrics.decode(1, || T::open(answer, None))
             }
             Contents::Remote(Remote::ChunkAnswer(answer)) => {
                 let (answer, mut chunk) = *answer;
                 match chunk.timed.take() {
                     None => T::open(answer, Some(chunk)),
-                    Some(tally) => tally.decode(chunk.ran, || T::open(answer, Some(chunk))),
+                    Some(metrics) => metrics.decode(chunk.ran, || T::open(answer, Some(chunk))),
                 }
             }
             Contents::Remote(Remote::LaterAnswer(answer)) => {

@@ -11,7 +11,7 @@ use loom::thread;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-use super::batch::{Batch, Taker};
+use super::batch::{Batch, BatchConsumer};
 use super::seat::{self, OnSeat, Seat};
 use super::{Job, JobCell};
 use crate::task::Task;
@@ -41,7 +41,7 @@ impl Task for Count {
     }
 }
 
-fn batch(tasks: usize) -> (Arc<Batch<Count>>, Taker<Count>) {
+fn batch(tasks: usize) -> (Arc<Batch<Count>>, BatchConsumer<Count>) {
     Batch::new(
         (0..tasks).map(|_| Count(Traced::default())).collect(),
         None,
@@ -50,13 +50,13 @@ fn batch(tasks: usize) -> (Arc<Batch<Count>>, Taker<Count>) {
 }
 
 /// The consumer's loop, as in `map.rs`; says how often the task has run.
-fn next(taker: &mut Taker<Count>, ahead: usize) -> u32 {
+fn next(consumer: &mut BatchConsumer<Count>, ahead: usize) -> u32 {
     loop {
-        if let Some(outcome) = taker.take() {
+        if let Some(outcome) = consumer.take() {
             // SAFETY: the pointer is valid; loom reports a race.
             return outcome.unwrap().number.with(|number| unsafe { *number });
         }
-        if taker.watch(ahead) {
+        if consumer.watch(ahead) {
             thread::park();
         }
     }
@@ -78,9 +78,9 @@ fn bounded(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
 #[test]
 fn model_the_consumer_of_a_batch_is_woken() {
     bounded(3, || {
-        let (batch, mut taker) = batch(2);
+        let (batch, mut consumer) = batch(2);
         let worker = worker(&batch);
-        assert_eq!([next(&mut taker, 0), next(&mut taker, 0)], [1, 1]);
+        assert_eq!([next(&mut consumer, 0), next(&mut consumer, 0)], [1, 1]);
         worker.join().unwrap();
     });
 }
@@ -88,9 +88,9 @@ fn model_the_consumer_of_a_batch_is_woken() {
 #[test]
 fn model_the_consumer_of_a_batch_is_woken_once_for_many() {
     bounded(3, || {
-        let (batch, mut taker) = batch(2);
+        let (batch, mut consumer) = batch(2);
         let worker = worker(&batch);
-        assert_eq!([next(&mut taker, 1), next(&mut taker, 1)], [1, 1]);
+        assert_eq!([next(&mut consumer, 1), next(&mut consumer, 1)], [1, 1]);
         worker.join().unwrap();
     });
 }
@@ -98,9 +98,9 @@ fn model_the_consumer_of_a_batch_is_woken_once_for_many() {
 #[test]
 fn model_two_workers_run_each_task_of_a_batch_once() {
     bounded(2, || {
-        let (batch, mut taker) = batch(2);
+        let (batch, mut consumer) = batch(2);
         let workers = [worker(&batch), worker(&batch)];
-        assert_eq!([next(&mut taker, 0), next(&mut taker, 0)], [1, 1]);
+        assert_eq!([next(&mut consumer, 0), next(&mut consumer, 0)], [1, 1]);
         for worker in workers {
             worker.join().unwrap();
         }
@@ -111,10 +111,10 @@ fn model_two_workers_run_each_task_of_a_batch_once() {
 fn model_what_is_passed_over_is_run_or_dropped() {
     bounded(3, || {
         let numbers = [Traced::default(), Traced::default()];
-        let (batch, mut taker) = Batch::new(numbers.clone().map(Count).into(), None, 1);
+        let (batch, mut consumer) = Batch::new(numbers.clone().map(Count).into(), None, 1);
         let worker = worker(&batch);
-        taker.skip();
-        taker.cancel();
+        consumer.skip();
+        consumer.cancel();
         worker.join().unwrap();
         for Traced { number } in numbers {
             // SAFETY: the pointer is valid; loom reports a race.

@@ -8,7 +8,7 @@ use crate::codec::args::Args;
 use crate::codec::{Answer, Reply};
 use crate::error::task_error::TaskError;
 use crate::job::work::ChunkFacts;
-use crate::metrics::tally::Tally;
+use crate::metrics::recorder::Metrics;
 use crate::task::{Options, TaskInfo};
 
 /// A job that was claimed for a remote run, with its arguments encoded.
@@ -170,14 +170,14 @@ impl Claimed {
     }
 
     /// The same of one that is no chunk: how long its reading takes is counted there.
-    pub(crate) fn answer_timed(mut self, answer: Answer, tally: Arc<Tally>) -> Option<Watched> {
+    pub(crate) fn answer_timed(mut self, answer: Answer, metrics: Arc<Metrics>) -> Option<Watched> {
         if self.options().attempt() > 1 {
             return self.answer(answer, None);
         }
         if answer.reply != Reply::Output {
             self.head().state.mark_failed();
         }
-        *self.remote_mut() = Remote::TimedAnswer(Box::new((answer, tally)));
+        *self.remote_mut() = Remote::TimedAnswer(Box::new((answer, metrics)));
         self.finish_with(Args::default())
     }
 

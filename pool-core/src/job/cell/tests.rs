@@ -594,7 +594,7 @@ mod batch {
         }
     }
 
-    fn batch(len: u32, run: usize) -> (Arc<Batch<Count>>, Taker<Count>) {
+    fn batch(len: u32, run: usize) -> (Arc<Batch<Count>>, BatchConsumer<Count>) {
         Batch::new(
             (0..len).map(|i| Count(Counted::new(i))).collect(),
             None,
@@ -602,15 +602,17 @@ mod batch {
         )
     }
 
-    fn take(taker: &mut Taker<Count>) -> Option<Result<u32, TaskError>> {
-        taker.take().map(|outcome| outcome.map(|counted| counted.0))
+    fn take(consumer: &mut BatchConsumer<Count>) -> Option<Result<u32, TaskError>> {
+        consumer
+            .take()
+            .map(|outcome| outcome.map(|counted| counted.0))
     }
 
     #[test]
     fn workers_run_each_task_once_and_the_consumer_gets_them_in_order() {
         let _alone = ALONE.lock().unwrap();
         for round in 0..ROUNDS / 20 {
-            let (batch, mut taker) = batch(40, 1 + round % 7);
+            let (batch, mut consumer) = batch(40, 1 + round % 7);
             thread::scope(|scope| {
                 for _ in 0..2 {
                     let batch = Arc::clone(&batch);
@@ -618,9 +620,9 @@ mod batch {
                 }
                 for i in 0..40 {
                     let outcome = loop {
-                        match take(&mut taker) {
+                        match take(&mut consumer) {
                             Some(outcome) => break outcome,
-                            None if taker.watch(i as usize % 5) => {
+                            None if consumer.watch(i as usize % 5) => {
                                 thread::park_timeout(Duration::from_millis(1));
                             }
                             None => {}
@@ -632,7 +634,7 @@ mod batch {
                     }
                 }
             });
-            assert_eq!((taker.left(), batch.pace().0), (0, 40));
+            assert_eq!((consumer.left(), batch.pace().0), (0, 40));
         }
         assert_eq!(ALIVE.load(SeqCst), 0);
     }
@@ -641,22 +643,22 @@ mod batch {
     fn what_is_cancelled_or_left_behind_is_dropped_once() {
         let _alone = ALONE.lock().unwrap();
         for round in 0..ROUNDS / 20 {
-            let (batch, mut taker) = batch(40, 4);
+            let (batch, mut consumer) = batch(40, 4);
             thread::scope(|scope| {
                 let worker = Arc::clone(&batch);
                 scope.spawn(move || worker.work());
                 for _ in 0..round % 9 {
-                    while take(&mut taker).is_none() {
+                    while take(&mut consumer).is_none() {
                         std::hint::spin_loop();
                     }
                 }
                 if round % 2 == 0 {
-                    taker.skip();
+                    consumer.skip();
                 }
-                taker.cancel();
+                consumer.cancel();
                 batch.work();
             });
-            drop((batch, taker));
+            drop((batch, consumer));
             assert_eq!(ALIVE.load(SeqCst), 0);
         }
     }
@@ -678,12 +680,12 @@ mod batch {
                 self.0
             }
         }
-        let (batch, mut taker) = Batch::new((0..4).map(Meet).collect(), None, 4);
+        let (batch, mut consumer) = Batch::new((0..4).map(Meet).collect(), None, 4);
         thread::scope(|scope| {
             for _ in 0..2 {
                 scope.spawn(|| batch.work());
             }
         });
-        assert!((0..4).all(|i| taker.take().unwrap().unwrap() == i));
+        assert!((0..4).all(|i| consumer.take().unwrap().unwrap() == i));
     }
 }

@@ -18,7 +18,7 @@ use super::super::wire::{
     self, Chunk, Failure, Fate, Fetch, MAX_INLINE, Order, Part, Payload, Present, ToAgent,
     ToSubmitter, Verdict,
 };
-use super::super::{desk, fetch};
+use super::super::{coordinator, fetch};
 use super::held::{Ack, Key, Outcome, PartState, Question, Table};
 use super::pulls::{EXPIRES, HEARTBEAT, Pulls, Status};
 use super::relay::{self, Relayed};
@@ -557,7 +557,7 @@ fn sequence_of(ack: &str) -> Option<u64> {
 }
 
 fn piece_of(value: &Bytes, fetch: &Fetch) -> Bytes {
-    let piece = desk::piece_of(value, fetch);
+    let piece = coordinator::piece_of(value, fetch);
     piece
         .map(|piece| value.slice_ref(piece))
         .unwrap_or_default()

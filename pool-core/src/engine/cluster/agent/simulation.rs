@@ -15,7 +15,7 @@ use ::bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::super::connection::LEASE;
-use super::super::desk::{After, Cancelled, Desk, Say};
+use super::super::coordinator::{After, Cancelled, Coordinator, Say};
 use super::super::wire::{self, Chunk, Failure, Fate, Order, Part, Payload, Run, Verdict};
 use super::held::{Ack, Key, Outcome, PartState, Question, Table};
 use crate::codec::{self, Reply};
@@ -23,7 +23,7 @@ use crate::engine::{Config, ProcessConfig};
 use crate::error::task_error::{TaskError, TaskErrorKind};
 use crate::job::cell::{Claimed, Effects, Handle, JobCell};
 use crate::job::work::{Ran, SentChunk};
-use crate::metrics::tally::Tally;
+use crate::metrics::recorder::Metrics;
 use crate::task::Options;
 use crate::task::seed::Seeds;
 use crate::task::{Task, WithOptions};
@@ -114,8 +114,8 @@ struct Agent {
 struct World {
     chance: Chance,
     now: Instant,
-    desk: Desk,
-    tally: Arc<Tally>,
+    coordinator: Coordinator,
+    metrics: Arc<Metrics>,
     queue: Vec<Queued>,
     last_seq: u64,
     acks: VecDeque<(Instant, Run, u64)>,
@@ -152,12 +152,12 @@ impl World {
             processes: ProcessConfig::default(),
             nats: None,
         };
-        let (now, tally) = (Instant::now(), Arc::new(Tally::new()));
+        let (now, metrics) = (Instant::now(), Arc::new(Metrics::new()));
         Self {
             chance: Chance::new(seed),
             now,
-            desk: Desk::new(&config, None, "00ff", Arc::clone(&tally), now),
-            tally,
+            coordinator: Coordinator::new(&config, None, "00ff", Arc::clone(&metrics), now),
+            metrics,
             queue: Vec::new(),
             last_seq: 0,
             acks: VecDeque::new(),
@@ -176,9 +176,9 @@ impl World {
         }
     }
 
-    fn with<R>(&mut self, work: impl FnOnce(&mut Desk, Instant, &mut After) -> R) -> R {
+    fn with<R>(&mut self, work: impl FnOnce(&mut Coordinator, Instant, &mut After) -> R) -> R {
         let mut after = After::default();
-        let result = work(&mut self.desk, self.now, &mut after);
+        let result = work(&mut self.coordinator, self.now, &mut after);
         after.wake_watchers(&Effects::new());
         result
     }
@@ -251,7 +251,7 @@ impl World {
             for queued in &mut self.queue {
                 queued.not_before = self.now;
             }
-            self.with(|desk, now, _| desk.connected(false, now));
+            self.with(|coordinator, now, _| coordinator.connected(false, now));
         }
         if self.chance.happens(30) {
             self.queue.clear();
@@ -287,7 +287,9 @@ impl World {
             };
             let (handle, job) = JobCell::new(WithOptions::new(Number(task), options));
             let job = Claimed::new(job).unwrap();
-            self.with(|desk, _, after| assert!(desk.submit(job, false, None, None, after).is_ok()));
+            self.with(|coordinator, _, after| {
+                assert!(coordinator.submit(job, false, None, None, after).is_ok())
+            });
             self.handles.push((task, is_idempotent, handle));
         }
         if self.chance.happens(5_000) && self.next_task < 400 {
@@ -296,15 +298,17 @@ impl World {
             let tasks: Vec<_> = (first..first + CHUNK).map(Number).collect();
             let (handle, job) = JobCell::new(SentChunk::of(&tasks, None, 1 << 20));
             let job = Claimed::new(job).unwrap();
-            self.with(|desk, _, after| assert!(desk.submit(job, false, None, None, after).is_ok()));
+            self.with(|coordinator, _, after| {
+                assert!(coordinator.submit(job, false, None, None, after).is_ok())
+            });
             self.chunks.push((first, handle));
         }
         if self.chance.happens(2_000) && !self.handles.is_empty() {
             let at = self.chance.below(self.handles.len() as u64) as usize;
             let (task, job) = (self.handles[at].0, self.handles[at].2.job().clone());
-            let (ran, cancelled) = self.with(|desk, _, after| {
-                let ran = desk.is_running(&job);
-                (ran, desk.cancel(&job, true, after))
+            let (ran, cancelled) = self.with(|coordinator, _, after| {
+                let ran = coordinator.is_running(&job);
+                (ran, coordinator.cancel(&job, true, after))
             });
             let has_started = self
                 .starts
@@ -319,16 +323,16 @@ impl World {
     fn submitter(&mut self) {
         if self.dark_until.is_some_and(|until| until <= self.now) {
             self.dark_until = None;
-            self.with(|desk, now, _| desk.connected(true, now));
+            self.with(|coordinator, now, _| coordinator.connected(true, now));
             for agent in &mut self.agents {
                 agent.table.connected(self.now);
             }
         }
-        self.with(|desk, now, after| desk.tick(now, after));
+        self.with(|coordinator, now, after| coordinator.tick(now, after));
         if self.is_dark() {
             return;
         }
-        let says = std::mem::take(&mut self.desk.says);
+        let says = std::mem::take(&mut self.coordinator.says);
         for say in says {
             match say {
                 Say::Stop {
@@ -343,7 +347,9 @@ impl World {
                 }
             }
         }
-        while let Some((run, message)) = self.with(|desk, now, _| desk.next_order(now)) {
+        while let Some((run, message)) =
+            self.with(|coordinator, now, _| coordinator.next_order(now))
+        {
             let (order, body) = wire::decode::<Order>(&message).unwrap();
             self.jobs.insert(run.job, first_task(&order, &body));
             if self.is_lost() {
@@ -357,22 +363,22 @@ impl World {
         }
         while self.acks.front().is_some_and(|ack| ack.0 <= self.now) {
             let (_, run, seq) = self.acks.pop_front().unwrap();
-            self.desk.acked(run, seq);
+            self.coordinator.acked(run, seq);
         }
-        for roll in self.with(|desk, now, _| desk.rolls(now)) {
+        for roll in self.with(|coordinator, now, _| coordinator.rolls(now)) {
             if self.agents.iter().any(|agent| *agent.name == *roll.agent) {
                 self.tell(
                     &roll.agent,
                     ToAgent::Roll(roll.number, roll.wanted, roll.unwanted),
                 );
             } else {
-                self.with(|desk, now, _| desk.roll_unheard(roll.number, now));
+                self.with(|coordinator, now, _| coordinator.roll_unheard(roll.number, now));
             }
         }
         // Every five seconds.
         if self.chance.below(250) == 0 {
             let found = self.queue.len();
-            self.with(|desk, now, _| desk.looked(found, now));
+            self.with(|coordinator, now, _| coordinator.looked(found, now));
         }
     }
 
@@ -413,10 +419,10 @@ impl World {
             self.is_deadly || lost == 0,
             "{lost} are lost, and no agent was"
         );
-        let stats = self.desk.stats();
+        let stats = self.coordinator.stats();
         assert_eq!((stats.queued, stats.running, stats.overdue), (0, 0, 0));
         assert_eq!(stats.finished, u64::from(results));
-        assert_eq!(Arc::strong_count(&self.tally), 2, "nothing else has it");
+        assert_eq!(Arc::strong_count(&self.metrics), 2, "nothing else has it");
         (results, lost)
     }
 }
@@ -470,10 +476,14 @@ fn simulate(seed: u64, is_deadly: bool) -> (u32, u32) {
         agent.frozen_until = None;
     }
     let mut steps = 0;
-    while world.desk.is_busy() {
+    while world.coordinator.is_busy() {
         world.step();
         steps += 1;
-        assert!(steps < 20_000, "{} are not done", world.desk.stats().queued);
+        assert!(
+            steps < 20_000,
+            "{} are not done",
+            world.coordinator.stats().queued
+        );
     }
     world.check()
 }

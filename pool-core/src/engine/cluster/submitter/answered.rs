@@ -23,10 +23,13 @@ impl Link {
                     self.published(run, &message.payload, nobody, now);
                 }
             }
-            "w" if nobody => self.shared.with(|desk, _| desk.nobody_is_present(now)),
+            "w" if nobody => self
+                .shared
+                .with(|coordinator, _| coordinator.nobody_is_present(now)),
             "w" => {
                 if let Some((present, _)) = wire::decode::<Present>(&message.payload) {
-                    self.shared.with(|desk, _| desk.present(present, now));
+                    self.shared
+                        .with(|coordinator, _| coordinator.present(present, now));
                 }
             }
             "r" => {
@@ -34,18 +37,21 @@ impl Link {
                     return;
                 };
                 if nobody {
-                    self.shared.with(|desk, _| desk.roll_unheard(number, now));
-                } else if let Some((unknown, _)) = wire::decode::<Vec<Part>>(&message.payload) {
                     self.shared
-                        .with(|desk, after| desk.roll_answered(number, &unknown, now, after));
+                        .with(|coordinator, _| coordinator.roll_unheard(number, now));
+                } else if let Some((unknown, _)) = wire::decode::<Vec<Part>>(&message.payload) {
+                    self.shared.with(|coordinator, after| {
+                        coordinator.roll_answered(number, &unknown, now, after)
+                    });
                 }
             }
             "i" => self.looked(&message.payload, nobody, now),
             "f" => {
                 // Of a consumer that is not there, `looked` hears by its stream.
                 if let Ok(Consumer { ack_floor }) = serde_json::from_slice(&message.payload) {
-                    self.shared
-                        .with(|desk, _| desk.has_done_with(ack_floor.stream_seq, now));
+                    self.shared.with(|coordinator, _| {
+                        coordinator.has_done_with(ack_floor.stream_seq, now)
+                    });
                 }
             }
             _ => {}
@@ -65,12 +71,16 @@ impl Link {
                 } else {
                     self.warn_once(&format!("the queue takes nothing: {}", error.description));
                 }
-                self.shared.with(|desk, _| desk.refused(run, now));
+                self.shared
+                    .with(|coordinator, _| coordinator.refused(run, now));
             }
-            Ok(Ack { seq: Some(seq), .. }) => self.shared.with(|desk, _| desk.acked(run, seq)),
+            Ok(Ack { seq: Some(seq), .. }) => self
+                .shared
+                .with(|coordinator, _| coordinator.acked(run, seq)),
             _ if nobody => {
                 self.set_up();
-                self.shared.with(|desk, _| desk.refused(run, now));
+                self.shared
+                    .with(|coordinator, _| coordinator.refused(run, now));
             }
             _ => {}
         }
@@ -89,7 +99,10 @@ impl Link {
             (None, Some(state)) if !nobody => state.subjects.values().sum(),
             _ => return,
         };
-        if self.shared.with(|desk, _| desk.looked(found, now)) {
+        if self
+            .shared
+            .with(|coordinator, _| coordinator.looked(found, now))
+        {
             self.look_at = self.look_at.min(now + LOOK_AGAIN);
         }
     }

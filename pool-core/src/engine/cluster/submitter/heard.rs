@@ -19,8 +19,8 @@ impl Link {
         }
         match said {
             ToSubmitter::Ask { agent, runs } => {
-                let verdicts: Vec<_> = self.shared.with(|desk, after| {
-                    let ask = |run| desk.ask(&agent, run, now, after);
+                let verdicts: Vec<_> = self.shared.with(|coordinator, after| {
+                    let ask = |run| coordinator.ask(&agent, run, now, after);
                     runs.into_iter().map(ask).collect()
                 });
                 self.reply(message.reply, wire::encode(&verdicts, &[]))
@@ -32,15 +32,15 @@ impl Link {
                 }
             }
             ToSubmitter::Back { agent, runs } => {
-                self.shared.with(|desk, after| {
+                self.shared.with(|coordinator, after| {
                     for run in runs {
-                        desk.back(&agent, run, now, after);
+                        coordinator.back(&agent, run, now, after);
                     }
                 });
                 self.reply(message.reply, Bytes::new()).await;
             }
             ToSubmitter::Fetch(fetch) => {
-                let piece = self.shared.with(|desk, _| desk.piece(&fetch));
+                let piece = self.shared.with(|coordinator, _| coordinator.piece(&fetch));
                 self.reply(message.reply, piece.unwrap_or_default()).await;
             }
             ToSubmitter::Hello => self.reply(message.reply, Bytes::new()).await,
@@ -76,9 +76,9 @@ impl Link {
             }
             small.push((part, fate, behind.split_to(len)));
         }
-        self.shared.with(|desk, after| {
+        self.shared.with(|coordinator, after| {
             for (part, fate, payload) in small {
-                desk.done(agent, part, fate, &payload, now, after);
+                coordinator.done(agent, part, fate, &payload, now, after);
             }
         });
         heard
@@ -94,7 +94,10 @@ impl Link {
         reply: &Option<Subject>,
         now: Instant,
     ) -> bool {
-        if !self.shared.with(|desk, _| desk.awaits(agent, part, now)) {
+        if !self
+            .shared
+            .with(|coordinator, _| coordinator.awaits(agent, part, now))
+        {
             return true;
         }
         if self.fetching.insert(part, reply.clone()).is_some() {
@@ -131,8 +134,9 @@ impl Link {
         // Else it is sent again, or its agent is gone.
         if let Some(payload) = payload {
             let now = Instant::now();
-            self.shared
-                .with(|desk, after| desk.done(&agent, part, fate, &payload, now, after));
+            self.shared.with(|coordinator, after| {
+                coordinator.done(&agent, part, fate, &payload, now, after)
+            });
             self.reply(reply, Bytes::new()).await;
         }
     }

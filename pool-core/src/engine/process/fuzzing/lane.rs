@@ -15,9 +15,9 @@ use super::probe::Probe;
 use super::worker::Worker;
 use crate::api::handle::JoinHandle;
 use crate::engine::process::after::After;
-use crate::engine::process::hub::Hub;
 use crate::engine::process::lane::slot::{Slot, SlotState};
 use crate::engine::process::lane::{Header, Lane, SLOTS};
+use crate::engine::process::scheduler::Scheduler;
 use crate::engine::process::{Processes, Shared};
 use crate::engine::{Config, EngineRef, ProcessConfig};
 use crate::error::task_error::Exit;
@@ -149,7 +149,7 @@ impl Waiting {
 fn serve(shared: &Shared, index: usize, pid: u32) -> Worker {
     let (lane, segments) = Lane::create().expect("memory");
     let lane = Arc::new(lane);
-    shared.with(|hub, after| hub.serve(index, Arc::clone(&lane), pid, after));
+    shared.with(|scheduler, after| scheduler.serve(index, Arc::clone(&lane), pid, after));
     Worker::new(lane, segments)
 }
 
@@ -198,7 +198,7 @@ impl World {
             b'f' => self.call_back(input),
             b'x' => self.detach(input),
             // The supervisor.
-            b't' => self.with(Hub::turn),
+            b't' => self.with(Scheduler::turn),
             b'T' => self.tick(input),
             b'd' => self.look_at_the_clock(),
             b'D' => {
@@ -208,11 +208,13 @@ impl World {
             b'z' => drop(self.shared.trim(Instant::now())),
             b'e' => {
                 self.fates.stop_all();
-                self.with(Hub::drain);
+                self.with(Scheduler::drain);
             }
             b'K' => {
                 self.fates.stop_all();
-                self.with(|hub, after| hub.end(TaskErrorKind::Cancelled, "killed", after));
+                self.with(|scheduler, after| {
+                    scheduler.end(TaskErrorKind::Cancelled, "killed", after)
+                });
             }
             // What is done without the lock, now or later.
             b'p' => self.puts_off = !self.puts_off,
@@ -237,15 +239,15 @@ impl World {
     }
 
     /// As [`Shared::with`], but for when the rest is done.
-    fn with<R>(&mut self, work: impl FnOnce(&mut Hub, &mut After) -> R) -> R {
+    fn with<R>(&mut self, work: impl FnOnce(&mut Scheduler, &mut After) -> R) -> R {
         let mut after = After::default();
         let result = {
-            let mut hub = self
+            let mut scheduler = self
                 .shared
-                .hub
+                .scheduler
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
-            work(&mut hub, &mut after)
+            work(&mut scheduler, &mut after)
         };
         self.put_off.push_back(after);
         if !self.puts_off {
@@ -305,11 +307,11 @@ impl World {
         let (handle, job) = JobCell::new(work);
         let start_by = limit.map(|limit| self.now() + limit);
         if let Some(claimed) = Claimed::new(job.clone()) {
-            self.with(|hub, after| {
+            self.with(|scheduler, after| {
                 if let Some(at) = start_by {
-                    hub.start_by(at, job.clone(), after);
+                    scheduler.start_by(at, job.clone(), after);
                 }
-                let taken = hub.submit(claimed, false, after);
+                let taken = scheduler.submit(claimed, false, after);
                 assert!(taken.is_ok(), "there is room for all");
             });
         }
@@ -433,14 +435,14 @@ impl World {
     fn tick(&mut self, input: &mut Input<'_>) {
         self.skew += Duration::from_millis(input.number() as u64);
         let now = self.now();
-        self.with(|hub, after| hub.tick(now, after));
-        self.with(|hub, _| hub.next_look(now));
+        self.with(|scheduler, after| scheduler.tick(now, after));
+        self.with(|scheduler, _| scheduler.next_look(now));
     }
 
     /// What is due; whoever is to be killed dies at once.
     fn look_at_the_clock(&mut self) {
         let now = self.now();
-        let killed = self.with(|hub, after| hub.due(now, after));
+        let killed = self.with(|scheduler, after| scheduler.due(now, after));
         killed.into_iter().for_each(|index| self.die(index));
     }
 
@@ -456,7 +458,7 @@ impl World {
             signal: Some(9),
             code: None,
         };
-        self.with(|hub, after| hub.settle(index, exit, None, None, after));
+        self.with(|scheduler, after| scheduler.settle(index, exit, None, None, after));
     }
 
     // ---- the workers ----
@@ -472,12 +474,14 @@ impl World {
 
     /// Where the slot is that is so far behind the oldest task which is not collected.
     fn slot_at(&self, ahead: usize) -> u64 {
-        let hub = self
+        let scheduler = self
             .shared
-            .hub
+            .scheduler
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let done = hub.books[HOSTILE].as_ref().map_or(0, |book| book.done);
+        let done = scheduler.worker_queues[HOSTILE]
+            .as_ref()
+            .map_or(0, |worker_queue| worker_queue.done);
         HEADER_BYTES + (done as usize + ahead) as u64 % SLOTS as u64 * SLOT_BYTES
     }
 
@@ -519,12 +523,14 @@ impl World {
     // ---- what has to hold ----
 
     fn check_honest_lane(&self) {
-        let hub = self
+        let scheduler = self
             .shared
-            .hub
+            .scheduler
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let corrupt = hub.books[HONEST].as_ref().is_some_and(|book| book.corrupt);
+        let corrupt = scheduler.worker_queues[HONEST]
+            .as_ref()
+            .is_some_and(|worker_queue| worker_queue.corrupt);
         assert!(!corrupt, "the honest worker is taken for another");
     }
 
@@ -538,25 +544,25 @@ impl World {
         for _ in 0..3 {
             self.skew += Duration::from_millis(10);
             let now = self.now();
-            self.with(|hub, after| hub.tick(now, after));
+            self.with(|scheduler, after| scheduler.tick(now, after));
             self.look_at_the_clock();
             while self.work(HONEST) {}
         }
-        self.with(Hub::turn);
-        let hub = self
+        self.with(Scheduler::turn);
+        let scheduler = self
             .shared
-            .hub
+            .scheduler
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         for waiting in &self.waiting {
             if waiting.is_resolved() {
                 continue;
             }
-            if let Some((book, seq)) = hub.find(&waiting.job) {
-                let state = book.lane.slot(seq).state();
+            if let Some((worker_queue, seq)) = scheduler.find(&waiting.job) {
+                let state = worker_queue.lane.slot(seq).state();
                 let ids = &waiting.ids;
                 assert!(
-                    matches!(state, SlotState::Ready | SlotState::Running) || book.corrupt,
+                    matches!(state, SlotState::Ready | SlotState::Running) || worker_queue.corrupt,
                     "{ids:?} wait at a slot that is {state:?}"
                 );
             }
@@ -586,9 +592,9 @@ impl World {
     fn finish_the_work(&mut self) {
         self.skew += Duration::from_secs(20);
         self.look_at_the_clock();
-        self.with(Hub::turn);
+        self.with(Scheduler::turn);
         while self.work(HONEST) {
-            self.with(Hub::turn);
+            self.with(Scheduler::turn);
         }
     }
 }
@@ -609,27 +615,35 @@ mod tests {
         let shared = Arc::clone(&world.shared);
         let worker = &mut world.workers[HONEST];
         assert!(worker.step(|_| {}), "it starts the first task");
-        shared.with(|hub, after| {
-            let first = hub.books[HONEST].as_ref().expect("a lane").done;
-            assert!(hub.books[HONEST].as_ref().expect("a lane").runs(first));
+        shared.with(|scheduler, after| {
+            let first = scheduler.worker_queues[HONEST]
+                .as_ref()
+                .expect("a lane")
+                .done;
+            assert!(
+                scheduler.worker_queues[HONEST]
+                    .as_ref()
+                    .expect("a lane")
+                    .runs(first)
+            );
             // After the look that found it there:
             assert!(worker.step(|_| {}), "it ends the first task");
             assert!(worker.step(|_| {}), "it starts the next one");
-            assert!(!hub.condemn(HONEST, first, after));
-            let book = hub.books[HONEST].as_ref().expect("a lane");
-            assert!(book.runs(first + 1) && !book.life.condemned);
-            assert!(hub.condemn(HONEST, first + 1, after));
+            assert!(!scheduler.condemn(HONEST, first, after));
+            let worker_queue = scheduler.worker_queues[HONEST].as_ref().expect("a lane");
+            assert!(worker_queue.runs(first + 1) && !worker_queue.life.condemned);
+            assert!(scheduler.condemn(HONEST, first + 1, after));
         });
         let worker = &mut world.workers[HONEST];
         assert!(worker.step(|_| {}), "it ends that one");
         while worker.step(|_| {}) {}
-        let book_is_idle = |hub: &mut Hub, after: &mut After| {
-            hub.turn(after);
-            hub.books[HONEST]
+        let queue_is_idle = |scheduler: &mut Scheduler, after: &mut After| {
+            scheduler.turn(after);
+            scheduler.worker_queues[HONEST]
                 .as_ref()
-                .is_some_and(|book| book.ahead() == 0)
+                .is_some_and(|worker_queue| worker_queue.ahead() == 0)
         };
-        assert!(shared.with(book_is_idle), "it has started no other");
+        assert!(shared.with(queue_is_idle), "it has started no other");
         for worker in &mut world.workers {
             while worker.step(|_| {}) {}
         }

@@ -3,7 +3,7 @@
 //!
 //! | target | what is real | what the input is |
 //! |---|---|---|
-//! | [`lane`] | hub, books, lanes, cells, handles | a program: what the pool's user, the supervisor, a hostile worker and an honest one do, in which order |
+//! | [`lane`] | scheduler, worker queues, lanes, cells, handles | a program: what the pool's user, the supervisor, a hostile worker and an honest one do, in which order |
 //! | [`codec`] | replies, frames, failures, arguments | what came out of a lane |
 //! | [`handshake`] | welcome, hello, token | what came out of a socket, or stands in `argv[0]` |
 //!

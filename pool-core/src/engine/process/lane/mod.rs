@@ -126,7 +126,7 @@ impl Header {
     }
 
     /// A job has left the lane other than by its worker: a joiner that is about to sleep on the
-    /// bell does not. Called under the hub's lock, under which joiners read the bell.
+    /// bell does not. Called under the scheduler's lock, under which joiners read the bell.
     pub(crate) fn turn_bell(&self) {
         self.parent_bell.0.fetch_add(1, AcqRel);
     }

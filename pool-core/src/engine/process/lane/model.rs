@@ -1,7 +1,7 @@
 //! The lane's protocols under every interleaving: the command is in CONTRIBUTING.md.
 //!
 //! A lost wake-up is a dead-lock of the model, which loom reports. A worker runs as many tasks as
-//! its model gives it; the parent's side is reduced to the calls that the book and the joiner
+//! its model gives it; the parent's side is reduced to the calls that the worker queue and the joiner
 //! make, in their order.
 
 use loom::sync::Arc;
@@ -147,14 +147,14 @@ fn model_a_joiner_does_not_sleep_on_a_lane_that_its_job_has_left() {
 
     loom::model(|| {
         let lane = Arc::new(Lane::default());
-        // The hub: whether the job is in the lane.
-        let hub = Arc::new(Mutex::new(true));
+        // The scheduler: whether the job is in the lane.
+        let scheduler = Arc::new(Mutex::new(true));
         publish(&lane, 0, 7);
         let parent = thread::spawn({
-            let (lane, hub) = (lane.clone(), hub.clone());
+            let (lane, scheduler) = (lane.clone(), scheduler.clone());
             move || {
                 // The worker has died, say.
-                let mut in_lane = hub.lock().unwrap();
+                let mut in_lane = scheduler.lock().unwrap();
                 lane.header.turn_bell();
                 *in_lane = false;
                 drop(in_lane);
@@ -162,7 +162,7 @@ fn model_a_joiner_does_not_sleep_on_a_lane_that_its_job_has_left() {
             }
         });
         loop {
-            let in_lane = hub.lock().unwrap();
+            let in_lane = scheduler.lock().unwrap();
             let bell = lane.header.parent_bell();
             if !*in_lane {
                 break;

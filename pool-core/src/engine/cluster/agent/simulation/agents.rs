@@ -264,31 +264,33 @@ impl World {
         let name = self.agents[index].name.clone();
         match message {
             ToSubmitter::Ask(number, runs) => {
-                let verdicts = self.with(|desk, now, after| {
-                    let ask = |run| desk.ask(&name, run, now, after);
+                let verdicts = self.with(|coordinator, now, after| {
+                    let ask = |run| coordinator.ask(&name, run, now, after);
                     runs.into_iter().map(ask).collect()
                 });
                 self.tell(&name, ToAgent::Verdicts(number, verdicts));
             }
             ToSubmitter::Done(number, outcomes) => {
-                self.with(|desk, now, after| {
+                self.with(|coordinator, now, after| {
                     for (part, fate, payload) in outcomes {
-                        desk.done(&name, part, fate, &payload, now, after);
+                        coordinator.done(&name, part, fate, &payload, now, after);
                     }
                 });
                 self.tell(&name, ToAgent::Heard(number));
             }
             ToSubmitter::Back(number, runs) => {
-                self.with(|desk, now, after| {
+                self.with(|coordinator, now, after| {
                     for run in runs {
-                        desk.back(&name, run, now, after);
+                        coordinator.back(&name, run, now, after);
                     }
                 });
                 self.tell(&name, ToAgent::Heard(number));
             }
             ToSubmitter::Hello(number) => self.tell(&name, ToAgent::Heard(number)),
             ToSubmitter::Roll(number, unknown) => {
-                self.with(|desk, now, after| desk.roll_answered(number, &unknown, now, after));
+                self.with(|coordinator, now, after| {
+                    coordinator.roll_answered(number, &unknown, now, after)
+                });
             }
         }
     }

@@ -1,13 +1,13 @@
-//! The jobs of a desk by their places, and how many are in which state.
+//! The jobs of a coordinator by their places, and how many are in which state.
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::{After, Desk, Entry, SHRINK_FROM, State};
+use super::{After, Coordinator, Entry, SHRINK_FROM, State};
 use crate::engine::cluster::wire::{Part, Run};
 use crate::job::cell::{Claimed, Job};
 
-impl Desk {
+impl Coordinator {
     pub(super) fn add(&mut self, job: Claimed, state: State, part: Option<Part>) -> Run {
         let index = self.free.pop().unwrap_or_else(|| {
             self.entries.push((self.first_turn, None));

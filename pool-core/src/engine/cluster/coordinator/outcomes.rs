@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ::bytes::Bytes;
 
 use super::super::wire::{self, Chunk, Fate, Part};
-use super::{After, Desk, State};
+use super::{After, Coordinator, State};
 use crate::codec::{self, Answer, Reply};
 use crate::error::task_error::{TaskError, TaskErrorKind};
 use crate::job::cell::{Claimed, Job};
@@ -14,7 +14,7 @@ use crate::metrics::stats::Part as Timed;
 use crate::task::Options;
 use crate::task::retry;
 
-impl Desk {
+impl Coordinator {
     /// Whether an outcome of an agent is that of a run that it was given, and not known yet.
     pub(in super::super) fn awaits(&mut self, agent: &str, part: Part, now: Instant) -> bool {
         let agent = self.agents.heard(agent, now);
@@ -104,17 +104,17 @@ impl Desk {
         };
         if let (None, Some(since)) = (kind, entry.timed) {
             let took = now.saturating_duration_since(since);
-            self.tally.took(Timed::Run, 1, took);
+            self.metrics.took(Timed::Run, 1, took);
         }
         if !entry.job.head().is_resolved() {
             match kind {
                 None => self.counts.finished += 1,
-                Some(kind) => self.tally.failed(kind, 1),
+                Some(kind) => self.metrics.failed(kind, 1),
             }
         }
-        let timed = kind.is_none() && self.tally.takes_a_sample();
+        let timed = kind.is_none() && self.metrics.takes_a_sample();
         after.watched.extend(match timed {
-            true => entry.job.answer_timed(answer, self.tally.clone()),
+            true => entry.job.answer_timed(answer, self.metrics.clone()),
             false => entry.job.answer(answer, None),
         });
     }
@@ -153,11 +153,11 @@ impl Desk {
         let failed = self.count_failures(&answer);
         self.counts.finished += ran.saturating_sub(failed) as u64;
         if !chunk.run_time.is_zero() {
-            self.tally.took(Timed::Run, ran, chunk.run_time);
+            self.metrics.took(Timed::Run, ran, chunk.run_time);
         }
         let error = chunk.lost.map(|failure| failure.into_error(name));
         if let Some(error) = &error {
-            self.tally.failed(error.kind(), 1);
+            self.metrics.failed(error.kind(), 1);
         }
         let mut others: Vec<_> = chunk
             .others
@@ -188,7 +188,7 @@ impl Desk {
             others,
             run_time: chunk.run_time.min(Duration::from_secs(4)),
             failed: false,
-            timed: self.tally.takes_a_sample().then(|| self.tally.clone()),
+            timed: self.metrics.takes_a_sample().then(|| self.metrics.clone()),
         };
         after.watched.extend(entry.job.answer(answer, Some(facts)));
     }
@@ -198,7 +198,7 @@ impl Desk {
             return 0;
         }
         codec::failures(answer.payload.as_slice())
-            .map(|kind| self.tally.failed(kind, 1))
+            .map(|kind| self.metrics.failed(kind, 1))
             .count()
     }
 }

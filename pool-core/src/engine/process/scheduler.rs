@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use super::after::After;
 use super::backlog::Backlog;
-use super::book::{Book, Stopped};
 use super::count::fail;
 use super::describe::Seen;
 use super::dispatch;
@@ -13,14 +12,15 @@ use super::life::Rules;
 use super::place::Place;
 use super::pressure::Queue;
 use super::trim::KEEP_BYTES;
+use super::worker_queue::{Stopped, WorkerQueue};
 use crate::codec::args::Args;
-use crate::engine::agenda::Agenda;
+use crate::engine::timers::Timers;
 use crate::engine::{Config, SHUT_DOWN};
 use crate::error::task_error::Abandon;
 use crate::error::task_error::{TaskError, TaskErrorKind};
 use crate::job::cell::{Claimed, Job};
+use crate::metrics::recorder::Metrics;
 use crate::metrics::stats::Mean;
-use crate::metrics::tally::Tally;
 
 /// After how many submits into a backlog the submitter makes a turn.
 const SUBMITS_PER_TURN: u32 = 16;
@@ -40,7 +40,7 @@ pub(super) enum Phase {
     Ended(String),
 }
 
-/// What [`Hub::cancel`] did.
+/// What [`Scheduler::cancel`] did.
 pub(super) enum Cancelled {
     No,
     Yes { watched: bool },
@@ -55,14 +55,14 @@ pub(super) struct Counts {
     pub(super) timed_out: u64,
 }
 
-pub(super) struct Hub {
-    pub(super) tally: Arc<Tally>,
+pub(super) struct Scheduler {
+    pub(super) metrics: Arc<Metrics>,
     /// Tasks that came to a result on workers that have ended, and how long those of chunks took.
     pub(super) before: (u64, Mean),
     /// What the supervisor said last.
-    pub(super) fleet: Seen,
+    pub(super) worker_lifecycle: Seen,
     /// By worker; `None` while no worker serves there.
-    pub(super) books: Vec<Option<Book>>,
+    pub(super) worker_queues: Vec<Option<WorkerQueue>>,
     pub(super) generations: u64,
     pub(super) backlog: Backlog,
     pub(super) phase: Phase,
@@ -70,9 +70,9 @@ pub(super) struct Hub {
     last: usize,
     submits: u32,
     /// Jobs that failed and wait for another run.
-    pub(super) retries: Agenda<Claimed>,
+    pub(super) retries: Timers<Claimed>,
     /// Jobs that are to be started in time.
-    pub(super) start_by: Agenda<Job>,
+    pub(super) start_by: Timers<Job>,
     pub(super) grace: Duration,
     pub(super) counts: Counts,
     /// Until when the supervisor sleeps, unless poked; `None`: for ever.
@@ -91,23 +91,23 @@ pub(super) struct Hub {
     pub(super) sleepers: usize,
 }
 
-impl Hub {
-    pub(super) fn new(config: &Config, tally: Arc<Tally>) -> Self {
+impl Scheduler {
+    pub(super) fn new(config: &Config, metrics: Arc<Metrics>) -> Self {
         Self {
-            tally,
+            metrics,
             before: (0, Mean::default()),
-            fleet: Seen::default(),
+            worker_lifecycle: Seen::default(),
             rules: Rules::new(config),
             queue: Queue::new(config),
             target: config.workers,
-            books: (0..config.workers).map(|_| None).collect(),
+            worker_queues: (0..config.workers).map(|_| None).collect(),
             generations: 0,
             backlog: Backlog::default(),
             phase: Phase::Open,
             last: 0,
             submits: 0,
-            retries: Agenda::new(),
-            start_by: Agenda::new(),
+            retries: Timers::new(),
+            start_by: Timers::new(),
             grace: config.grace,
             counts: Counts::default(),
             sleeps_until: None,
@@ -133,11 +133,11 @@ impl Hub {
         match &self.phase {
             Phase::Open => {}
             Phase::Draining | Phase::Cancelling => {
-                reject(job, SHUT_DOWN, &self.tally, after);
+                reject(job, SHUT_DOWN, &self.metrics, after);
                 return Ok(());
             }
             Phase::Ended(why) => {
-                reject(job, why, &self.tally, after);
+                reject(job, why, &self.metrics, after);
                 return Ok(());
             }
         }
@@ -146,7 +146,7 @@ impl Hub {
         }
         // Its time to start may have passed while its submitter waited for room.
         if job.head().is_resolved() {
-            cancel(job, &self.tally, after);
+            cancel(job, &self.metrics, after);
         } else {
             self.enter(job, after);
         }
@@ -179,8 +179,8 @@ impl Hub {
 
     /// Gives a job to the best lane that has room.
     fn give(&mut self, job: Claimed, after: &mut After) -> Result<(), Claimed> {
-        let chosen = dispatch::choose(self.books.len(), self.last, |i| {
-            self.books[i].as_ref().map(Book::load)
+        let chosen = dispatch::choose(self.worker_queues.len(), self.last, |i| {
+            self.worker_queues[i].as_ref().map(WorkerQueue::load)
         });
         let Some(index) = chosen else {
             return Err(job);
@@ -201,27 +201,27 @@ impl Hub {
     }
 
     fn announce(&mut self, index: usize, after: &mut After) {
-        if let Some(book) = &mut self.books[index] {
-            book.announce(after);
+        if let Some(worker_queue) = &mut self.worker_queues[index] {
+            worker_queue.announce(after);
         }
     }
 
     /// Puts a job into a lane; the caller announces it.
     fn put(&mut self, index: usize, job: Claimed, after: &mut After) -> Result<(), Claimed> {
-        let Some(book) = &mut self.books[index] else {
+        let Some(worker_queue) = &mut self.worker_queues[index] else {
             return Err(job);
         };
-        let before = book.ahead();
+        let before = worker_queue.ahead();
         let timeout = job.options().timeout;
         let fills = after.fills.len();
-        book.put(job, after)?;
+        worker_queue.put(job, after)?;
         self.filling += after.fills.len() - fills;
-        if !self.trims && book.arena.touched() > KEEP_BYTES {
+        if !self.trims && worker_queue.arena.touched() > KEEP_BYTES {
             self.trims = true;
             after.poke = true;
         }
         // Not taken where it could never be sent.
-        if let Some(timeout) = timeout.filter(|_| book.ahead() > before) {
+        if let Some(timeout) = timeout.filter(|_| worker_queue.ahead() > before) {
             self.set_deadline(index, timeout, after);
         }
         Ok(())
@@ -231,8 +231,8 @@ impl Hub {
     pub(super) fn put_back(&mut self, jobs: Vec<Claimed>, after: &mut After) {
         for job in jobs.into_iter().rev() {
             match &self.phase {
-                Phase::Ended(why) => reject(job, why, &self.tally, after),
-                Phase::Cancelling => cancel(job, &self.tally, after),
+                Phase::Ended(why) => reject(job, why, &self.metrics, after),
+                Phase::Cancelling => cancel(job, &self.metrics, after),
                 Phase::Open | Phase::Draining => self.backlog.push_front(job),
             }
         }
@@ -253,22 +253,22 @@ impl Hub {
         self.filling -= 1;
         let job = match (job, &self.phase) {
             (Some(job), Phase::Cancelling) => {
-                cancel(job, &self.tally, after);
+                cancel(job, &self.metrics, after);
                 None
             }
             (job, _) => job,
         };
-        let unused = match (self.book(index, generation), job) {
-            (Some(book), Some(mut job)) if book.life.condemned => {
+        let unused = match (self.worker_queue(index, generation), job) {
+            (Some(worker_queue), Some(mut job)) if worker_queue.life.condemned => {
                 // The worker passes over it, or is dead before.
-                book.filled(seq, None, after);
+                worker_queue.filled(seq, None, after);
                 job.put_args(args);
                 self.put_back(vec![job], after);
                 None
             }
-            (Some(book), job) => {
+            (Some(worker_queue), job) => {
                 let timeout = job.as_ref().and_then(|job| job.options().timeout);
-                book.filled(seq, job, after);
+                worker_queue.filled(seq, job, after);
                 // A look at the deadlines that came meanwhile has not seen it.
                 if let Some(timeout) = timeout {
                     self.set_deadline(index, timeout, after);
@@ -310,11 +310,11 @@ impl Hub {
         if self.ticking || !self.backlog.is_empty() || self.is_draining() {
             return self.turn(after);
         }
-        let Some(book) = self.book(index, generation) else {
+        let Some(worker_queue) = self.worker_queue(index, generation) else {
             return self.turn(after);
         };
-        book.collect(after);
-        if book.corrupt || !after.again.is_empty() || !after.retry.is_empty() {
+        worker_queue.collect(after);
+        if worker_queue.corrupt || !after.again.is_empty() || !after.retry.is_empty() {
             self.turn(after);
         }
     }
@@ -323,18 +323,18 @@ impl Hub {
     pub(super) fn collect(&mut self, after: &mut After) -> bool {
         let mut any = false;
         let starved = !self.backlog.is_empty();
-        for book in self.books.iter_mut().flatten() {
-            if book.ahead() == 0 {
+        for worker_queue in self.worker_queues.iter_mut().flatten() {
+            if worker_queue.ahead() == 0 {
                 continue;
             }
-            let collected = book.collect(after) > 0;
+            let collected = worker_queue.collect(after) > 0;
             any |= collected;
-            if book.corrupt {
+            if worker_queue.corrupt {
                 // The supervisor kills it.
                 after.poke = true;
             }
-            if starved && collected && book.ahead() == 0 {
-                book.depth = dispatch::deeper(book.depth);
+            if starved && collected && worker_queue.ahead() == 0 {
+                worker_queue.depth = dispatch::deeper(worker_queue.depth);
             }
         }
         self.take_again(after);
@@ -348,7 +348,7 @@ impl Hub {
     pub(super) fn sweep(&mut self, after: &mut After) {
         if std::mem::take(&mut self.queue.stale) > 0 {
             for job in self.backlog.take_unwanted() {
-                cancel(job, &self.tally, after);
+                cancel(job, &self.metrics, after);
             }
         }
     }
@@ -369,11 +369,16 @@ impl Hub {
     }
 
     fn refill(&mut self, after: &mut After) {
-        let total =
-            self.backlog.len() + self.books.iter().flatten().map(Book::ahead).sum::<usize>();
-        let lanes = self.books.iter().flatten().count();
+        let total = self.backlog.len()
+            + self
+                .worker_queues
+                .iter()
+                .flatten()
+                .map(WorkerQueue::ahead)
+                .sum::<usize>();
+        let lanes = self.worker_queues.iter().flatten().count();
         let share = dispatch::fair_share(total, lanes);
-        for index in 0..self.books.len() {
+        for index in 0..self.worker_queues.len() {
             if self.refill_lane(index, share, after) {
                 self.announce(index, after);
             }
@@ -383,9 +388,9 @@ impl Hub {
     /// Puts jobs of the backlog into a lane; says whether there were any.
     fn refill_lane(&mut self, index: usize, share: usize, after: &mut After) -> bool {
         let mut any = false;
-        while let Some(book) = &self.books[index] {
-            let load = book.load();
-            if load.ahead >= load.depth.min(share) || book.is_stuck() {
+        while let Some(worker_queue) = &self.worker_queues[index] {
+            let load = worker_queue.load();
+            if load.ahead >= load.depth.min(share) || worker_queue.is_stuck() {
                 break;
             }
             let Some(job) = self.backlog.pop_front() else {
@@ -393,7 +398,7 @@ impl Hub {
             };
             // Cancelled while it waited.
             if job.head().is_resolved() {
-                cancel(job, &self.tally, after);
+                cancel(job, &self.metrics, after);
                 continue;
             }
             if let Err(job) = self.put(index, job, after) {
@@ -409,16 +414,17 @@ impl Hub {
     /// An idle lane gets the newest waiting task of the one with the longest queue.
     fn balance(&mut self, after: &mut After) {
         loop {
-            let ahead = |book: &Option<Book>| book.as_ref().map(Book::ahead);
+            let ahead =
+                |worker_queue: &Option<WorkerQueue>| worker_queue.as_ref().map(WorkerQueue::ahead);
             let Some(idle) = self
-                .books
+                .worker_queues
                 .iter()
-                .position(|book| book.as_ref().is_some_and(Book::is_hungry))
+                .position(|worker_queue| worker_queue.as_ref().is_some_and(WorkerQueue::is_hungry))
             else {
                 return;
             };
-            let Some((most, rich)) = (0..self.books.len())
-                .filter_map(|i| Some((ahead(&self.books[i])?, i)))
+            let Some((most, rich)) = (0..self.worker_queues.len())
+                .filter_map(|i| Some((ahead(&self.worker_queues[i])?, i)))
                 .max()
             else {
                 return;
@@ -426,9 +432,9 @@ impl Hub {
             if most < 2 {
                 return;
             }
-            let job = self.books[rich]
+            let job = self.worker_queues[rich]
                 .as_mut()
-                .and_then(|book| book.take_back(after));
+                .and_then(|worker_queue| worker_queue.take_back(after));
             let Some(job) = job else {
                 return;
             };
@@ -442,8 +448,10 @@ impl Hub {
     /// Whether there is something that a look now and then could move.
     pub(super) fn is_restless(&self) -> bool {
         let watched = self.rules.memory_limit.is_some();
-        let restless = |book: &Book| book.is_restless() || watched && book.ahead() > 0;
-        !self.backlog.is_empty() || self.books.iter().flatten().any(restless)
+        let restless = |worker_queue: &WorkerQueue| {
+            worker_queue.is_restless() || watched && worker_queue.ahead() > 0
+        };
+        !self.backlog.is_empty() || self.worker_queues.iter().flatten().any(restless)
     }
 
     /// Has the workers say when they run out of tasks, if that matters now. `true`: one has gone
@@ -451,8 +459,8 @@ impl Hub {
     fn want_dry(&self) -> bool {
         let wanted = self.is_restless() || self.is_draining();
         let mut missed = false;
-        for book in self.books.iter().flatten() {
-            missed |= book.lane.header().want_dry(wanted) && book.ahead() > 0;
+        for worker_queue in self.worker_queues.iter().flatten() {
+            missed |= worker_queue.lane.header().want_dry(wanted) && worker_queue.ahead() > 0;
         }
         missed
     }
@@ -461,12 +469,12 @@ impl Hub {
     #[inline]
     fn watch_lane(&mut self, index: usize, after: &mut After) {
         let watched = self.rules.memory_limit.is_some();
-        let restless = |book: &Book| book.is_restless() || watched;
-        let Some(book) = &self.books[index] else {
+        let restless = |worker_queue: &WorkerQueue| worker_queue.is_restless() || watched;
+        let Some(worker_queue) = &self.worker_queues[index] else {
             return;
         };
-        let waits = book.ahead() > 1;
-        if !self.ticking && restless(book) {
+        let waits = worker_queue.ahead() > 1;
+        if !self.ticking && restless(worker_queue) {
             self.ticking = true;
             after.poke = true;
         }
@@ -483,26 +491,30 @@ impl Hub {
         }
     }
 
-    pub(super) fn book(&mut self, index: usize, generation: u64) -> Option<&mut Book> {
-        self.books
+    pub(super) fn worker_queue(
+        &mut self,
+        index: usize,
+        generation: u64,
+    ) -> Option<&mut WorkerQueue> {
+        self.worker_queues
             .get_mut(index)?
             .as_mut()
-            .filter(|book| book.generation == generation)
+            .filter(|worker_queue| worker_queue.generation == generation)
     }
 
     /// The lane and number of a job that is in a lane.
-    pub(super) fn find(&self, job: &Job) -> Option<(&Book, u64)> {
+    pub(super) fn find(&self, job: &Job) -> Option<(&WorkerQueue, u64)> {
         let place = Place::of(job);
-        let book = self.books.get(place.index())?.as_ref()?;
-        let seq = book.seq_of(job, place)?;
-        Some((book, seq))
+        let worker_queue = self.worker_queues.get(place.index())?.as_ref()?;
+        let seq = worker_queue.seq_of(job, place)?;
+        Some((worker_queue, seq))
     }
 
     /// Somebody waits for the job without driving: its end must be noticed.
     pub(super) fn watch(&mut self, job: &Job, after: &mut After) {
         self.turn(after);
-        if let Some((book, seq)) = self.find(job)
-            && !book.tell_supervisor(seq)
+        if let Some((worker_queue, seq)) = self.find(job)
+            && !worker_queue.tell_supervisor(seq)
         {
             self.turn(after);
         }
@@ -516,9 +528,9 @@ impl Hub {
             false => self.sleepers -= 1,
         }
         let mut all = true;
-        for book in self.books.iter_mut().flatten() {
-            book.has_sleepers = self.sleepers > 0;
-            all &= !sleeps || book.alert();
+        for worker_queue in self.worker_queues.iter_mut().flatten() {
+            worker_queue.has_sleepers = self.sleepers > 0;
+            all &= !sleeps || worker_queue.alert();
         }
         if !all {
             self.turn(after);
@@ -529,15 +541,16 @@ impl Hub {
     }
 
     pub(super) fn is_running(&self, job: &Job) -> bool {
-        self.find(job).is_some_and(|(book, seq)| book.runs(seq))
+        self.find(job)
+            .is_some_and(|(worker_queue, seq)| worker_queue.runs(seq))
     }
 
     /// Resolves the handle, if it has no outcome; with `running`, also of a job that a worker
     /// runs, which is then told to stop. Who waits is woken by the caller, without the lock.
     pub(super) fn cancel(&mut self, job: &Job, running: bool, after: &mut After) -> Cancelled {
-        if let Some((book, seq)) = self.find(job) {
+        if let Some((worker_queue, seq)) = self.find(job) {
             let error = TaskError::cancelled(job.name());
-            let (index, generation) = (book.index, book.generation);
+            let (index, generation) = (worker_queue.index, worker_queue.generation);
             if self.stop_job(index, generation, seq, error, running, after) {
                 // Who waits is in `after`.
                 return Cancelled::Yes { watched: false };
@@ -556,7 +569,7 @@ impl Hub {
             None => Cancelled::No,
             Some(watched) => {
                 if !job.is_many() {
-                    self.tally.failed(TaskErrorKind::Cancelled, 1);
+                    self.metrics.failed(TaskErrorKind::Cancelled, 1);
                 }
                 self.queue.stale += 1;
                 after.room = true;
@@ -578,13 +591,13 @@ impl Hub {
         after: &mut After,
     ) -> bool {
         let grace = self.grace;
-        let Some(book) = self.book(index, generation) else {
+        let Some(worker_queue) = self.worker_queue(index, generation) else {
             return false;
         };
-        match book.stop_job(seq, error, running, after) {
+        match worker_queue.stop_job(seq, error, running, after) {
             Stopped::Over => {
-                book.collect(after);
-                book.give_up(seq, after);
+                worker_queue.collect(after);
+                worker_queue.give_up(seq, after);
                 self.take_again(after);
                 false
             }
@@ -594,8 +607,8 @@ impl Hub {
                 true
             }
             Stopped::Running => {
-                book.set_grace(seq, grace);
-                if let Some(at) = book.next_look() {
+                worker_queue.set_grace(seq, grace);
+                if let Some(at) = worker_queue.next_look() {
                     self.supervisor_by(at, after);
                 }
                 true
@@ -604,12 +617,12 @@ impl Hub {
     }
 }
 
-pub(super) fn cancel(job: Claimed, tally: &Tally, after: &mut After) {
+pub(super) fn cancel(job: Claimed, metrics: &Metrics, after: &mut After) {
     let error = TaskError::cancelled(job.info().name);
-    after.watched.extend(fail(tally, job, error));
+    after.watched.extend(fail(metrics, job, error));
 }
 
-fn reject(job: Claimed, why: &str, tally: &Tally, after: &mut After) {
+fn reject(job: Claimed, why: &str, metrics: &Metrics, after: &mut After) {
     let error = TaskError::rejected(job.info().name, why);
-    after.watched.extend(fail(tally, job, error));
+    after.watched.extend(fail(metrics, job, error));
 }

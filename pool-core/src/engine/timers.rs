@@ -7,7 +7,7 @@ use std::time::Instant;
 /// From how many entries on those that nobody needs any more are looked for.
 const PURGE_FROM: usize = 1024;
 
-pub(super) struct Agenda<T> {
+pub(super) struct Timers<T> {
     heap: BinaryHeap<Timed<T>>,
     purge_at: usize,
 }
@@ -17,7 +17,7 @@ struct Timed<T> {
     what: T,
 }
 
-impl<T> Agenda<T> {
+impl<T> Timers<T> {
     pub(super) fn new() -> Self {
         Self {
             heap: BinaryHeap::new(),
@@ -99,27 +99,27 @@ mod tests {
     fn the_earliest_comes_first_and_only_when_it_is_due() {
         let now = Instant::now();
         let later = |seconds| now + Duration::from_secs(seconds);
-        let mut agenda = Agenda::new();
+        let mut timers = Timers::new();
         for seconds in [3, 1, 2] {
-            assert!(agenda.add(later(seconds), seconds, |_| true).is_empty());
+            assert!(timers.add(later(seconds), seconds, |_| true).is_empty());
         }
-        assert_eq!(agenda.next(), Some(later(1)));
-        assert_eq!(agenda.take_due(now), None);
-        assert_eq!(agenda.take_due(later(2)), Some(1));
-        assert_eq!(agenda.take_if(|seconds| *seconds == 3), [3]);
-        assert_eq!(agenda.take_due(later(9)), Some(2));
-        assert_eq!((agenda.take_due(later(9)), agenda.next()), (None, None));
+        assert_eq!(timers.next(), Some(later(1)));
+        assert_eq!(timers.take_due(now), None);
+        assert_eq!(timers.take_due(later(2)), Some(1));
+        assert_eq!(timers.take_if(|seconds| *seconds == 3), [3]);
+        assert_eq!(timers.take_due(later(9)), Some(2));
+        assert_eq!((timers.take_due(later(9)), timers.next()), (None, None));
     }
 
     #[test]
     fn what_nobody_needs_any_more_comes_back_once_there_is_much() {
         let now = Instant::now();
-        let mut agenda = Agenda::new();
+        let mut timers = Timers::new();
         let mut unwanted = 0;
         for number in 0..10 * PURGE_FROM {
-            unwanted += agenda.add(now, number, |number| number % 64 == 0).len();
-            assert!(agenda.iter().count() <= PURGE_FROM);
+            unwanted += timers.add(now, number, |number| number % 64 == 0).len();
+            assert!(timers.iter().count() <= PURGE_FROM);
         }
-        assert_eq!(unwanted + agenda.iter().count(), 10 * PURGE_FROM);
+        assert_eq!(unwanted + timers.iter().count(), 10 * PURGE_FROM);
     }
 }

@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use super::{ACK_TIME, After, Desk, Due, HEARING_TIME, ORPHAN_TIME, STALL, State};
+use super::{ACK_TIME, After, Coordinator, Due, HEARING_TIME, ORPHAN_TIME, STALL, State};
 use crate::engine::cluster::wire::Run;
 use crate::error::task_error::TaskError;
 
-impl Desk {
+impl Coordinator {
     /// What has come due; when to look again.
     pub(in super::super) fn tick(&mut self, now: Instant, after: &mut After) -> Option<Instant> {
         let since = now.saturating_duration_since(self.ticked);
@@ -17,7 +17,7 @@ impl Desk {
         }
         self.orphans
             .retain(|_, since| now.saturating_duration_since(*since) < ORPHAN_TIME);
-        while let Some(due) = self.agenda.take_due(now) {
+        while let Some(due) = self.timers.take_due(now) {
             self.due(due, now, after);
         }
         // The oldest few: what is published again is entered anew.
@@ -40,7 +40,7 @@ impl Desk {
             }
         }
         let hold = self.hold_until.filter(|at| *at > now);
-        [self.agenda.next(), hold].into_iter().flatten().min()
+        [self.timers.next(), hold].into_iter().flatten().min()
     }
 
     pub(super) fn due(&mut self, due: Due, now: Instant, after: &mut After) {

@@ -6,13 +6,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Desk, Say, State};
+use super::{Coordinator, Say, State};
 use crate::engine::cluster::wire::Run;
 
 /// What is acknowledged and given away is so at the same time, but not heard of at the same time.
 const DONE_WITH_AFTER: Duration = Duration::from_secs(2);
 
-impl Desk {
+impl Coordinator {
     /// The consumer delivers nothing any more that is not behind this number.
     pub(in super::super) fn has_done_with(&mut self, floor: u64, now: Instant) {
         let old = |at: Instant| now.saturating_duration_since(at) >= DONE_WITH_AFTER;

@@ -1,4 +1,4 @@
-//! What the desk decides, told event by event, with a clock of its own.
+//! What the coordinator decides, told event by event, with a clock of its own.
 
 mod more;
 
@@ -27,7 +27,7 @@ impl Task for Double {
 }
 
 struct Told {
-    desk: Desk,
+    coordinator: Coordinator,
     now: Instant,
 }
 
@@ -44,14 +44,14 @@ fn told() -> Told {
         nats: None,
     };
     let now = Instant::now();
-    let desk = Desk::new(&config, None, "00ff", Arc::new(Tally::new()), now);
-    Told { desk, now }
+    let coordinator = Coordinator::new(&config, None, "00ff", Arc::new(Metrics::new()), now);
+    Told { coordinator, now }
 }
 
 impl Told {
-    fn with<R>(&mut self, work: impl FnOnce(&mut Desk, Instant, &mut After) -> R) -> R {
+    fn with<R>(&mut self, work: impl FnOnce(&mut Coordinator, Instant, &mut After) -> R) -> R {
         let mut after = After::default();
-        let result = work(&mut self.desk, self.now, &mut after);
+        let result = work(&mut self.coordinator, self.now, &mut after);
         after.wake_watchers(&Effects::new());
         result
     }
@@ -61,7 +61,7 @@ impl Told {
         let end = self.now + time;
         while self.now < end {
             self.now = end.min(self.now + SECOND);
-            self.with(|desk, now, after| desk.tick(now, after));
+            self.with(|coordinator, now, after| coordinator.tick(now, after));
         }
     }
 
@@ -72,7 +72,13 @@ impl Told {
     fn submit_by(&mut self, options: Options, start_by: Option<Instant>) -> Handle<u32> {
         let (handle, job) = JobCell::new(WithOptions::new(Double(21), options));
         let job = Claimed::new(job).unwrap();
-        self.with(|desk, _, after| assert!(desk.submit(job, false, start_by, None, after).is_ok()));
+        self.with(|coordinator, _, after| {
+            assert!(
+                coordinator
+                    .submit(job, false, start_by, None, after)
+                    .is_ok()
+            )
+        });
         handle
     }
 
@@ -80,7 +86,9 @@ impl Told {
         let tasks: Vec<_> = (0..tasks).map(Double).collect();
         let (handle, job) = JobCell::new(SentChunk::of(&tasks, None, 1 << 20));
         let job = Claimed::new(job).unwrap();
-        self.with(|desk, _, after| assert!(desk.submit(job, false, None, None, after).is_ok()));
+        self.with(|coordinator, _, after| {
+            assert!(coordinator.submit(job, false, None, None, after).is_ok())
+        });
         handle
     }
 
@@ -90,30 +98,34 @@ impl Told {
     }
 
     fn publish_next(&mut self) -> Option<Run> {
-        self.with(|desk, now, _| desk.next_order(now))
+        self.with(|coordinator, now, _| coordinator.next_order(now))
             .map(|(run, _)| run)
     }
 
     fn ask(&mut self, agent: &str, run: Run) -> Verdict {
-        self.with(|desk, now, after| desk.ask(agent, run, now, after))
+        self.with(|coordinator, now, after| coordinator.ask(agent, run, now, after))
     }
 
     fn answer(&mut self, agent: &str, run: Run, value: u32) {
         let payload = codec::to_vec(&value).unwrap();
         let fate = answered(Reply::Output, None);
         let (part, payload) = (run.whole(), payload.into());
-        self.with(|desk, now, after| desk.done(agent, part, fate, &payload, now, after));
+        self.with(|coordinator, now, after| {
+            coordinator.done(agent, part, fate, &payload, now, after)
+        });
     }
 
     fn fail(&mut self, agent: &str, run: Run, kind: TaskErrorKind) {
         let fate = Fate::Failed(Failure::of(&TaskError::new(kind, "double")));
         let part = run.whole();
-        self.with(|desk, now, after| desk.done(agent, part, fate, &Bytes::new(), now, after));
+        self.with(|coordinator, now, after| {
+            coordinator.done(agent, part, fate, &Bytes::new(), now, after)
+        });
     }
 
     /// The only roll that is due.
     fn roll(&mut self) -> agents::Roll {
-        let mut rolls = self.with(|desk, now, _| desk.rolls(now));
+        let mut rolls = self.with(|coordinator, now, _| coordinator.rolls(now));
         assert_eq!(rolls.len(), 1);
         rolls.remove(0)
     }
@@ -128,11 +140,11 @@ impl Told {
             pid: 1,
             drains: false,
         };
-        self.with(|desk, now, _| desk.present(present, now));
+        self.with(|coordinator, now, _| coordinator.present(present, now));
     }
 
     fn says(&mut self) -> Vec<Say> {
-        std::mem::take(&mut self.desk.says)
+        std::mem::take(&mut self.coordinator.says)
     }
 }
 
@@ -168,13 +180,13 @@ fn a_task_goes_all_the_way() {
     let mut told = told();
     let handle = told.submit(Options::default());
     let run = told.publish();
-    told.desk.acked(run, 1);
+    told.coordinator.acked(run, 1);
     assert_eq!(told.ask("a", run), Verdict::Go);
     assert!(is_open(&handle));
     told.answer("a", run, 42);
     assert_eq!(handle.into_outcome().unwrap(), 42);
-    assert!(!told.desk.is_busy());
-    assert_eq!(told.desk.stats().finished, 1);
+    assert!(!told.coordinator.is_busy());
+    assert_eq!(told.coordinator.stats().finished, 1);
     assert!(told.says().is_empty());
 }
 
@@ -187,7 +199,7 @@ fn a_run_is_given_to_one_agent_which_may_ask_again() {
     assert_eq!(told.ask("b", run), Verdict::Elsewhere);
     assert_eq!(told.ask("a", run), Verdict::Go);
     told.answer("b", run, 1);
-    assert!(told.desk.is_busy(), "b was never asked for it");
+    assert!(told.coordinator.is_busy(), "b was never asked for it");
     told.answer("a", run, 42);
     for agent in ["a", "b"] {
         assert_eq!(told.ask(agent, run), Verdict::Drop);
@@ -231,9 +243,9 @@ fn a_cancelled_task_never_starts_and_its_message_goes() {
     let mut told = told();
     let handle = told.submit(Options::default());
     let run = told.publish();
-    told.desk.acked(run, 5);
+    told.coordinator.acked(run, 5);
     let job = handle.job().clone();
-    let cancelled = told.with(|desk, _, after| desk.cancel(&job, true, after));
+    let cancelled = told.with(|coordinator, _, after| coordinator.cancel(&job, true, after));
     assert_eq!(cancelled, Cancelled::Yes);
     assert_eq!(kind(handle), TaskErrorKind::Cancelled);
     assert_eq!(told.ask("a", run), Verdict::Drop);
@@ -246,11 +258,11 @@ fn the_message_of_a_task_that_is_cancelled_early_goes_when_its_number_is_known()
     let handle = told.submit(Options::default());
     let run = told.publish();
     let job = handle.job().clone();
-    told.with(|desk, _, after| desk.cancel(&job, false, after));
+    told.with(|coordinator, _, after| coordinator.cancel(&job, false, after));
     assert!(told.says().is_empty());
-    told.desk.acked(run, 6);
+    told.coordinator.acked(run, 6);
     assert_eq!(told.says(), [Say::Delete(6)]);
-    told.desk.acked(run, 6);
+    told.coordinator.acked(run, 6);
     assert!(told.says().is_empty());
 }
 
@@ -261,9 +273,9 @@ fn a_running_task_is_cancelled_at_once_and_stopped() {
     let run = told.publish();
     told.ask("a", run);
     let job = handle.job().clone();
-    let queued = told.with(|desk, _, after| desk.cancel(&job, false, after));
+    let queued = told.with(|coordinator, _, after| coordinator.cancel(&job, false, after));
     assert_eq!(queued, Cancelled::No);
-    let running = told.with(|desk, _, after| desk.cancel(&job, true, after));
+    let running = told.with(|coordinator, _, after| coordinator.cancel(&job, true, after));
     assert_eq!(running, Cancelled::Yes);
     assert_eq!(kind(handle), TaskErrorKind::Cancelled);
     let stop = Say::Stop {
@@ -278,12 +290,15 @@ fn a_running_task_is_cancelled_at_once_and_stopped() {
     let roll = told.roll();
     assert_eq!((roll.wanted, roll.unwanted), (vec![], vec![run.whole()]));
     assert_eq!(
-        (told.desk.stats().running, told.desk.stats().overdue),
+        (
+            told.coordinator.stats().running,
+            told.coordinator.stats().overdue
+        ),
         (0, 1)
     );
     told.fail("a", run, TaskErrorKind::Cancelled);
-    assert!(!told.desk.is_busy());
-    assert_eq!(told.desk.stats().failed.total(), 1);
+    assert!(!told.coordinator.is_busy());
+    assert_eq!(told.coordinator.stats().failed.total(), 1);
 }
 
 #[test]
@@ -298,7 +313,7 @@ fn what_waits_for_too_long_never_starts() {
     assert_eq!(kind(waits), TaskErrorKind::TimedOut);
     assert!(is_open(&runs));
     assert_eq!(told.ask("a", late), Verdict::Drop);
-    assert_eq!(told.desk.stats().timed_out, 1);
+    assert_eq!(told.coordinator.stats().timed_out, 1);
 }
 
 #[test]
@@ -311,11 +326,11 @@ fn an_agent_that_nobody_listens_to_any_more_is_gone_after_a_while() {
         assert!(is_open(&handle));
         let roll = told.roll();
         assert_eq!(roll.wanted, [run.whole()]);
-        told.with(|desk, now, _| desk.roll_unheard(roll.number, now));
+        told.with(|coordinator, now, _| coordinator.roll_unheard(roll.number, now));
         told.later(SECOND);
     }
     assert_eq!(kind(handle), TaskErrorKind::WorkerLost);
-    assert_eq!(told.desk.stats().workers_lost, 1);
+    assert_eq!(told.coordinator.stats().workers_lost, 1);
 }
 
 #[test]
@@ -327,9 +342,11 @@ fn an_agent_that_is_heard_again_is_not_gone() {
     for second in 0..30 {
         let roll = told.roll();
         if second % 4 == 3 {
-            told.with(|desk, now, after| desk.roll_answered(roll.number, &[], now, after));
+            told.with(|coordinator, now, after| {
+                coordinator.roll_answered(roll.number, &[], now, after)
+            });
         } else {
-            told.with(|desk, now, _| desk.roll_unheard(roll.number, now));
+            told.with(|coordinator, now, _| coordinator.roll_unheard(roll.number, now));
         }
         told.later(SECOND);
     }
@@ -342,10 +359,13 @@ fn an_agent_that_is_silent_is_gone_but_not_while_we_are_deaf_ourselves() {
     let handle = told.submit(Options::default());
     let run = told.publish();
     told.ask("a", run);
-    told.with(|desk, now, _| desk.connected(false, now));
-    assert!(told.with(|desk, now, _| desk.rolls(now)).is_empty());
+    told.with(|coordinator, now, _| coordinator.connected(false, now));
+    assert!(
+        told.with(|coordinator, now, _| coordinator.rolls(now))
+            .is_empty()
+    );
     told.later(60 * SECOND);
-    told.with(|desk, now, _| desk.connected(true, now));
+    told.with(|coordinator, now, _| coordinator.connected(true, now));
     told.later(14 * SECOND);
     assert!(is_open(&handle));
     told.later(SECOND);
@@ -358,7 +378,7 @@ fn while_we_are_disconnected_no_agent_is_lost() {
     let handle = told.submit(Options::default());
     let run = told.publish();
     told.ask("a", run);
-    told.with(|desk, now, _| desk.connected(false, now));
+    told.with(|coordinator, now, _| coordinator.connected(false, now));
     told.later(60 * SECOND);
     assert!(is_open(&handle));
     assert_eq!(told.publish_next(), None);
@@ -369,7 +389,7 @@ fn what_is_idempotent_runs_again_elsewhere_and_its_old_run_counts_no_more() {
     let mut told = told();
     let handle = told.submit(idempotent());
     let run = told.publish();
-    told.desk.acked(run, 3);
+    told.coordinator.acked(run, 3);
     told.ask("a", run);
     told.later(15 * SECOND);
     assert!(is_open(&handle));
@@ -410,7 +430,7 @@ fn a_failure_with_retries_runs_again_after_a_while() {
     told.ask("a", run);
     told.fail("a", run, TaskErrorKind::OutOfMemory);
     assert!(is_open(&handle));
-    assert_eq!(told.desk.retries().0, 1);
+    assert_eq!(told.coordinator.retries().0, 1);
     assert_eq!(told.publish_next(), None);
     told.later(SECOND);
     let again = told.publish();
@@ -421,7 +441,7 @@ fn a_failure_with_retries_runs_again_after_a_while() {
         (error.kind(), error.attempt()),
         (TaskErrorKind::OutOfMemory, 2)
     );
-    assert_eq!(told.desk.stats().retried, 1);
+    assert_eq!(told.coordinator.stats().retried, 1);
 }
 
 #[test]
@@ -430,9 +450,9 @@ fn what_an_agent_hands_back_is_asked_for_again() {
     let _handle = told.submit(Options::default());
     let run = told.publish();
     told.ask("a", run);
-    told.with(|desk, now, after| desk.back("b", run, now, after));
+    told.with(|coordinator, now, after| coordinator.back("b", run, now, after));
     assert_eq!(told.ask("b", run), Verdict::Elsewhere);
-    told.with(|desk, now, after| desk.back("a", run, now, after));
+    told.with(|coordinator, now, after| coordinator.back("a", run, now, after));
     assert_eq!(told.ask("b", run), Verdict::Go);
 }
 
@@ -447,7 +467,9 @@ fn a_run_that_its_agent_does_not_know_is_lost_unless_it_was_given_later() {
     told.now += SECOND / 10;
     told.ask("a", new);
     let unknown = [old.whole(), new.whole()];
-    told.with(|desk, now, after| desk.roll_answered(roll.number, &unknown, now, after));
+    told.with(|coordinator, now, after| {
+        coordinator.roll_answered(roll.number, &unknown, now, after)
+    });
     assert_eq!(kind(first), TaskErrorKind::WorkerLost);
     assert!(is_open(&second));
 }
@@ -460,7 +482,7 @@ fn a_publish_that_nobody_acknowledges_or_that_is_refused_comes_again() {
     assert_eq!(told.publish_next(), None);
     told.later(2 * SECOND);
     assert_eq!(told.publish(), run);
-    told.with(|desk, now, _| desk.refused(run, now));
+    told.with(|coordinator, now, _| coordinator.refused(run, now));
     assert_eq!(told.publish_next(), None);
     told.later(REFUSED_TIME);
     assert_eq!(told.publish(), run);
@@ -471,17 +493,17 @@ fn messages_that_vanish_are_published_again_after_two_looks() {
     let mut told = told();
     let _handle = told.submit(Options::default());
     let run = told.publish();
-    told.desk.acked(run, 1);
+    told.coordinator.acked(run, 1);
     told.later(SECOND);
-    told.with(|desk, now, _| assert!(desk.looked(0, now), "soon again"));
-    told.with(|desk, now, _| assert!(!desk.looked(0, now)));
+    told.with(|coordinator, now, _| assert!(coordinator.looked(0, now), "soon again"));
+    told.with(|coordinator, now, _| assert!(!coordinator.looked(0, now)));
     assert_eq!(told.publish_next(), None, "it is young");
     told.later(SECOND);
-    told.with(|desk, now, _| desk.looked(0, now));
-    told.with(|desk, now, _| desk.looked(1, now));
-    told.with(|desk, now, _| desk.looked(0, now));
+    told.with(|coordinator, now, _| coordinator.looked(0, now));
+    told.with(|coordinator, now, _| coordinator.looked(1, now));
+    told.with(|coordinator, now, _| coordinator.looked(0, now));
     assert_eq!(told.publish_next(), None, "not twice in a row");
-    told.with(|desk, now, _| desk.looked(0, now));
+    told.with(|coordinator, now, _| coordinator.looked(0, now));
     assert_eq!(told.publish(), run);
 }
 
@@ -490,17 +512,17 @@ fn where_some_have_vanished_those_that_have_waited_for_long_are_published_again(
     let mut told = told();
     let _handles = [(); 2].map(|()| told.submit(Options::default()));
     let first = told.publish();
-    told.desk.acked(first, 1);
+    told.coordinator.acked(first, 1);
     told.later(9 * SECOND);
     let second = told.publish();
-    told.desk.acked(second, 2);
+    told.coordinator.acked(second, 2);
     for _ in 0..LOOKS {
-        told.with(|desk, now, _| desk.looked(1, now));
+        told.with(|coordinator, now, _| coordinator.looked(1, now));
     }
     assert_eq!(told.publish_next(), None, "both are young");
     told.later(SECOND);
     for _ in 0..LOOKS {
-        told.with(|desk, now, _| desk.looked(1, now));
+        told.with(|coordinator, now, _| coordinator.looked(1, now));
     }
     assert_eq!((told.publish(), told.publish_next()), (first, None));
 }
@@ -511,7 +533,7 @@ fn what_a_server_has_forgotten_to_take_out_of_the_queue_is_taken_out() {
     let _handles = [(); 3].map(|()| told.submit(Options::default()));
     for seq in 1..=3 {
         let run = told.publish();
-        told.desk.acked(run, seq);
+        told.coordinator.acked(run, seq);
         if seq < 3 {
             told.ask("a", run);
             told.answer("a", run, 42);
@@ -519,7 +541,7 @@ fn what_a_server_has_forgotten_to_take_out_of_the_queue_is_taken_out() {
     }
     let look = |told: &mut Told, found| {
         for _ in 0..LOOKS {
-            told.with(|desk, now, _| desk.looked(found, now));
+            told.with(|coordinator, now, _| coordinator.looked(found, now));
         }
         told.says()
     };
@@ -529,7 +551,7 @@ fn what_a_server_has_forgotten_to_take_out_of_the_queue_is_taken_out() {
         "their acknowledgements are under way"
     );
     for is_connected in [false, true] {
-        told.with(|desk, now, _| desk.connected(is_connected, now));
+        told.with(|coordinator, now, _| coordinator.connected(is_connected, now));
     }
     let before = Some(3);
     assert_eq!(
@@ -538,13 +560,13 @@ fn what_a_server_has_forgotten_to_take_out_of_the_queue_is_taken_out() {
         "not what waits"
     );
     assert_eq!(look(&mut told, 1), []);
-    let third = told.desk.entry(2).unwrap().part.run;
+    let third = told.coordinator.entry(2).unwrap().part.run;
     told.ask("a", third);
     told.answer("a", third, 42);
-    assert!(!told.desk.is_busy() && told.desk.is_watching());
+    assert!(!told.coordinator.is_busy() && told.coordinator.is_watching());
     let before = Some(4);
     assert_eq!(look(&mut told, 1), [Say::Purge { before }]);
-    assert!(!told.desk.is_watching());
+    assert!(!told.coordinator.is_watching());
 }
 
 #[test]

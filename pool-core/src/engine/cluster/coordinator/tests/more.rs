@@ -20,7 +20,9 @@ fn the_parts_of_a_chunk_are_jobs_of_their_own() {
     };
     let fate = answered(Reply::Output, Some(chunk));
     let payload = replies.into();
-    told.with(|desk, now, after| desk.done("a", run.whole(), fate, &payload, now, after));
+    told.with(|coordinator, now, after| {
+        coordinator.done("a", run.whole(), fate, &payload, now, after)
+    });
     let ran = handle.into_outcome().unwrap();
     assert_eq!(ran.outcomes[0].as_ref().unwrap(), &10);
     assert!(ran.outcomes[1].as_ref().unwrap_err().is_worker_lost());
@@ -48,8 +50,8 @@ fn more_or_fewer_tasks_than_a_chunk_has_are_no_answer() {
             run_time: SECOND,
         };
         let fate = answered(Reply::Output, Some(chunk));
-        told.with(|desk, now, after| {
-            desk.done("a", run.whole(), fate, &Bytes::new(), now, after);
+        told.with(|coordinator, now, after| {
+            coordinator.done("a", run.whole(), fate, &Bytes::new(), now, after);
         });
         assert_eq!(kind(handle), TaskErrorKind::Decode);
     }
@@ -58,9 +60,11 @@ fn more_or_fewer_tasks_than_a_chunk_has_are_no_answer() {
 #[test]
 fn large_arguments_stay_and_are_given_out_in_pieces_to_who_may_run_them() {
     let mut told = told();
-    told.desk.set_max_payload(4);
+    told.coordinator.set_max_payload(4);
     let _handle = told.submit(Options::default());
-    let (run, message) = told.with(|desk, now, _| desk.next_order(now)).unwrap();
+    let (run, message) = told
+        .with(|coordinator, now, _| coordinator.next_order(now))
+        .unwrap();
     let (order, rest) = wire::decode::<Order>(&message).unwrap();
     assert_eq!(
         (order.stays, rest.len()),
@@ -72,26 +76,26 @@ fn large_arguments_stay_and_are_given_out_in_pieces_to_who_may_run_them() {
         offset: 0,
         len: 10,
     };
-    assert_eq!(told.desk.piece(&fetch), None);
+    assert_eq!(told.coordinator.piece(&fetch), None);
     told.ask("a", run);
     let args = codec::to_vec(&21_u32).unwrap();
-    assert_eq!(told.desk.piece(&fetch).unwrap(), args);
+    assert_eq!(told.coordinator.piece(&fetch).unwrap(), args);
     let behind = Fetch { offset: 2, ..fetch };
-    assert_eq!(told.desk.piece(&behind), None);
+    assert_eq!(told.coordinator.piece(&behind), None);
 }
 
 #[test]
-fn a_drained_desk_is_over_when_the_last_task_is() {
+fn a_drained_coordinator_is_over_when_the_last_task_is() {
     let mut told = told();
     let handle = told.submit(Options::default());
     let run = told.publish();
     told.ask("a", run);
-    told.with(|desk, _, after| desk.drain(after));
+    told.with(|coordinator, _, after| coordinator.drain(after));
     let late = told.submit(Options::default());
     assert_eq!(kind(late), TaskErrorKind::Rejected);
-    assert!(!told.desk.is_over());
+    assert!(!told.coordinator.is_over());
     told.answer("a", run, 42);
-    assert!(told.desk.is_over());
+    assert!(told.coordinator.is_over());
     drop(handle);
 }
 
@@ -102,10 +106,10 @@ fn a_kill_resolves_everything_and_stops_what_runs() {
     let waits = told.submit(Options::default());
     let run = told.publish();
     told.ask("a", run);
-    told.with(|desk, _, after| desk.end(Phase::Killed, after));
+    told.with(|coordinator, _, after| coordinator.end(Phase::Killed, after));
     assert_eq!(kind(runs), TaskErrorKind::Cancelled);
     assert_eq!(kind(waits), TaskErrorKind::Cancelled);
-    assert!(told.desk.is_over());
+    assert!(told.coordinator.is_over());
     assert!(matches!(
         told.says()[..],
         [Say::Stop { running: true, .. }, Say::Purge { before: None }]
@@ -117,7 +121,9 @@ fn that_there_is_no_agent_is_said_once_and_names_the_others() {
     let mut told = told();
     let _handle = told.submit(Options::default());
     told.present("b", "1234");
-    let look = |told: &mut Told| told.with(|desk, now, after| desk.look_for_agents(now, after));
+    let look = |told: &mut Told| {
+        told.with(|coordinator, now, after| coordinator.look_for_agents(now, after))
+    };
     assert_eq!(look(&mut told), None);
     told.later(5 * SECOND);
     let warning = look(&mut told).unwrap();
@@ -127,7 +133,7 @@ fn that_there_is_no_agent_is_said_once_and_names_the_others() {
     );
     assert_eq!(look(&mut told), None);
     told.present("a", "00ff");
-    assert_eq!(told.desk.seats(), 2);
+    assert_eq!(told.coordinator.seats(), 2);
     told.later(10 * SECOND);
     assert_eq!(look(&mut told), None, "it was there a moment ago");
     told.later(5 * SECOND);
@@ -137,16 +143,16 @@ fn that_there_is_no_agent_is_said_once_and_names_the_others() {
 #[test]
 fn tasks_without_an_agent_are_rejected_where_there_is_a_limit() {
     let mut told = told();
-    told.desk.agents = Agents::new("00ff", Some(2 * SECOND), told.now);
+    told.coordinator.agents = Agents::new("00ff", Some(2 * SECOND), told.now);
     let handle = told.submit(Options::default());
     told.later(SECOND);
     assert_eq!(
-        told.with(|desk, now, after| desk.look_for_agents(now, after)),
+        told.with(|coordinator, now, after| coordinator.look_for_agents(now, after)),
         None
     );
     assert!(is_open(&handle));
     told.later(SECOND);
-    told.with(|desk, now, after| desk.look_for_agents(now, after));
+    told.with(|coordinator, now, after| coordinator.look_for_agents(now, after));
     let error = handle.into_outcome().unwrap_err();
     assert!(
         error.is_rejected() && error.to_string().contains("no agent"),
@@ -179,14 +185,14 @@ fn a_failure_after_the_queued_were_cancelled_has_no_next_run() {
     for run in [failing, returning] {
         assert_eq!(told.ask("a", run), Verdict::Go);
     }
-    told.with(|desk, _, after| desk.drain(after));
-    told.with(|desk, _, after| desk.cancel_all_queued(after));
+    told.with(|coordinator, _, after| coordinator.drain(after));
+    told.with(|coordinator, _, after| coordinator.cancel_all_queued(after));
     assert!(is_open(&first) && is_open(&second));
     told.fail("a", failing, TaskErrorKind::WorkerLost);
-    told.with(|desk, now, after| desk.back("a", returning, now, after));
+    told.with(|coordinator, now, after| coordinator.back("a", returning, now, after));
     assert_eq!(kind(first), TaskErrorKind::Cancelled);
     assert_eq!(kind(second), TaskErrorKind::Cancelled);
-    assert!(told.desk.is_over());
+    assert!(told.coordinator.is_over());
 }
 
 #[test]
@@ -196,7 +202,7 @@ fn a_program_that_was_stopped_hears_first_what_others_have_said_meanwhile() {
     let run = told.publish();
     told.ask("a", run);
     told.now += 60 * SECOND;
-    told.with(|desk, now, after| desk.tick(now, after));
+    told.with(|coordinator, now, after| coordinator.tick(now, after));
     told.later(10 * SECOND);
     assert!(is_open(&handle));
     told.answer("a", run, 42);
@@ -206,14 +212,14 @@ fn a_program_that_was_stopped_hears_first_what_others_have_said_meanwhile() {
 #[test]
 fn after_an_idle_hour_a_task_without_an_agent_has_its_time() {
     let mut told = told();
-    told.desk.agents = Agents::new("00ff", Some(2 * SECOND), told.now);
+    told.coordinator.agents = Agents::new("00ff", Some(2 * SECOND), told.now);
     told.now += 3_600 * SECOND;
     let handle = told.submit(Options::default());
-    told.with(|desk, now, after| desk.tick(now, after));
-    told.with(|desk, now, after| desk.look_for_agents(now, after));
+    told.with(|coordinator, now, after| coordinator.tick(now, after));
+    told.with(|coordinator, now, after| coordinator.look_for_agents(now, after));
     assert!(is_open(&handle));
     told.later(2 * SECOND);
-    told.with(|desk, now, after| desk.look_for_agents(now, after));
+    told.with(|coordinator, now, after| coordinator.look_for_agents(now, after));
     assert_eq!(kind(handle), TaskErrorKind::Rejected);
 }
 
@@ -228,7 +234,7 @@ fn the_deadline_of_a_run_that_was_handed_back_is_not_that_of_the_next_one() {
     let run = told.publish();
     told.ask("a", run);
     told.later(SECOND);
-    told.with(|desk, now, after| desk.back("a", run, now, after));
+    told.with(|coordinator, now, after| coordinator.back("a", run, now, after));
     assert_eq!(told.ask("b", run), Verdict::Go);
     told.later(2 * SECOND);
     assert!(is_open(&handle));
@@ -242,8 +248,8 @@ fn a_chunk_that_is_cut_has_an_outcome_for_each_of_its_tasks() {
     let handle = told.submit_chunk(3);
     let run = told.publish();
     told.ask("a", run);
-    told.with(|desk, _, after| desk.drain(after));
-    told.with(|desk, _, after| desk.cancel_all_queued(after));
+    told.with(|coordinator, _, after| coordinator.drain(after));
+    told.with(|coordinator, _, after| coordinator.cancel_all_queued(after));
     let mut replies = vec![0; codec::REPLY_HEAD];
     replies.extend(codec::to_vec(&10_u32).unwrap());
     codec::head_reply(Reply::Output, &mut replies);
@@ -255,12 +261,14 @@ fn a_chunk_that_is_cut_has_an_outcome_for_each_of_its_tasks() {
     };
     let fate = answered(Reply::Output, Some(chunk));
     let payload = replies.into();
-    told.with(|desk, now, after| desk.done("a", run.whole(), fate, &payload, now, after));
+    told.with(|coordinator, now, after| {
+        coordinator.done("a", run.whole(), fate, &payload, now, after)
+    });
     let ran = handle.into_outcome().unwrap();
     assert_eq!((ran.outcomes.len(), ran.others.len()), (1, 1));
     let (cut, tasks) = ran.others.into_iter().next().unwrap();
     assert_eq!((tasks, kind(cut)), (2, TaskErrorKind::Cancelled));
-    assert!(told.desk.is_over());
+    assert!(told.coordinator.is_over());
 }
 
 #[test]
@@ -271,14 +279,20 @@ fn the_room_of_many_tasks_is_given_back_and_no_number_twice() {
         let handles: Vec<_> = (0..SHRINK_FROM)
             .map(|_| told.submit(Options::default()))
             .collect();
-        for run in told.desk.waiting.clone() {
+        for run in told.coordinator.waiting.clone() {
             assert!(seen.insert(run));
         }
         for handle in handles {
             let job = handle.job().clone();
-            told.with(|desk, _, after| desk.cancel(&job, true, after));
+            told.with(|coordinator, _, after| coordinator.cancel(&job, true, after));
         }
-        assert_eq!((told.desk.entries.len(), told.desk.waiting.len()), (0, 0));
+        assert_eq!(
+            (
+                told.coordinator.entries.len(),
+                told.coordinator.waiting.len()
+            ),
+            (0, 0)
+        );
     }
 }
 
@@ -286,7 +300,7 @@ fn the_room_of_many_tasks_is_given_back_and_no_number_twice() {
 fn an_agent_of_impossible_size_or_name_is_not_believed() {
     let mut told = told();
     told.present("a.>", "00ff");
-    assert_eq!(told.desk.seats(), 0);
+    assert_eq!(told.coordinator.seats(), 0);
     let huge = Present {
         agent: "a".into(),
         abi: "00ff".into(),
@@ -296,8 +310,11 @@ fn an_agent_of_impossible_size_or_name_is_not_believed() {
         pid: 1,
         drains: false,
     };
-    told.with(|desk, now, _| desk.present(huge, now));
-    assert_eq!(told.desk.seats(), crate::error::pool_error::MAX_WORKERS);
+    told.with(|coordinator, now, _| coordinator.present(huge, now));
+    assert_eq!(
+        told.coordinator.seats(),
+        crate::error::pool_error::MAX_WORKERS
+    );
 }
 
 /// Found by the chaos on a cluster, with a server that was killed.
@@ -307,23 +324,23 @@ fn what_its_consumer_has_done_with_is_published_again() {
     let _handles = [(); 4].map(|()| told.submit(Options::default()));
     let runs = [(); 4].map(|()| told.publish());
     for (run, seq) in runs.into_iter().zip(5..) {
-        told.desk.acked(run, seq);
+        told.coordinator.acked(run, seq);
     }
     assert_eq!(told.ask("one", runs[0]), Verdict::Go);
     // What has just been published may have been asked for.
-    told.desk.has_done_with(7, told.now);
+    told.coordinator.has_done_with(7, told.now);
     assert!(told.publish_next().is_none());
 
     told.now += 2 * SECOND;
-    told.desk.has_done_with(7, told.now);
+    told.coordinator.has_done_with(7, told.now);
     let again = [(); 2].map(|()| told.publish());
     assert_eq!(again, runs[1..3]);
     // Neither what runs, nor what is still to come.
     assert!(told.publish_next().is_none());
-    assert_eq!(told.desk.says, [Say::Delete(7), Say::Delete(6)]);
+    assert_eq!(told.coordinator.says, [Say::Delete(7), Say::Delete(6)]);
 
     // They have new messages, of which nothing is known yet.
     told.now += 2 * SECOND;
-    told.desk.has_done_with(7, told.now);
+    told.coordinator.has_done_with(7, told.now);
     assert!(told.publish_next().is_none());
 }

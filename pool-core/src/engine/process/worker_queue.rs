@@ -1,4 +1,4 @@
-//! What the parent knows of one lane: which job is in which slot. Used under the hub's lock.
+//! What the parent knows of one lane: which job is in which slot. Used under the scheduler's lock.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,10 +18,10 @@ use crate::codec::bytes::Bytes;
 use crate::codec::{Answer, Reply};
 use crate::error::task_error::TaskError;
 use crate::job::cell::{Claimed, Job};
-use crate::metrics::tally::{Stamp, Tally};
+use crate::metrics::recorder::{Metrics, Stamp};
 use crate::task::retry::{self, Again, Fate};
 
-/// Payloads above this many bytes are copied without the hub's lock.
+/// Payloads above this many bytes are copied without the scheduler's lock.
 pub(super) const COPY_UNDER_LOCK: usize = 16 * 1024;
 
 /// After how long without progress a lane is stuck behind a long task.
@@ -63,7 +63,7 @@ impl Entry {
 }
 
 /// The tasks of a lane are numbered; `tail <= done <= head`.
-pub(super) struct Book {
+pub(super) struct WorkerQueue {
     pub(super) lane: Arc<Lane>,
     pub(super) pid: u32,
     pub(super) index: usize,
@@ -91,13 +91,13 @@ pub(super) struct Book {
     pub(super) look_at: Option<Instant>,
     /// Which task was told to stop, and when its worker is killed if it has not.
     pub(super) grace: Option<(u64, Instant)>,
-    /// Whether there are sleepers ([`Hub::sleeps`](super::hub::Hub::sleeps)).
+    /// Whether there are sleepers ([`Scheduler::sleeps`](super::scheduler::Scheduler::sleeps)).
     pub(super) has_sleepers: bool,
     pub(super) counts: Counts,
-    pub(super) tally: Arc<Tally>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
-impl Book {
+impl WorkerQueue {
     #[inline]
     pub(super) fn new(
         lane: Arc<Lane>,
@@ -105,7 +105,7 @@ impl Book {
         index: usize,
         generation: u64,
         life: Life,
-        tally: Arc<Tally>,
+        metrics: Arc<Metrics>,
     ) -> Self {
         let arena = Allocator::new(lane.arena_bytes);
         Self {
@@ -128,7 +128,7 @@ impl Book {
             grace: None,
             has_sleepers: false,
             counts: Counts::default(),
-            tally,
+            metrics,
         }
     }
 
@@ -207,7 +207,7 @@ impl Book {
                     let limit = self.arena.capacity();
                     let why = format!("{len} bytes are more than the limit of {limit}");
                     let error = TaskError::not_encoded(job.info().name, &why);
-                    after.watched.extend(fail(&self.tally, job, error));
+                    after.watched.extend(fail(&self.metrics, job, error));
                     return Ok(());
                 }
                 None => return Err(job),
@@ -461,7 +461,7 @@ impl Book {
             self.count_failures(answer.payload.as_slice());
         }
         after.watched.extend(match stamp {
-            Some(_) if chunk.is_none() => job.answer_timed(answer, Arc::clone(&self.tally)),
+            Some(_) if chunk.is_none() => job.answer_timed(answer, Arc::clone(&self.metrics)),
             _ => job.answer(answer, chunk),
         });
     }
@@ -551,7 +551,7 @@ impl Book {
             return Stopped::Over;
         };
         let error = error.worker_is(self.pid);
-        after.watched.extend(fail(&self.tally, job, error));
+        after.watched.extend(fail(&self.metrics, job, error));
         self.wake_joiners(after);
         if skipped {
             return Stopped::NeverRan;
@@ -658,14 +658,14 @@ impl Book {
             self.lane.slot(seq).skip();
             if let Some(job) = self.entry(seq).job.take() {
                 let error = error(job.info().name);
-                after.watched.extend(fail(&self.tally, job, error));
+                after.watched.extend(fail(&self.metrics, job, error));
             }
         }
         self.wake_joiners(after);
     }
 }
 
-/// What [`Book::stop_job`] found.
+/// What [`WorkerQueue::stop_job`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stopped {
     /// It had an outcome.

@@ -1,7 +1,7 @@
 //! What the submitter knows of its tasks, and what it decides: without I/O, and without a clock.
 //!
-//! The README of this folder has the states. Whoever has the lock of the desk calls its methods with
-//! what has happened; what is to be said to others goes to [`Desk::says`], what is to be done when
+//! The README of this folder has the states. Whoever has the lock of the coordinator calls its methods with
+//! what has happened; what is to be said to others goes to [`Coordinator::says`], what is to be done when
 //! the lock is given up to [`After`].
 
 mod agents;
@@ -24,13 +24,13 @@ pub(super) use self::outcomes::stays;
 
 use self::agents::Agents;
 use super::wire::{self, Order, Part, Run, Verdict};
-use crate::engine::agenda::Agenda;
+use crate::engine::timers::Timers;
 use crate::engine::{Bounds, Config, SHUT_DOWN};
 use crate::error::task_error::TaskError;
 use crate::job::cell::{Claimed, Effects, Job, Watched};
+use crate::metrics::recorder::Metrics;
 use crate::metrics::stats::Part as Timed;
 use crate::metrics::stats::Stats;
-use crate::metrics::tally::Tally;
 
 /// How many jobs are published and not over. The others wait here, where a cancel costs nothing.
 const MAX_OUT: usize = 10_000;
@@ -61,7 +61,7 @@ const ORPHAN_TIME: Duration = Duration::from_secs(60);
 /// How long after its deadline the submitter itself ends a task, whose agent should have.
 const DEADLINE_SLACK: Duration = Duration::from_secs(1);
 
-/// To be done when the lock of the desk was given up.
+/// To be done when the lock of the coordinator was given up.
 #[derive(Default)]
 pub(super) struct After {
     /// Handles to be woken: runs wakers and callbacks.
@@ -139,7 +139,7 @@ enum Due {
     Again(Run),
 }
 
-/// Whether the desk takes jobs.
+/// Whether the coordinator takes jobs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Phase {
     Open,
@@ -165,7 +165,7 @@ struct Counts {
     out_bytes: usize,
 }
 
-pub(super) struct Desk {
+pub(super) struct Coordinator {
     /// By the lower half of a job's number; the upper half is which one it is in this place.
     entries: Vec<(u32, Option<Entry>)>,
     free: Vec<u32>,
@@ -179,7 +179,7 @@ pub(super) struct Desk {
     orphans: HashMap<Run, Instant>,
     /// Nothing is published before.
     hold_until: Option<Instant>,
-    agenda: Agenda<Due>,
+    timers: Timers<Due>,
     agents: Agents,
     counts: Counts,
     pub(super) bounds: Bounds,
@@ -205,7 +205,7 @@ pub(super) struct Desk {
     unwanted: usize,
     /// The turn that places begin with.
     first_turn: u32,
-    tally: Arc<Tally>,
+    metrics: Arc<Metrics>,
     pub(super) says: Vec<Say>,
 }
 
@@ -216,12 +216,12 @@ pub(super) enum Cancelled {
     Yes,
 }
 
-impl Desk {
+impl Coordinator {
     pub(super) fn new(
         config: &Config,
         no_worker_timeout: Option<Duration>,
         abi: &str,
-        tally: Arc<Tally>,
+        metrics: Arc<Metrics>,
         now: Instant,
     ) -> Self {
         Self {
@@ -232,7 +232,7 @@ impl Desk {
             unacked: BTreeMap::new(),
             orphans: HashMap::new(),
             hold_until: None,
-            agenda: Agenda::new(),
+            timers: Timers::new(),
             agents: Agents::new(abi, no_worker_timeout, now),
             counts: Counts::default(),
             bounds: config.bounds(),
@@ -249,7 +249,7 @@ impl Desk {
             ticked: now,
             unwanted: 0,
             first_turn: 0,
-            tally,
+            metrics,
             says: Vec::new(),
         }
     }
@@ -339,7 +339,7 @@ impl Desk {
             place.is_some_and(|(turn, _)| *turn == (job >> 32) as u32)
         };
         // Numbers only: nothing foreign is dropped.
-        drop(self.agenda.add(at, due, is_wanted));
+        drop(self.timers.add(at, due, is_wanted));
     }
 
     // ---- out ----
@@ -463,7 +463,7 @@ impl Desk {
                 }) = self.entry_mut(index)
                 {
                     let waited = now.saturating_duration_since(std::mem::replace(at, now));
-                    self.tally.took(Timed::Wait, 1, waited);
+                    self.metrics.took(Timed::Wait, 1, waited);
                 }
                 // Large arguments are fetched first, for who knows how long.
                 let is_small = self
@@ -538,7 +538,7 @@ impl Desk {
 
     pub(super) fn stats(&self) -> Stats {
         let overdue = self.unwanted;
-        let stats = self.tally.stats();
+        let stats = self.metrics.stats();
         Stats {
             workers: self.agents.seats(),
             queued: self.counts.queued,

@@ -20,14 +20,14 @@ const MAX_MICROS: u32 = 60;
 
 /// How long it is worth to spin, learnt from the last waits.
 #[derive(Debug)]
-pub(crate) struct Patience {
+pub(crate) struct AdaptiveSpin {
     looks: AtomicU32,
     micros: AtomicU32,
     /// On one processor the other side runs only while this one does not.
     is_alone: bool,
 }
 
-impl Patience {
+impl AdaptiveSpin {
     pub(crate) fn new() -> Self {
         Self {
             looks: AtomicU32::new(MAX_LOOKS),

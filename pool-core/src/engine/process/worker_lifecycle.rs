@@ -97,7 +97,7 @@ pub(super) enum CameTo {
 }
 
 #[derive(Debug)]
-pub(super) struct Fleet {
+pub(super) struct WorkerLifecycle {
     workers: Vec<Worker>,
     mode: Mode,
     /// Which places have had a worker that said hello.
@@ -113,7 +113,7 @@ pub(super) struct Fleet {
     last_words: Option<String>,
 }
 
-impl Fleet {
+impl WorkerLifecycle {
     pub(super) fn seen(&self) -> Seen {
         let in_state = |is: fn(&Worker) -> bool| {
             let workers = self.workers[..self.target].iter();

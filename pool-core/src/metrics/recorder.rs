@@ -29,7 +29,7 @@ thread_local! {
     static SUBMITTED: Cell<u32> = const { Cell::new(0) };
 }
 
-pub(crate) struct Tally {
+pub(crate) struct Metrics {
     born: Instant,
     /// The number of tasks of which one is a sample. Read at each submit, and seldom written.
     every: CachePadded<AtomicU32>,
@@ -79,7 +79,7 @@ impl Stamp {
     }
 }
 
-impl Tally {
+impl Metrics {
     pub(crate) fn new() -> Self {
         Self {
             born: Instant::now(),
@@ -198,10 +198,10 @@ impl Tally {
 mod tests {
     use super::*;
 
-    fn wait_of(tally: &Tally, from: Duration, to: Duration) -> Duration {
-        let stamp = Stamp::of_note(tally.stamp(tally.born + from).to_note()).unwrap();
-        tally.waited(stamp, tally.born + to);
-        tally.stats().times.wait().unwrap()
+    fn wait_of(metrics: &Metrics, from: Duration, to: Duration) -> Duration {
+        let stamp = Stamp::of_note(metrics.stamp(metrics.born + from).to_note()).unwrap();
+        metrics.waited(stamp, metrics.born + to);
+        metrics.stats().times.wait().unwrap()
     }
 
     #[test]
@@ -213,19 +213,19 @@ mod tests {
             (hours(1000), Duration::from_millis(3)),
             (hours(24 * 365), hours(2)),
         ] {
-            let told = wait_of(&Tally::new(), from, from + wait);
+            let told = wait_of(&Metrics::new(), from, from + wait);
             assert!(told.abs_diff(wait) < Duration::from_micros(5), "{told:?}");
         }
     }
 
     #[test]
     fn the_mean_of_short_waits_is_right() {
-        let tally = Tally::new();
+        let metrics = Metrics::new();
         let wait = Duration::from_nanos(700);
         let mut told = Duration::ZERO;
         for i in 0..10_000 {
             let from = Duration::from_nanos(1_237 * i);
-            told = wait_of(&tally, from, from + wait);
+            told = wait_of(&metrics, from, from + wait);
         }
         assert!(told.abs_diff(wait) < Duration::from_nanos(100), "{told:?}");
     }
@@ -241,16 +241,16 @@ mod tests {
 
     #[test]
     fn slow_tasks_are_all_samples_and_quick_ones_seldom() {
-        let tally = Tally::new();
+        let metrics = Metrics::new();
         let samples = || {
             (0..10 * SAMPLE_EVERY)
-                .filter(|_| tally.takes_a_sample())
+                .filter(|_| metrics.takes_a_sample())
                 .count()
         };
         assert_eq!(samples(), 10 * SAMPLE_EVERY as usize);
-        tally.ran(Duration::from_nanos(100));
+        metrics.ran(Duration::from_nanos(100));
         assert_eq!(samples(), 10);
-        tally.ran(WORTH_TIMING);
+        metrics.ran(WORTH_TIMING);
         assert_eq!(samples(), 10 * SAMPLE_EVERY as usize);
     }
 }

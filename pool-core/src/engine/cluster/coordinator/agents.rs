@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::super::names::is_token;
 use super::super::wire::{Part, Present};
-use super::{After, Desk, State};
+use super::{After, Coordinator, State};
 use crate::error::pool_error::MAX_WORKERS;
 use crate::error::task_error::{TaskError, TaskErrorKind};
 use crate::task::retry::{self, Fate};
@@ -221,7 +221,7 @@ impl Agents {
     }
 }
 
-impl Desk {
+impl Coordinator {
     /// An agent has said who it is.
     pub(in super::super) fn present(&mut self, mut agent: Present, now: Instant) {
         if !is_token(&agent.agent) || !is_token(&agent.abi) {

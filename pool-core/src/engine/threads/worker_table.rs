@@ -8,7 +8,7 @@ use crossbeam_utils::CachePadded;
 use super::ledger::Ledger;
 use super::worker::{Queues, Stealers};
 use crate::job::cell::Seat;
-use crate::metrics::tally::Tally;
+use crate::metrics::recorder::Metrics;
 
 /// What others see of a worker. It stays when the worker has ended, for the next one in its place.
 pub(super) struct Worker {
@@ -22,7 +22,7 @@ pub(super) struct Worker {
 
 /// Places for workers. They are taken in order and never given back, so that others may look at
 /// all of them without a lock.
-pub(super) struct Roster {
+pub(super) struct WorkerTable {
     places: Box<[OnceLock<Box<CachePadded<Worker>>>]>,
     /// How many places are taken.
     len: AtomicUsize,
@@ -30,13 +30,13 @@ pub(super) struct Roster {
     target: AtomicUsize,
     /// The queues of workers that have ended, by place.
     vacant: Mutex<Vec<Option<Queues>>>,
-    tally: Arc<Tally>,
+    metrics: Arc<Metrics>,
 }
 
-impl Roster {
-    pub(super) fn new(target: usize, tally: Arc<Tally>) -> Self {
+impl WorkerTable {
+    pub(super) fn new(target: usize, metrics: Arc<Metrics>) -> Self {
         Self {
-            tally,
+            metrics,
             places: (0..crate::error::pool_error::MAX_WORKERS)
                 .map(|_| OnceLock::new())
                 .collect(),
@@ -67,26 +67,26 @@ impl Roster {
     /// As long as it is held, nobody is hired and nobody leaves.
     pub(super) fn lock(&self) -> Vacancies<'_> {
         Vacancies {
-            roster: self,
+            worker_table: self,
             vacant: self.vacant.lock().unwrap_or_else(PoisonError::into_inner),
         }
     }
 }
 
-/// The lock of a roster.
+/// The lock of a worker table.
 pub(super) struct Vacancies<'a> {
-    roster: &'a Roster,
+    worker_table: &'a WorkerTable,
     vacant: MutexGuard<'a, Vec<Option<Queues>>>,
 }
 
 impl Vacancies<'_> {
     pub(super) fn set_target(&self, target: usize) {
-        self.roster.target.store(target, Release);
+        self.worker_table.target.store(target, Release);
     }
 
     /// A vacant place that should be filled, with its queues.
     pub(super) fn fill(&mut self) -> Option<(usize, Queues)> {
-        let target = self.roster.target();
+        let target = self.worker_table.target();
         let vacant = self.vacant.iter_mut().take(target).enumerate();
         for (index, queues) in vacant {
             if let Some(queues) = queues.take() {
@@ -102,13 +102,13 @@ impl Vacancies<'_> {
             stealers: queues.stealers(),
             seat: Seat::new(),
             ran: AtomicU64::new(0),
-            ledger: Arc::new(Ledger::new(Arc::clone(&self.roster.tally))),
+            ledger: Arc::new(Ledger::new(Arc::clone(&self.worker_table.metrics))),
         };
-        let place = &self.roster.places[index];
+        let place = &self.worker_table.places[index];
         debug_assert!(place.get().is_none(), "places are taken in order");
         place.get_or_init(|| Box::new(CachePadded::new(worker)));
         self.vacant.push(None);
-        self.roster.len.store(index + 1, Release);
+        self.worker_table.len.store(index + 1, Release);
         Some((index, queues))
     }
 

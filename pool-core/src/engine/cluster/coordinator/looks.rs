@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Desk, Run, Say, State};
+use super::{Coordinator, Run, Say, State};
 
 /// A message that no agent took for this time may be lost.
 const LOST_AFTER: Duration = Duration::from_secs(10);
@@ -14,7 +14,7 @@ const ALL_LOST_AFTER: Duration = Duration::from_secs(2);
 /// How many looks at the queue have to find too little in it, or too much.
 pub(super) const LOOKS: u32 = 2;
 
-impl Desk {
+impl Coordinator {
     /// How many messages there have to be in the queue, if that is to be known.
     pub(in super::super) fn expects(&self) -> Option<usize> {
         let expected = self.counts.published.saturating_sub(self.unacked.len());

@@ -2,13 +2,13 @@
 
 use std::time::Instant;
 
-use super::{After, Cancelled, Desk, Due, Entry, Phase, Say, State};
+use super::{After, Cancelled, Coordinator, Due, Entry, Phase, Say, State};
 use crate::error::task_error::Abandon;
 use crate::error::task_error::{TaskError, TaskErrorKind};
 use crate::job::cell::{Claimed, Job};
 use crate::task::retry::Again;
 
-impl Desk {
+impl Coordinator {
     /// Resolves a job with `Cancelled`, if it has no outcome yet; what runs only with `running`.
     pub(in super::super) fn cancel(
         &mut self,
@@ -64,7 +64,7 @@ impl Desk {
             after.abandoned.push(entry.job.job().clone());
         }
         if tasks == 0 {
-            self.tally.failed(
+            self.metrics.failed(
                 match reason {
                     Abandon::Cancelled => TaskErrorKind::Cancelled,
                     Abandon::TimedOut | Abandon::Expired => TaskErrorKind::TimedOut,
@@ -94,7 +94,7 @@ impl Desk {
     pub(super) fn fail(&self, job: Claimed, error: TaskError, after: &mut After) {
         // Of one that was resolved early, that was counted then.
         if !job.head().is_resolved() {
-            self.tally.failed(error.kind(), job.chunk().max(1));
+            self.metrics.failed(error.kind(), job.chunk().max(1));
         }
         after.watched.extend(job.fail(error));
     }
