@@ -34,10 +34,10 @@ The pictures of the backends have to be the same, byte for byte. Exit code: 0 if
 not or if the file cannot be written, 2 for arguments that make no sense.
 ";
 
-/// After so many steps a point counts as one of the set.
+/// The number of steps after which a point counts as one of the set.
 const MAX_STEPS: u32 = 1_000;
 
-/// Each pixel is the mean of so many times so many points.
+/// Each pixel is the mean of `POINTS` × `POINTS` points.
 const POINTS: u32 = 2;
 
 const MAX_SIDE: u32 = 20_000;

@@ -5,7 +5,7 @@ use std::io;
 
 use pool_core::{RemoteError, pool_task};
 
-/// Each picture is so many pixels wide and high.
+/// The width and height of a picture in pixels.
 pub(crate) const SIDE: u32 = 160;
 
 const MAX_STEPS: u32 = 300;

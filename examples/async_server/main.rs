@@ -30,10 +30,10 @@ use tokio::time::{sleep, timeout};
 use crate::args::Mode;
 use crate::fractal::julia;
 
-/// So many requests may wait for a worker.
+/// The maximum number of requests that wait for a worker.
 const QUEUE: usize = 32;
 
-/// Who finds the queue full waits for so long before it is turned away.
+/// How long a request waits for a place in a full queue before it is refused.
 const WAIT_FOR_ROOM: Duration = Duration::from_millis(50);
 
 /// No answer takes longer: this wait, and the deadlines of the task.

@@ -97,7 +97,7 @@ fn width(text: &str) -> u32 {
     text.chars().count() as u32 * LETTER.0
 }
 
-/// At most so many letters.
+/// Shortens a text to at most `letters` letters.
 fn shortened(text: &str, letters: u32) -> String {
     let letters = letters as usize;
     if text.chars().count() <= letters {

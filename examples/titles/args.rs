@@ -54,7 +54,7 @@ pub(crate) struct Options {
     pub(crate) workers: Option<usize>,
     pub(crate) json: bool,
     pub(crate) progress: bool,
-    /// So many pages of the bundled site.
+    /// The number of pages of the bundled site.
     pub(crate) pages: Option<usize>,
     pub(crate) inputs: Vec<OsString>,
 }

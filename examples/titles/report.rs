@@ -11,7 +11,7 @@ use crate::{Run, site};
 /// Names are padded to this width at most.
 const NAME_WIDTH: usize = 32;
 
-/// So many differences between backends are shown to people.
+/// The maximum number of differences between backends that are shown.
 const DIFFERENCES_SHOWN: usize = 10;
 
 /// What several backends found on the same pages.

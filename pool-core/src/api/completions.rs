@@ -27,7 +27,7 @@ struct Inbox {
 #[derive(Default)]
 struct Arrived {
     numbers: VecDeque<usize>,
-    /// Who is woken by the next one.
+    /// The waiter that the next one wakes.
     waker: Option<Waker>,
     /// Whether a thread sleeps on the bell: to ring it is a system call.
     sleeps: bool,
@@ -45,7 +45,7 @@ impl Inbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until there is a number, at most so long.
+    /// Waits for a number, at most until the limit.
     fn sleep(&self, limit: Option<Duration>) {
         let mut arrived = self.arrived();
         arrived.sleeps = true;

@@ -462,7 +462,7 @@ pub(crate) fn head_reply(kind: Reply, reply: &mut [u8]) {
     reply[1..REPLY_HEAD].copy_from_slice(&len.to_le_bytes());
 }
 
-/// The first of the replies of a chunk; `None` where the bytes are none.
+/// The first of the replies of a chunk; `None` if the bytes are not a reply.
 #[inline]
 fn split_reply(bytes: &[u8]) -> Option<(Reply, &[u8], &[u8])> {
     let (kind, behind) = bytes.split_first()?;
@@ -481,7 +481,7 @@ pub(crate) fn failures(mut replies: &[u8]) -> impl Iterator<Item = TaskErrorKind
     all.filter_map(Reply::failure)
 }
 
-/// Parent side: what the first `count` replies of a chunk mean; fewer where they are none.
+/// Parent side: what the first `count` replies of a chunk mean; fewer if the bytes end earlier.
 pub(crate) fn open_replies<R: DeserializeOwned + 'static>(
     bytes: &[u8],
     count: usize,

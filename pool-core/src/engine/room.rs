@@ -68,7 +68,7 @@ impl Room {
         self.watching.load(SeqCst) > 0
     }
 
-    /// So much waits in the queue now: whether somebody is to be woken for it.
+    /// Whether a waiter is to be woken, now that this much waits in the queue.
     pub(super) fn is_due(&self, bounds: Bounds, items: usize, bytes: usize) -> bool {
         self.is_wanted()
             && (bounds.are_far(items, bytes)

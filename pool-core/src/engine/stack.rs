@@ -10,7 +10,7 @@ const MIN: usize = 256 << 10;
 /// The largest stack. No kernel has more address space to give than some of these.
 const MAX: usize = 1 << 40;
 
-/// The default where the limit of the main thread is lower, or where there is none.
+/// The default if the limit of the main thread is lower, or if it has no limit.
 const DEFAULT: usize = 8 << 20;
 
 /// The size for what the user asked for, if it was anything.

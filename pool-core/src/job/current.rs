@@ -87,7 +87,7 @@ impl Current {
     /// The seed for the random numbers of the task: the one that it was given with
     /// [`TaskExt::seed`](crate::TaskExt::seed), or that its index in a map and the root seed of
     /// [`Map::seed`](crate::Map::seed) make, the same on every backend, with any number of workers
-    /// and in every retry. Where there is none, a random number, another one each time.
+    /// and in every retry. Without a seed it is another random number at each call.
     #[must_use]
     pub fn seed(&self) -> u64 {
         let given = self.frame.and_then(|frame| frame.seed);

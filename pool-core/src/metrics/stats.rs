@@ -163,7 +163,7 @@ impl Failures {
     }
 }
 
-/// "2 panicked, 1 worker lost"; nothing where there are none.
+/// "2 panicked, 1 worker lost"; nothing without failures.
 impl fmt::Display for Failures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.iter().next().is_none() {

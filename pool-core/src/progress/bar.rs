@@ -1,6 +1,6 @@
 //! The bars, drawn with `indicatif`: all of them below each other at the end of the terminal.
 //!
-//! What is in a line is decided in [`layout`](super::layout). The line that stays of a map that is
+//! The contents of a line are decided in [`layout`](super::layout). The line that stays of a map that is
 //! over is written like a log line, above the bars of the others.
 
 use std::cell::Cell;
@@ -189,7 +189,7 @@ impl Terminal {
         }
     }
 
-    /// Says to each bar what is in its line.
+    /// Sets the line of each bar.
     fn lay_out(&mut self) {
         let states: Vec<_> = self.bars.iter().map(|bar| &bar.state).collect();
         let rows = layout::rows(&states, self.width(), measure_text_width);

@@ -13,7 +13,7 @@ pub(super) type Measure = fn(&str) -> usize;
 pub(super) struct Row {
     /// With the space behind it.
     pub(super) title: String,
-    /// How long the bar is, without the brackets and the space behind them; 0: there is none.
+    /// The length of the bar, without the brackets and the space behind them; 0 if there is no bar.
     pub(super) bar: usize,
     pub(super) numbers: String,
 }
@@ -23,7 +23,7 @@ struct Level {
     cells: fn(&ProgressState) -> Vec<String>,
     /// Between two cells.
     gap: usize,
-    /// How long the bar is at least; 0: there is none.
+    /// The minimum length of the bar; 0 if there is no bar.
     bar: usize,
 }
 

@@ -17,7 +17,7 @@ pub(super) struct Speed {
 }
 
 impl Speed {
-    /// The rate when so many are done after so long, in outcomes a second.
+    /// The current rate in outcomes a second: `done` of them after `elapsed`.
     pub(super) fn look(&mut self, done: u64, elapsed: Duration) -> f64 {
         let passed = elapsed.saturating_sub(self.elapsed).as_secs_f64();
         if passed > 0.0 {

@@ -51,7 +51,7 @@ pub(crate) fn to_bytes(seed: u64) -> [u8; LEN] {
     seed.to_le_bytes()
 }
 
-/// Arguments and the seed that travels behind them; `None`: there is none.
+/// Arguments and the seed behind them; `None` if the bytes are too short for one.
 pub(crate) fn split(bytes: &[u8]) -> Option<(&[u8], u64)> {
     let (args, seed) = bytes.split_last_chunk()?;
     Some((args, u64::from_le_bytes(*seed)))

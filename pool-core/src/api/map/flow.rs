@@ -1,4 +1,4 @@
-//! A map at work: what was read, what is in flight, what comes out.
+//! A running map: the items it has read, its tasks in flight, its results.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -48,7 +48,7 @@ pub(super) struct Flow<I: Iterator<Item: Task>> {
     held: Option<(I::Item, usize)>,
     /// The index of the next task to be submitted.
     next_in: usize,
-    /// What is in flight, in the order of the inputs.
+    /// The tasks in flight, in the order of the inputs.
     pub(super) window: VecDeque<Part<I::Item>>,
     /// Has it instead where results come as they are ready.
     pub(super) unordered: Option<Unordered<I::Item>>,
@@ -64,7 +64,7 @@ pub(super) struct Flow<I: Iterator<Item: Task>> {
     pub(super) seeds: Option<Seeds>,
     pub(super) timeout: Option<Duration>,
     pub(super) stops: Stops,
-    /// Copies of what is in flight, by index, where the input is to be given back.
+    /// Copies of the tasks in flight, by index, if the input is to be returned with the result.
     pub(super) copies: Option<HashMap<usize, I::Item>>,
     /// Whether it must not block: then there is [room](Self::has_room) for each job beforehand.
     pub(super) is_async: bool,
@@ -225,7 +225,7 @@ impl<I: Iterator<Item: Task>> Flow<I> {
         self.ahead == 0 && self.input.is_none() && self.read.is_empty() && self.held.is_none()
     }
 
-    /// How many tasks a chunk may have so that every worker gets some of what is left.
+    /// The size of a chunk at which every worker gets some of the remaining tasks.
     fn share(&self) -> usize {
         let left = self
             .input

@@ -1,4 +1,4 @@
-//! What is in flight of a map whose results come as they are ready.
+//! The tasks in flight of an unordered map.
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -155,9 +155,9 @@ pub(super) enum Fate {
 /// The bytes of an outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Payload {
-    /// So many, behind the message.
+    /// The number of bytes, which follow the message.
     Here(u32),
-    /// So many, to be fetched.
+    /// The number of bytes, which are to be fetched.
     Stays(u64),
 }
 

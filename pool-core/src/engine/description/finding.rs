@@ -47,7 +47,7 @@ pub enum Finding {
     },
     /// Every worker has ended for want of work; they come back with it.
     Resting,
-    /// Workers run the initializer, and take no tasks so long.
+    /// Workers run the initializer, and take no tasks until it ends.
     Initializing {
         /// How many.
         workers: usize,

@@ -15,7 +15,7 @@ const WIDTH: usize = 80;
 /// The maximum number of workers that are listed: those whose tasks have run the longest.
 const MAX_LISTED: usize = 12;
 
-/// What was not seen for so long was not seen before.
+/// A task that was seen for less than this was seen now for the first time.
 pub(super) const SEEN_NOW: Duration = Duration::from_millis(1);
 
 /// How long the name of a task may be there.

@@ -144,7 +144,7 @@ impl Scheduler {
             && let Some(worker_queue) = &mut self.worker_queues[index]
         {
             worker_queue.life.init = Init::Runs(handle);
-            // It is none of the tasks that the worker may be given.
+            // It does not count toward the tasks that the worker may run.
             worker_queue.life.was_taken_from();
         }
     }
@@ -181,7 +181,7 @@ impl Scheduler {
             Ok(()) | Err(_) => {
                 if let Some(worker_queue) = self.worker_queue(index, generation) {
                     worker_queue.life.init = Init::Done;
-                    // What is done so far is none of the tasks.
+                    // Earlier work does not count toward the tasks.
                     worker_queue.counts.others = worker_queue.done;
                 }
                 self.turn(after);

@@ -1,6 +1,6 @@
 //! Back-pressure: how much waits for a worker, how much may, and what `stats` says of it.
 //!
-//! What waits is what is in the backlog and what is in a lane behind the task that its worker is
+//! *Queued* means in the backlog, or in a lane behind the task that its worker is
 //! at.
 
 use super::after::After;

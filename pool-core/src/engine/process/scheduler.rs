@@ -120,7 +120,7 @@ impl Scheduler {
 
     // ---- jobs ----
 
-    /// Takes a job, for which room is reserved or not; it comes back where there is none.
+    /// Takes a job, with or without a reserved place in the queue; returns it if the queue is full.
     pub(super) fn submit(
         &mut self,
         job: Claimed,
@@ -319,7 +319,7 @@ impl Scheduler {
         }
     }
 
-    /// Collects what is done; says whether there was anything.
+    /// Collects finished tasks; returns whether there were any.
     pub(super) fn collect(&mut self, after: &mut After) -> bool {
         let mut any = false;
         let starved = !self.backlog.is_empty();

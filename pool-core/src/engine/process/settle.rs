@@ -89,7 +89,7 @@ impl WorkerQueue {
     }
 }
 
-/// What is left of a dead worker's lane.
+/// The contents of a dead worker's lane.
 pub(super) struct Settled {
     /// What had not started.
     pub(super) waiting: Vec<Claimed>,

@@ -342,7 +342,7 @@ impl Supervisor {
         }
     }
 
-    /// Waits for something that happens, for so long; says whether something did.
+    /// Waits for an event, at most for this time; returns whether one happened.
     fn hear_all(&mut self, limit: Option<Duration>) -> bool {
         let timeout = limit.map(timespec);
         let mut events = Vec::with_capacity(2 * self.processes.len() + 1);
@@ -468,7 +468,7 @@ impl Supervisor {
 
     /// A worker has ended.
     fn died(&mut self, index: usize) {
-        // Its hello, or the reason why there is none, may still lie in the socket.
+        // Its hello, or the reason for not sending one, may still be in the socket.
         if self.worker_lifecycle.is_starting(index) {
             self.hear(index);
         }

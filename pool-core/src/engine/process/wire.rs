@@ -128,7 +128,7 @@ pub(super) struct Hello {
     pub(super) identity: Identity,
 }
 
-/// Why a message is none.
+/// Why a message could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unreadable {
     /// Not a message of any version.

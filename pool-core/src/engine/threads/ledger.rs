@@ -15,7 +15,7 @@ use crate::metrics::stats::Mean;
 #[repr(align(128))]
 pub(super) struct Ledger {
     pub(super) count: Count,
-    /// Of which nobody hears.
+    /// Runs of the initializer, which no caller is told of.
     pub(super) initializer: Count,
     /// Tasks of batches, and how long they ran.
     batched: AtomicU64,

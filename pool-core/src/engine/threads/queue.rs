@@ -71,7 +71,7 @@ impl Queue {
         shard.len.load(Relaxed) < limit
     }
 
-    /// The same for a shard that holds fewer than so many; else the job comes back.
+    /// Pushes a job if the shard holds fewer than `limit`; otherwise returns it.
     pub(super) fn push_below(&self, limit: usize, job: Job) -> Result<(), Job> {
         let shard = &self.shards[own_shard() % self.shards.len()];
         let mut jobs = shard.lock();

@@ -35,7 +35,7 @@ struct State {
 enum Life {
     NotStarted,
     Runs,
-    /// There is none, and will be none.
+    /// No timer thread runs, and none is started any more.
     Over,
 }
 
@@ -72,7 +72,7 @@ impl Timer {
         self.changed.notify_one();
     }
 
-    /// Keeps a task that failed, and has it run again after so long.
+    /// Keeps a task that failed, and runs it again after `after`.
     pub(super) fn keep(&self, after: Duration, paused: Paused, pool: &Arc<Shared>) {
         pool.paused.fetch_add(1, SeqCst);
         let now = clock::now();

@@ -180,7 +180,7 @@ pub(super) fn run(shared: &Arc<Shared>, queues: Queues, index: usize) {
     match end {
         End::Left => {}
         End::Closed => {
-            // Jobs on it would be dropped without an outcome; there are none.
+            // It must be empty: jobs on it would be dropped without an outcome.
             let local = LOCAL.take_out();
             debug_assert!(local.is_none_or(|local| local.stack.is_empty()));
         }

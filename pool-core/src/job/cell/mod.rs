@@ -161,7 +161,7 @@ pub(crate) struct Vtable {
     remote: unsafe fn(NonNull<Head>) -> NonNull<Remote>,
     /// Makes a cell of the same type with other arguments, claimed; two pointers to it.
     sibling: fn(&'static Self, Args, Options) -> NonNull<Head>,
-    /// Drops what is left of the contents. The caller owns them.
+    /// Drops the rest of the contents, which the caller owns.
     clear: unsafe fn(NonNull<Head>),
     /// Moves the outcome to the given `Result<Output, TaskError>`. The caller has won `take`.
     take: unsafe fn(NonNull<Head>, NonNull<()>),

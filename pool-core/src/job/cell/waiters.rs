@@ -1,4 +1,4 @@
-//! Who is woken when a task is resolved: threads, wakers, callbacks, and who waits for many tasks.
+//! The waiters of a task: threads, wakers, callbacks, and those that wait for many tasks.
 //!
 //! No wake-up is lost: a waiter enters the list first and then sets the state word's *watched*
 //! bit ([`State::watch`]); whoever resolves the task reads that bit in the very operation that
@@ -200,7 +200,7 @@ impl Waiters {
         self.list().lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The list, which is made now if there is none.
+    /// The list, which is created on the first use.
     fn list(&self) -> &List {
         let mut list = self.0.load(Acquire);
         if list.is_null() {

@@ -10,7 +10,7 @@ pub(super) const EXPIRES: Duration = Duration::from_secs(20);
 /// How often it says that it is there.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// A request of which nothing has been heard for so long is lost.
+/// A request counts as lost after this time without an answer.
 const SILENCE: Duration = Duration::from_secs(3);
 
 /// After a request that was refused.

@@ -1,4 +1,4 @@
-//! The agents, as a submitter sees them: who is there, who has what, and who is gone.
+//! The agents, as a submitter sees them: which are reachable, what each runs, and which are given up.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -33,7 +33,7 @@ impl Coordinator {
             self.orphans.remove(&run);
             self.publish_again(run);
         }
-        // Who hears nothing at all cannot tell who is gone.
+        // A submitter without a connection cannot judge its agents.
         if self.is_connected {
             for agent in self.agents.lost(now) {
                 self.lost(agent, now, after);

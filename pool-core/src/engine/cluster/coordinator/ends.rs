@@ -146,7 +146,7 @@ impl Coordinator {
         after.wake = true;
     }
 
-    /// Takes no more; what is there is done.
+    /// Takes no more tasks; those that it has are run.
     pub(in super::super) fn drain(&mut self, after: &mut After) {
         if self.phase == Phase::Open {
             self.phase = Phase::Draining;

@@ -212,7 +212,7 @@ impl Slot {
 
     // ---- worker ----
 
-    /// Starts the next task of the chunk; `false`: there is none.
+    /// Starts the next task of the chunk; returns `false` at its end.
     #[inline]
     pub(crate) fn start_next(&self) -> bool {
         self.span

@@ -251,7 +251,7 @@ fn the_number_of_workers_grows_and_shrinks() {
     assert_eq!(worker_lifecycle.resize(1, now), [Action::Kill(1)]);
     assert_eq!(worker_lifecycle.exited(1, KILLED, CameTo::Nothing, now), []);
     assert_eq!(worker_lifecycle.due(now), []);
-    // Who is too many and dies is not replaced.
+    // A surplus worker that dies is not replaced.
     assert_eq!(worker_lifecycle.resize(2, now), []);
     assert_eq!(worker_lifecycle.due(now), [Action::Start(1)]);
     worker_lifecycle.started(1, 8, now);
