@@ -3,7 +3,7 @@
 
     NATS_SERVER=nats-server python3 try.py
 
-Needs nats-py. What is sent is what the backend sends (pool-core/src/backend/cluster/README.md), so
+Needs nats-py. What is sent is what the backend sends (pool-core/src/engine/cluster/README.md), so
 a permission that is missing shows here, as does one that is too many. Ends with 1 if one does.
 """
 

@@ -122,7 +122,7 @@ pub enum Error {
         /// What happened.
         reason: StartFailure,
     },
-    /// Process pools nested deeper than [`MAX_DEPTH`](MAX_DEPTH).
+    /// Process pools nested deeper than [`MAX_DEPTH`].
     TooDeep,
     /// The arguments of the initializer could not be serialized; why.
     Initializer(String),
