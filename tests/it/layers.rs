@@ -6,8 +6,8 @@
 //! children is not counted. Unit tests and models are not part of the library.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::Path;
+
+use crate::tidy::{rust_files, without_unit_tests};
 
 /// The folders, each above those behind it.
 const LAYERS: [&str; 9] = [
@@ -29,37 +29,27 @@ const MAX_PROCESS_CIRCLE: usize = 13;
 
 /// The files of the library by their module, without unit tests: their text.
 fn library() -> BTreeMap<Vec<String>, String> {
-    fn walk(folder: &Path, module: &[String], found: &mut BTreeMap<Vec<String>, String>) {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-            let is_test = ["tests", "model", "simulation"].contains(&name.as_str())
-                || name.ends_with("_tests");
-            if is_test || name == "conformance" {
-                continue;
-            }
-            let mut inner = module.to_vec();
-            if name != "mod" {
-                inner.push(name);
-            }
-            if path.is_dir() {
-                walk(&path, &inner, found);
-            } else if path.extension().is_some_and(|ending| ending == "rs") {
-                found.insert(inner, fs::read_to_string(path).unwrap());
-            }
+    let module = |(path, text): (String, String)| {
+        let path = path.strip_prefix("pool-core/src/")?.strip_suffix(".rs")?;
+        let parts: Vec<_> = path.split('/').map(str::to_owned).collect();
+        let is_left_out = |part: &String| {
+            ["tests", "model", "simulation", "conformance"].contains(&part.as_str())
+                || part.ends_with("_tests")
+        };
+        if parts.iter().any(is_left_out) {
+            return None;
         }
-    }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pool-core/src");
-    let mut found = BTreeMap::new();
-    walk(&root, &[], &mut found);
+        let module = parts.into_iter().filter(|part| part != "mod").collect();
+        Some((module, text))
+    };
+    let found: BTreeMap<_, _> = rust_files().into_iter().filter_map(module).collect();
     assert!(found.len() > 100, "{} files", found.len());
     found
 }
 
-/// The code of a file: without comments and without its unit tests, which are its end.
+/// The code of a file: without comments and unit tests.
 fn code(text: &str) -> String {
-    let end = text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len());
-    let lines = text[..end].lines();
+    let lines = without_unit_tests(text).lines();
     let code = lines.filter(|line| !line.trim_start().starts_with("//"));
     code.collect::<Vec<_>>().join("\n")
 }

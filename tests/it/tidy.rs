@@ -72,9 +72,15 @@ fn files(endings: &[&str]) -> Vec<(String, String)> {
     found.into_iter().map(text).collect()
 }
 
-fn rust_files() -> Vec<(String, String)> {
+/// The Rust files of the repository: path and text.
+pub(crate) fn rust_files() -> Vec<(String, String)> {
     let is_ours = |(path, _): &(String, String)| !path.starts_with("tests/ui/");
     files(&[".rs"]).into_iter().filter(is_ours).collect()
+}
+
+/// The text of a file before its unit tests, which are its end.
+pub(crate) fn without_unit_tests(text: &str) -> &str {
+    text.split("#[cfg(test)]\nmod tests {").next().unwrap()
 }
 
 #[test]
@@ -149,8 +155,7 @@ fn only_constants_are_added_to_points_in_time() {
     };
     let mut sums = 0;
     for (path, text) in rust_files() {
-        // The unit tests of a file are its end.
-        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+        let code = without_unit_tests(&text);
         for (number, line) in (1..).zip(code.lines()).filter(|_| is_library(&path)) {
             for (at, _) in line.match_indices(" + ") {
                 let (point, added) = (&line[..at], &line[at + 3..]);
