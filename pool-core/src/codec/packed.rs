@@ -60,6 +60,34 @@ struct One {
     bits: u64,
 }
 
+/// Gives an integer to the visitor, in its kind.
+#[inline]
+pub(super) fn visit_integer<'de, V: Visitor<'de>>(
+    kind: Number,
+    value: i128,
+    visitor: V,
+) -> Result<V::Value> {
+    /// Calls the method of the kind, if the value is one: a hostile writer decides.
+    macro_rules! visit {
+        ($visit:ident) => {
+            match value.try_into() {
+                Ok(value) => visitor.$visit(value),
+                Err(_) => Err(CodecError::new("an integer exceeds its kind")),
+            }
+        };
+    }
+    match kind {
+        Number::U8 => visit!(visit_u8),
+        Number::U16 => visit!(visit_u16),
+        Number::U32 => visit!(visit_u32),
+        Number::U64 => visit!(visit_u64),
+        Number::I8 => visit!(visit_i8),
+        Number::I16 => visit!(visit_i16),
+        Number::I32 => visit!(visit_i32),
+        _ => visit!(visit_i64),
+    }
+}
+
 /// Gives an integer of the kind that is asked for where it is one, else of the kind that is there.
 macro_rules! integers {
     ($($method:ident $visit:ident $number:ty;)*) => {$(
@@ -105,18 +133,10 @@ impl<'de> Deserializer<'de> for One {
 
     #[inline]
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        let bits = self.bits;
-        match self.kind {
-            Number::U8 => visitor.visit_u8(bits as u8),
-            Number::U16 => visitor.visit_u16(bits as u16),
-            Number::U32 => visitor.visit_u32(bits as u32),
-            Number::U64 => visitor.visit_u64(bits),
-            Number::I8 => visitor.visit_i8(bits as i8),
-            Number::I16 => visitor.visit_i16(bits as i16),
-            Number::I32 => visitor.visit_i32(bits as i32),
-            Number::I64 => visitor.visit_i64(bits as i64),
-            Number::F32 => visitor.visit_f32(f32::from_bits(bits as u32)),
-            Number::F64 => visitor.visit_f64(f64::from_bits(bits)),
+        match (self.integer(), self.kind) {
+            (Some(value), kind) => visit_integer(kind, value, visitor),
+            (None, Number::F32) => visitor.visit_f32(f32::from_bits(self.bits as u32)),
+            (None, _) => visitor.visit_f64(f64::from_bits(self.bits)),
         }
     }
 

@@ -13,7 +13,7 @@ use serde::de::{
 use super::error::CodecError;
 use super::format::{self, Number};
 use super::names::{List, Names, Part, Place};
-use super::packed::Packed;
+use super::packed::{Packed, visit_integer};
 use super::writer::BLOCK;
 
 type Result<T> = std::result::Result<T, CodecError>;
@@ -599,29 +599,6 @@ fn left_out(what: &str) -> CodecError {
         "a {what} has no name, and the type's Deserialize asked for one that it did not ask for \
          before"
     ))
-}
-
-#[inline]
-fn visit_integer<'de, V: Visitor<'de>>(kind: Number, value: i128, visitor: V) -> Result<V::Value> {
-    /// Calls the method of the kind, if the value is one: a hostile writer decides.
-    macro_rules! visit {
-        ($visit:ident) => {
-            match value.try_into() {
-                Ok(value) => visitor.$visit(value),
-                Err(_) => Err(CodecError::new("an integer exceeds its kind")),
-            }
-        };
-    }
-    match kind {
-        Number::U8 => visit!(visit_u8),
-        Number::U16 => visit!(visit_u16),
-        Number::U32 => visit!(visit_u32),
-        Number::U64 => visit!(visit_u64),
-        Number::I8 => visit!(visit_i8),
-        Number::I16 => visit!(visit_i16),
-        Number::I32 => visit!(visit_i32),
-        _ => visit!(visit_i64),
-    }
 }
 
 /// Reads an integer of the kind that is asked for where it is one, else of the kind that is there.
