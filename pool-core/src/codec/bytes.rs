@@ -101,7 +101,7 @@ pub(crate) fn zeroed_vec(len: usize) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Asks the system for large pages, from the first process pool on.
+/// Asks the system for large pages, from the first pool of the program on.
 #[cfg(feature = "processes")]
 pub(crate) static LARGE_PAGES: std::sync::OnceLock<fn(&Range<*const u8>)> =
     std::sync::OnceLock::new();

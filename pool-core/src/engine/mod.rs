@@ -287,6 +287,9 @@ const DEFAULT_QUEUE_BYTES: usize = 4 << 30;
 /// # Errors
 /// What [`PoolBuilder::build`](crate::PoolBuilder::build) says.
 pub(crate) fn start(kind: Backend, config: Config) -> Result<EngineRef, Error> {
+    // The first one stays; all are the same.
+    #[cfg(feature = "processes")]
+    let _ = crate::codec::bytes::LARGE_PAGES.set(process::use_large_pages);
     match kind {
         Backend::Inline => {
             let inline = match &config.initializer {

@@ -59,21 +59,18 @@ use self::wire::Identity;
 use super::ended::Ended;
 use super::room::Room;
 use super::{Backend, Config, Engine, EngineRef, Entry, FORKED};
-use crate::codec::bytes::LARGE_PAGES;
 use crate::engine::description::Description;
 use crate::engine::home::Home;
 use crate::error::pool_error::Error;
 use crate::error::task_error::{TaskError, TaskErrorKind};
 use crate::job::cell::{Claimed, Effects, Job};
 use crate::metrics::recorder::Metrics;
-use crate::metrics::stats::Part;
-use crate::metrics::stats::Stats;
+use crate::metrics::stats::{Part, Stats};
 use crate::sync::adaptive_spin::AdaptiveSpin;
 use crate::sync::clock;
 
 pub(crate) use self::descriptors::Reserved;
-pub(crate) use self::lane::memory::HomeMark;
-use self::lane::memory::use_large_pages;
+pub(crate) use self::lane::memory::{HomeMark, use_large_pages};
 
 /// Of the protocol, for who starts workers that must not be taken for some.
 #[cfg(feature = "conformance")]
@@ -223,8 +220,6 @@ pub(super) fn start(config: Config) -> Result<EngineRef, Error> {
     let Some(door) = crate::engine::door::door() else {
         return Err(Error::NotInitialized);
     };
-    // The first one stays; all are the same.
-    let _ = LARGE_PAGES.set(use_large_pages);
     let depth = worker::depth();
     if depth >= crate::error::pool_error::MAX_DEPTH {
         return Err(Error::TooDeep);
