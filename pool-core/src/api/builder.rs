@@ -5,8 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::api::pool::Pool;
-use crate::api::pool::{checked_workers, global};
+use crate::api::pool::{Pool, checked_workers, global};
 use crate::engine::output::Output;
 use crate::engine::{self, Config, ProcessConfig};
 use crate::error::backend::Backend;

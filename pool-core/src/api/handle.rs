@@ -9,8 +9,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use crate::api::completions::Completions;
-use crate::engine::EngineRef;
-use crate::engine::asynchronous;
+use crate::engine::{EngineRef, asynchronous};
 use crate::error::task_error::TaskError;
 use crate::job::cell::{self, Effect, Effects, Handle, Job};
 

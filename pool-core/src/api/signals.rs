@@ -22,8 +22,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::{Handle, Signals};
 
-use crate::api::pool::Pool;
-use crate::api::pool::WeakPool;
+use crate::api::pool::{Pool, WeakPool};
 use crate::engine::home::Home;
 use crate::error::pool_error::Error;
 

@@ -14,9 +14,8 @@ use serde::de::{DeserializeOwned, Error, SeqAccess, Visitor};
 use serde::ser::Error as _;
 use serde::{Deserializer, Serialize, Serializer};
 
-use crate::codec::BLOCK;
 use crate::codec::bytes::{HUGE, copy, expect_writes};
-use crate::codec::path;
+use crate::codec::{BLOCK, path};
 
 macro_rules! numbers {
     ($($number:ty)*) => {

@@ -15,8 +15,7 @@ use super::tracked::{self, through};
 use super::{Need, Subject, outcome, proc, program, until};
 use crate::api::handle::JoinHandle;
 use crate::api::pool::Pool;
-use crate::error::pool_error::Error;
-use crate::error::pool_error::MAX_WORKERS;
+use crate::error::pool_error::{Error, MAX_WORKERS};
 use crate::error::task_error::TaskErrorKind;
 use crate::pool_task;
 

@@ -13,8 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use crate::error::pool_error::Error;
-use crate::error::pool_error::MAX_WORKERS;
+use crate::error::pool_error::{Error, MAX_WORKERS};
 
 /// The environment variable that overrides the number of CPUs.
 const POOL_WORKERS: &str = "POOL_WORKERS";

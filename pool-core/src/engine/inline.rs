@@ -8,8 +8,7 @@ use std::sync::atomic::{
 use std::time::Instant;
 
 use super::{Backend, Engine, Entry};
-use crate::engine::description::Description;
-use crate::engine::description::Phase;
+use crate::engine::description::{Description, Phase};
 use crate::error::pool_error::Error;
 use crate::error::task_error::{TaskError, TaskErrorKind};
 use crate::job::cell::{Came, Job};

@@ -10,10 +10,8 @@ use crate::codec::bytes::Bytes;
 use crate::codec::{self, Answer};
 use crate::error::panics::drop_quietly;
 use crate::error::task_error::{TaskError, TaskErrorKind};
-use crate::job::work::ChunkFacts;
-use crate::job::work::Work;
-use crate::task::Task;
-use crate::task::{Options, TaskInfo};
+use crate::job::work::{ChunkFacts, Work};
+use crate::task::{Options, Task, TaskInfo};
 
 /// The environment variable that switches the check on where the builder does not say.
 const POOL_CHECK_SERIALIZATION: &str = "POOL_CHECK_SERIALIZATION";

@@ -10,10 +10,8 @@ use crate::codec::bytes::Bytes;
 use crate::codec::{self, Answer};
 use crate::error::task_error::{TaskError, TaskErrorKind};
 use crate::job::cell::{Handle, Job, JobCell};
-use crate::job::work::ChunkFacts;
-use crate::job::work::Work;
-use crate::task::Task;
-use crate::task::{Options, TaskInfo};
+use crate::job::work::{ChunkFacts, Work};
+use crate::task::{Options, Task, TaskInfo};
 
 /// How long an initializer may take that has no timeout of its own.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);

@@ -5,10 +5,8 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::OnceLock;
 
 use crate::codec::{self, Reply};
-use crate::error::pool_error::Duplicate;
-use crate::error::pool_error::Error;
-use crate::task::Task;
-use crate::task::{FNV_OFFSET, TaskId, TaskInfo, fnv1a};
+use crate::error::pool_error::{Duplicate, Error};
+use crate::task::{FNV_OFFSET, Task, TaskId, TaskInfo, fnv1a};
 
 /// One task that is linked into this program.
 #[derive(Debug, Clone, Copy)]

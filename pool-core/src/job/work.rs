@@ -9,12 +9,10 @@ use crate::codec::bytes::Bytes;
 use crate::codec::{self, Answer};
 use crate::error::panics;
 use crate::error::task_error::{TaskError, TaskErrorKind};
-use crate::job::cell::Job;
-use crate::job::cell::{Batch, Handle};
+use crate::job::cell::{Batch, Handle, Job};
 use crate::metrics::recorder::Metrics;
-use crate::task::Task;
 use crate::task::seed::Seeds;
-use crate::task::{Options, TaskInfo};
+use crate::task::{Options, Task, TaskInfo};
 
 /// What there is to know of a chunk beside its replies.
 pub(crate) struct ChunkFacts {

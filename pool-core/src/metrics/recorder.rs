@@ -14,8 +14,7 @@ use std::time::{Duration, Instant};
 use crossbeam_utils::CachePadded;
 
 use crate::error::task_error::TaskErrorKind;
-use crate::metrics::stats::Stats;
-use crate::metrics::stats::{Failures, Mean, Part, Times};
+use crate::metrics::stats::{Failures, Mean, Part, Stats, Times};
 use crate::sync::local::{self, Local};
 
 /// The number of quick tasks of which one is timed.

@@ -15,7 +15,7 @@ use crate::task::seed::Seeds;
 
 /// How many workers are called to a batch at first. As long as its consumer waits, it calls one
 /// more each [`LOOK_AFTER`].
-const FIRST_TICKETS: usize = 8;
+const FIRST_BATCH_JOBS: usize = 8;
 
 /// The consumer of a batch sleeps until there is some work done ([`Pace::nap`](super::pace::Pace)),
 /// and at most until it is so much later, since one of the tasks may take long.
@@ -51,7 +51,7 @@ impl<T: Task> Waiting<T> {
             helpers: Vec::new(),
             more: most - 1,
         };
-        for _ in 1..most.min(FIRST_TICKETS) {
+        for _ in 1..most.min(FIRST_BATCH_JOBS) {
             this.call_one_more(pool);
         }
         this
@@ -64,7 +64,7 @@ impl<T: Task> Waiting<T> {
         self.helpers.push(pool.submit_work(BatchJob(batch), false));
     }
 
-    /// Nothing is left to be done: tickets that nobody has taken up hold the batch no longer. On a
+    /// Nothing is left to be done: batch jobs that nobody has taken up hold the batch no longer. On a
     /// worker's own stack they would until the task that maps has ended.
     pub(super) fn end(self) {
         for batch_job in self.batch_job.iter().chain(&self.helpers) {
@@ -85,7 +85,7 @@ impl<T: Task> Waiting<T> {
 
     /// Whether there is a next outcome, or will be none.
     pub(super) fn is_ready(&mut self) -> bool {
-        self.look_at_ticket();
+        self.look_at_batch_job();
         self.consumer.left() > 0 && (self.failed.is_some() || self.consumer.look() == Found::Done)
     }
 
@@ -94,7 +94,7 @@ impl<T: Task> Waiting<T> {
         let mut spins = 0;
         loop {
             // Before the look at the task: it may have become done in between.
-            self.look_at_ticket();
+            self.look_at_batch_job();
             let found = self.consumer.look();
             // A fork has none of the workers.
             let forked = pool.is_forked();
@@ -133,8 +133,8 @@ impl<T: Task> Waiting<T> {
                 spins += 1;
                 std::hint::spin_loop();
             } else {
-                let ticket_runs = self.batch_job.as_ref().is_none_or(JoinHandle::watch);
-                if ticket_runs && self.consumer.watch(nap) {
+                let batch_job_runs = self.batch_job.as_ref().is_none_or(JoinHandle::watch);
+                if batch_job_runs && self.consumer.watch(nap) {
                     self.park(pool, nap);
                 }
             }
@@ -153,7 +153,7 @@ impl<T: Task> Waiting<T> {
         }
     }
 
-    fn look_at_ticket(&mut self) {
+    fn look_at_batch_job(&mut self) {
         if let Some(batch_job) = &self.batch_job
             && let Some(outcome) = batch_job.try_join()
         {

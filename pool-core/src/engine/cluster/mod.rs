@@ -38,8 +38,7 @@ use crate::error::pool_error::Error;
 use crate::error::task_error::{TaskError, TaskErrorKind};
 use crate::job::cell::{Claimed, Effects, Job};
 use crate::metrics::recorder::Metrics;
-use crate::metrics::stats::Part as Timed;
-use crate::metrics::stats::Stats;
+use crate::metrics::stats::{Part as Timed, Stats};
 
 /// How much of a map goes into one message: it is under way for some tenths of a millisecond.
 const FAR: ChunkLimits = ChunkLimits {

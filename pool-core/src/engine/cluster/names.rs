@@ -1,7 +1,6 @@
 //! The names of the protocol: streams, subjects, inboxes. See the README of this folder.
 
-use crate::task::seed;
-use crate::task::{FNV_OFFSET, fnv1a};
+use crate::task::{FNV_OFFSET, fnv1a, seed};
 
 use super::wire;
 

@@ -6,8 +6,7 @@ use ::bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::error::task_error::Exit;
-use crate::error::task_error::{TaskError, TaskErrorKind};
+use crate::error::task_error::{Exit, TaskError, TaskErrorKind};
 
 /// Changes with every change of these messages; builds of different versions have different
 /// [ABIs](super::names::abi), so they never meet.

@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::after::After;
 use super::scheduler::Scheduler;
-use crate::error::task_error::Abandon;
-use crate::error::task_error::{TaskError, TaskErrorKind};
+use crate::error::task_error::{Abandon, TaskError, TaskErrorKind};
 use crate::job::cell::{Claimed, Job};
 use crate::sync::clock;
 use crate::task::retry::Again;

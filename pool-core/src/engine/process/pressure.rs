@@ -8,8 +8,7 @@ use super::backlog::Backlog;
 use super::scheduler::Scheduler;
 use super::worker_queue::WorkerQueue;
 use crate::engine::{Bounds, Config};
-use crate::metrics::stats::Part;
-use crate::metrics::stats::Stats;
+use crate::metrics::stats::{Part, Stats};
 
 /// The bounds of the queue, and what there was in it.
 pub(super) struct Queue {

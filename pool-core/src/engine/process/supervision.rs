@@ -3,18 +3,16 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::TICK;
 use super::after::After;
 use super::count::fail;
-use super::dispatch;
 use super::lane::Lane;
 use super::place::Place;
 use super::scheduler::{Phase, Scheduler, cancel};
 use super::settle::Settled;
 use super::worker_lifecycle::CameTo;
 use super::worker_queue::WorkerQueue;
-use crate::error::task_error::Exit;
-use crate::error::task_error::{TaskError, TaskErrorKind};
+use super::{TICK, dispatch};
+use crate::error::task_error::{Exit, TaskError, TaskErrorKind};
 use crate::job::cell::Job;
 use crate::metrics::stats::Mean;
 

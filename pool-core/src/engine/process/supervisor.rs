@@ -25,8 +25,7 @@ use super::{ENDED, Shared, TICK, child};
 use crate::engine::{Config, SHUT_DOWN};
 use crate::error::pool_error::{Error, StartFailure};
 use crate::error::task_error::TaskErrorKind;
-use crate::sync::clock;
-use crate::sync::timespec;
+use crate::sync::{clock, timespec};
 
 /// How many messages of one worker are read before the others get their turn.
 const MESSAGES_PER_LOOK: usize = 64;

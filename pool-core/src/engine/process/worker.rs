@@ -26,14 +26,13 @@ use super::lane::memory::{ControlMap, TrustedArena, WriteArena, use_large_pages}
 use super::lane::slot::{Facts, SLOT_INLINE, Start, TELL_JOINER, TELL_SUPERVISOR};
 use super::lane::{Control, monotonic_nanos};
 use super::memory::is_stopped_by_signal;
-use super::pause;
-use super::privilege;
 use super::spawn::Token;
 use super::terminal::{self, Blocked};
 use super::wire::{
     DING, Finished, Hello, Identity, LastWords, MESSAGE_MAX, Progress, Unreadable, VERSION,
     Welcome, kind,
 };
+use super::{pause, privilege};
 use crate::codec::bytes::LARGE_PAGES;
 use crate::codec::{self, Frames, REPLY_HEAD, Reply};
 use crate::engine::home::Home;
@@ -43,13 +42,12 @@ use crate::job::current::{self, Frame, Probe};
 use crate::job::registry::{Catalog, Entry};
 use crate::sync::adaptive_spin::AdaptiveSpin;
 use crate::sync::timespec;
-use crate::task::TaskId;
-use crate::task::seed;
+use crate::task::{TaskId, seed};
 
 /// How deep this process is in nested pools: 0 where no pool started it.
 static DEPTH: AtomicU32 = AtomicU32::new(0);
 
-/// How deep this process is in nested pools.
+/// The value of [`DEPTH`].
 pub(super) fn depth() -> u32 {
     DEPTH.load(Relaxed)
 }

@@ -47,15 +47,13 @@ use super::{Backend, Config, Engine, EngineRef, Entry, FORKED, Help, SHUT_DOWN, 
 use crate::engine::description::Description;
 use crate::engine::home::Home;
 use crate::error::pool_error::Error;
-use crate::error::task_error::Abandon;
-use crate::error::task_error::{TaskError, TaskErrorKind};
+use crate::error::task_error::{Abandon, TaskError, TaskErrorKind};
 use crate::job::cell::{Effects, Job, OnSeat, Paused};
 use crate::job::current::Frame;
 use crate::job::initializer::Initializer;
 use crate::metrics::recorder::{Metrics, Stamp};
 use crate::metrics::stats::Stats;
-use crate::sync::blocked;
-use crate::sync::clock;
+use crate::sync::{blocked, clock};
 
 /// What the workers share.
 struct Shared {

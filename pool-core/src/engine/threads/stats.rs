@@ -11,8 +11,7 @@ use crate::error::task_error::TaskErrorKind;
 use crate::job::cell::{Job, OnSeat};
 use crate::job::current::Frame;
 use crate::metrics::recorder::Stamp;
-use crate::metrics::stats::Part;
-use crate::metrics::stats::Stats;
+use crate::metrics::stats::{Part, Stats};
 
 /// For how many workers a thread that is about to sleep notes what they are at.
 const MAX_NOTED: usize = 16;

@@ -12,8 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::super::timers::Timers;
 use super::Shared;
-use crate::error::task_error::Abandon;
-use crate::error::task_error::TaskError;
+use crate::error::task_error::{Abandon, TaskError};
 use crate::job::cell::{Job, Paused};
 use crate::sync::clock;
 

@@ -49,8 +49,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Instant;
 
-use crate::error::panics::drop_quietly;
-use crate::error::task_error::Abandon;
 pub(crate) use batch::{Batch, BatchConsumer, Found};
 pub(crate) use counts::{Counts, counts_in};
 pub(crate) use effects::{Effect, Effects, is_inside, run_here};
@@ -67,14 +65,13 @@ use self::turn::{Turn, sleep_unless};
 use self::unused::Unused;
 use crate::codec::Answer;
 use crate::codec::args::Args;
-use crate::error::task_error::{TaskError, TaskErrorKind};
+use crate::error::panics::drop_quietly;
+use crate::error::task_error::{Abandon, TaskError, TaskErrorKind};
 use crate::job::current::Frame;
 use crate::job::stops::notify as notify_stopped;
-use crate::job::work::ChunkFacts;
-use crate::job::work::Work;
+use crate::job::work::{ChunkFacts, Work};
 use crate::metrics::recorder::Metrics;
-use crate::task::retry;
-use crate::task::{Options, TaskInfo};
+use crate::task::{Options, TaskInfo, retry};
 
 /// The part of a cell that does not depend on the task's type and is shared by everybody.
 pub(crate) struct Head {

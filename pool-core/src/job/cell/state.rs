@@ -1,9 +1,10 @@
 //! The state word of a task: its phases, its flags, how many pointers there are to its cell, and
 //! who may change them when.
 
-use crate::error::task_error::Abandon;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+
+use crate::error::task_error::Abandon;
 
 /// The phase, in the two lowest bits.
 const PHASE: u32 = 0b11;

@@ -12,8 +12,7 @@ use crate::engine::Entry;
 use crate::error::task_error::{TaskError, TaskErrorKind};
 use crate::job::cell::{Handle, Job, JobCell, Vtable};
 use crate::job::registry::Catalog;
-use crate::job::work::ChunkFacts;
-use crate::job::work::Work;
+use crate::job::work::{ChunkFacts, Work};
 use crate::task::{Options, TaskId, TaskInfo};
 
 /// One task, or with `MANY` a chunk of them.

@@ -24,9 +24,8 @@ use crate::error::task_error::{TaskError, TaskErrorKind};
 use crate::job::cell::{Claimed, Effects, Handle, JobCell};
 use crate::job::work::{Ran, SentChunk};
 use crate::metrics::recorder::Metrics;
-use crate::task::Options;
 use crate::task::seed::Seeds;
-use crate::task::{Task, WithOptions};
+use crate::task::{Options, Task, WithOptions};
 
 #[derive(Serialize, Deserialize)]
 struct Number(u32);

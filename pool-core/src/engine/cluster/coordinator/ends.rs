@@ -3,8 +3,7 @@
 use std::time::Instant;
 
 use super::{After, Cancelled, Coordinator, Due, Entry, Phase, Say, State};
-use crate::error::task_error::Abandon;
-use crate::error::task_error::{TaskError, TaskErrorKind};
+use crate::error::task_error::{Abandon, TaskError, TaskErrorKind};
 use crate::job::cell::{Claimed, Job};
 use crate::task::retry::Again;
 

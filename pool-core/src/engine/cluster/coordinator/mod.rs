@@ -29,8 +29,7 @@ use crate::engine::{Bounds, Config, SHUT_DOWN};
 use crate::error::task_error::TaskError;
 use crate::job::cell::{Claimed, Effects, Job, Watched};
 use crate::metrics::recorder::Metrics;
-use crate::metrics::stats::Part as Timed;
-use crate::metrics::stats::Stats;
+use crate::metrics::stats::{Part as Timed, Stats};
 
 /// How many jobs are published and not over. The others wait here, where a cancel costs nothing.
 const MAX_OUT: usize = 10_000;

@@ -11,8 +11,7 @@ use crate::error::task_error::{TaskError, TaskErrorKind};
 use crate::job::cell::{Claimed, Job};
 use crate::job::work::ChunkFacts;
 use crate::metrics::stats::Part as Timed;
-use crate::task::Options;
-use crate::task::retry;
+use crate::task::{Options, retry};
 
 impl Coordinator {
     /// Whether an outcome of an agent is that of a run that it was given, and not known yet.

@@ -11,8 +11,7 @@ use crate::codec::{self, Reply};
 use crate::error::task_error::TaskErrorKind;
 use crate::job::cell::{Effects, Handle, JobCell};
 use crate::job::work::{Ran, SentChunk};
-use crate::task::Options;
-use crate::task::{Task, WithOptions};
+use crate::task::{Options, Task, WithOptions};
 
 #[derive(Serialize, Deserialize)]
 struct Double(u32);

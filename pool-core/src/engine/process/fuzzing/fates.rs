@@ -2,8 +2,7 @@
 
 use super::probe::Probe;
 use crate::error::task_error::TaskError;
-use crate::task::Options;
-use crate::task::Task;
+use crate::task::{Options, Task};
 
 /// The probes of one input; the number of a probe is its id.
 #[derive(Default)]

@@ -3,10 +3,8 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::codec::Sent;
-use crate::codec::bulk;
-use crate::task::Task;
-use crate::task::{Options, TaskInfo};
+use crate::codec::{Sent, bulk};
+use crate::task::{Options, Task, TaskInfo};
 
 /// Says who it is and how many bytes it wants back.
 #[derive(Debug, Clone)]
